@@ -1,0 +1,1 @@
+//! coretap-app

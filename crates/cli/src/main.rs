@@ -1,0 +1,2 @@
+//! coretap
+fn main() {}

@@ -1,0 +1,279 @@
+//! What any agent can ask, borrowed from its request. A reader of an agent's format gives a [`Conversation`], a
+//! writer of a model's format takes it. It never lives across an await.
+
+use std::borrow::Cow;
+
+use serde_json::value::RawValue;
+
+use crate::json::Text;
+
+/// A whole request in no vendor's spelling.
+#[derive(Clone, Debug, Default)]
+pub struct Conversation<'a> {
+    /// System texts that stand before everything.
+    pub system: Vec<TextPart<'a>>,
+    /// The turns, oldest first.
+    pub turns: Vec<Turn<'a>>,
+    /// The tools on offer.
+    pub tools: Vec<Tool<'a>>,
+    /// How the model may choose among them; absent is the vendor's default.
+    pub tool_choice: Option<ToolChoice<'a>>,
+    /// Whether several calls in one turn are allowed; absent is the vendor's default.
+    pub parallel_tool_calls: Option<bool>,
+    /// The limit of output tokens.
+    pub max_tokens: Option<u64>,
+    /// Sampling and other plain parameters, under the name that Chat Completions and Messages share.
+    pub parameters: Vec<(&'static str, &'a RawValue)>,
+    /// Stop sequences.
+    pub stop: Vec<Text<'a>>,
+    /// How much the model shall think; absent is the vendor's default.
+    pub reasoning: Option<Reasoning>,
+    /// The shape that the answer must have.
+    pub response_format: Option<ResponseFormat<'a>>,
+    /// Whether the answer shall stream.
+    pub stream: bool,
+    /// What was left out on the way, by name: it goes into the `x-coretap-dropped` header.
+    pub dropped: Vec<Cow<'static, str>>,
+}
+
+impl Conversation<'_> {
+    /// Notes that something of the request is not sent on. A name stands once, however often it occurred.
+    pub fn drop_reported(&mut self, name: impl Into<Cow<'static, str>>) {
+        let name = name.into();
+        if !self.dropped.contains(&name) {
+            self.dropped.push(name);
+        }
+    }
+}
+
+/// One turn of one side.
+#[derive(Clone, Debug)]
+pub struct Turn<'a> {
+    /// Whose turn it is.
+    pub role: Role,
+    /// What it holds, in order.
+    pub parts: Vec<Part<'a>>,
+}
+
+/// Whose turn it is. Tool results are parts of a user turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// A system or developer message in the middle of the conversation.
+    System,
+    /// The person, and what their tools gave.
+    User,
+    /// The model.
+    Assistant,
+}
+
+/// One piece of a turn.
+#[derive(Clone, Debug)]
+pub enum Part<'a> {
+    /// Text.
+    Text(TextPart<'a>),
+    /// A picture.
+    Image(Attachment<'a>),
+    /// A document, mostly a PDF.
+    File(Attachment<'a>),
+    /// The model calls a tool.
+    ToolCall(ToolCall<'a>),
+    /// What a tool gave.
+    ToolResult(ToolResult<'a>),
+    /// The model's thinking with the signature that proves it.
+    Thinking {
+        /// The thinking; may be empty where the agent asked not to see it.
+        text: Text<'a>,
+        /// The vendor's signature, absent in formats that have none.
+        signature: Option<Text<'a>>,
+    },
+    /// Thinking that only the vendor can read.
+    RedactedThinking {
+        /// The vendor's data.
+        data: Text<'a>,
+    },
+}
+
+/// A text with its cache mark.
+#[derive(Clone, Debug)]
+pub struct TextPart<'a> {
+    /// The text.
+    pub text: Text<'a>,
+    /// Whether the prompt up to here shall be cached.
+    pub cache: Option<Cache<'a>>,
+}
+
+impl<'a> TextPart<'a> {
+    /// A text without a cache mark.
+    pub fn plain(text: Text<'a>) -> Self {
+        TextPart { text, cache: None }
+    }
+}
+
+/// A mark that the prompt up to here shall be cached (Anthropic's `cache_control`, always `ephemeral`).
+#[derive(Clone, Debug)]
+pub struct Cache<'a> {
+    /// `"5m"` or `"1h"`; absent is the vendor's default.
+    pub ttl: Option<Text<'a>>,
+}
+
+/// A picture or a document.
+#[derive(Clone, Debug)]
+pub struct Attachment<'a> {
+    /// Where its content is.
+    pub source: Source<'a>,
+    /// The file's name or title, where the agent gives one.
+    pub name: Option<Text<'a>>,
+    /// `low`, `high` or `auto`, where the agent asks for a resolution.
+    pub detail: Option<Text<'a>>,
+    /// Whether the prompt up to here shall be cached.
+    pub cache: Option<Cache<'a>>,
+}
+
+/// Where the content of an attachment is.
+#[derive(Clone, Debug)]
+pub enum Source<'a> {
+    /// In the request, as base64.
+    Base64 {
+        /// The media type, like `image/png`.
+        media_type: Text<'a>,
+        /// The content.
+        data: Text<'a>,
+    },
+    /// At an address.
+    Url(Text<'a>),
+    /// Plain text that the agent sends as a document.
+    Text(Text<'a>),
+}
+
+/// A tool call of the model.
+#[derive(Clone, Debug)]
+pub struct ToolCall<'a> {
+    /// The id that the result names.
+    pub id: Text<'a>,
+    /// The tool.
+    pub name: Text<'a>,
+    /// The arguments: the JSON text of an object.
+    pub arguments: Cow<'a, str>,
+    /// Whether the prompt up to here shall be cached.
+    pub cache: Option<Cache<'a>>,
+}
+
+/// What a tool gave.
+#[derive(Clone, Debug)]
+pub struct ToolResult<'a> {
+    /// The call it answers.
+    pub call: Text<'a>,
+    /// Texts, pictures and documents.
+    pub parts: Vec<Part<'a>>,
+    /// Whether the tool failed.
+    pub is_error: bool,
+    /// Whether the prompt up to here shall be cached.
+    pub cache: Option<Cache<'a>>,
+}
+
+/// A tool on offer.
+#[derive(Clone, Debug)]
+pub struct Tool<'a> {
+    /// Its name.
+    pub name: Text<'a>,
+    /// What it is for.
+    pub description: Option<Text<'a>>,
+    /// The JSON schema of its arguments.
+    pub schema: Option<&'a RawValue>,
+    /// Whether the arguments must follow the schema to the letter.
+    pub strict: Option<bool>,
+    /// Whether the prompt up to here shall be cached.
+    pub cache: Option<Cache<'a>>,
+}
+
+/// How the model may choose among the tools.
+#[derive(Clone, Debug)]
+pub enum ToolChoice<'a> {
+    /// As it likes.
+    Auto,
+    /// None at all.
+    None,
+    /// At least one, whichever.
+    Required,
+    /// This one.
+    Named(Text<'a>),
+}
+
+/// How much the model shall think.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reasoning {
+    /// Not at all.
+    Disabled,
+    /// As much as the model finds fit, at this effort.
+    Adaptive(Option<Effort>),
+    /// At most so many tokens.
+    Budget(u64),
+    /// An effort without a kind of thinking (Chat Completions' `reasoning_effort`, Messages' `output_config.effort`).
+    Effort(Effort),
+}
+
+/// Levels of effort, in rising order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Effort {
+    /// `none`: no reasoning.
+    None,
+    /// `minimal`.
+    Minimal,
+    /// `low`.
+    Low,
+    /// `medium`.
+    Medium,
+    /// `high`.
+    High,
+    /// `xhigh`.
+    ExtraHigh,
+    /// `max`.
+    Max,
+}
+
+impl Effort {
+    /// The level that agents and vendors spell so; nothing for an unknown word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Some(match word {
+            "none" => Effort::None,
+            "minimal" => Effort::Minimal,
+            "low" => Effort::Low,
+            "medium" => Effort::Medium,
+            "high" => Effort::High,
+            "xhigh" => Effort::ExtraHigh,
+            "max" => Effort::Max,
+            _ => return None,
+        })
+    }
+
+    /// The word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Effort::None => "none",
+            Effort::Minimal => "minimal",
+            Effort::Low => "low",
+            Effort::Medium => "medium",
+            Effort::High => "high",
+            Effort::ExtraHigh => "xhigh",
+            Effort::Max => "max",
+        }
+    }
+}
+
+/// The shape that an answer must have.
+#[derive(Clone, Debug)]
+pub enum ResponseFormat<'a> {
+    /// Any JSON object.
+    JsonObject,
+    /// JSON that follows a schema.
+    JsonSchema {
+        /// The schema's name; Messages has none.
+        name: Option<Text<'a>>,
+        /// What it is for.
+        description: Option<Text<'a>>,
+        /// The schema.
+        schema: &'a RawValue,
+        /// Whether to follow it to the letter.
+        strict: Option<bool>,
+    },
+}
