@@ -1,1 +1,47 @@
-//! coretap-formats
+//! The wire formats of coding agents and of SAP AI Core's models, and how one becomes another: bytes in, bytes out.
+//!
+//! A request goes one way: [`write_request`] reads the agent's format into a [`conversation::Conversation`] and writes the format of the
+//! route. The answer comes back as [`event::Event`]s through [`AnswerStream`] or [`answer`]. Each format has one reader
+//! and one writer, so N agents' and M models' formats need N + M pieces. Where both sides speak the same format,
+//! only what a rule names is edited and everything else is copied.
+//!
+//! Architecture Invariant: this crate is pure. It knows no clock, no I/O, no HTTP, no SAP path and no secret, and it
+//! never panics, whatever the input.
+
+mod answer;
+mod azure;
+mod chat;
+mod claude;
+pub mod conversation;
+mod error;
+pub mod event;
+pub mod json;
+mod messages;
+mod orchestration;
+mod request;
+pub mod rules;
+mod sse;
+
+pub use answer::{Answer, AnswerOptions, AnswerStream, Outcome, Progress, answer, answer_as_stream};
+pub use error::{AgentError, ReadError, UpstreamError, error_body, read_upstream_error};
+pub use request::{Target, UpstreamRequest, count_tokens, model_name, write_request};
+
+/// What an agent speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AgentFormat {
+    /// Anthropic Messages.
+    Messages,
+    /// OpenAI Chat Completions.
+    ChatCompletions,
+}
+
+/// What a route of SAP AI Core speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ModelFormat {
+    /// Orchestration v2 completion (sap-wire.md §4).
+    Orchestration,
+    /// Claude on Bedrock, `/invoke` and `/invoke-with-response-stream` (sap-wire.md §3.3).
+    Claude,
+    /// Azure OpenAI Chat Completions (sap-wire.md §3.2).
+    AzureChat,
+}

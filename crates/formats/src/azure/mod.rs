@@ -1,0 +1,4 @@
+//! Azure OpenAI Chat Completions, as a deployment of SAP AI Core (sap-wire.md §3.2).
+
+pub(crate) mod answer;
+pub(crate) mod request;

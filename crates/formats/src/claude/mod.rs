@@ -1,0 +1,4 @@
+//! Claude on Bedrock, as a deployment of SAP AI Core: Messages with differences (sap-wire.md §3.3).
+
+pub(crate) mod answer;
+pub(crate) mod request;

@@ -1,0 +1,4 @@
+//! Anthropic's Messages, spoken by agents.
+
+pub(crate) mod answer;
+pub(crate) mod request;

@@ -1,0 +1,1 @@
+//! Server-sent events: lines out of bytes that are cut anywhere.
