@@ -17,6 +17,7 @@ mod error;
 pub mod event;
 pub mod json;
 mod messages;
+mod models;
 mod orchestration;
 mod request;
 pub mod rules;
@@ -24,6 +25,7 @@ mod sse;
 
 pub use answer::{Answer, AnswerOptions, AnswerStream, Outcome, Progress, answer, answer_as_stream};
 pub use error::{AgentError, ReadError, UpstreamError, error_body, read_upstream_error};
+pub use models::{ListedModel, model_entry, model_list};
 pub use request::{Target, UpstreamRequest, count_tokens, model_name, write_request};
 
 /// What an agent speaks.
