@@ -1,0 +1,424 @@
+//! Everything that can go wrong between a service key and the first byte of an answer, each with a stable code,
+//! a sentence for people and a hint what to do.
+
+use std::sync::Arc;
+
+use http::StatusCode;
+
+/// How a connection failed before an answer began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Failure {
+    /// The host's name could not be resolved.
+    Dns,
+    /// Nobody accepted the connection, or a proxy on the way refused it.
+    Connect,
+    /// The TLS handshake failed, mostly because a certificate is not trusted.
+    Tls,
+    /// No answer within the time limit of the call.
+    Timeout,
+    /// The connection broke before the head of the answer was complete.
+    Broken,
+}
+
+/// What went wrong. It is cheap to clone: all who wait for one token or one list share one outcome.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Error {
+    /// The service key's text is not a JSON object. The text itself is not repeated: it holds a secret.
+    #[error("The service key is not a JSON object (line {line}, column {column}).")]
+    ServiceKeyUnreadable {
+        /// Line where reading stopped, from 1.
+        line: usize,
+        /// Column where reading stopped, from 0.
+        column: usize,
+    },
+    /// Fields of the service key are absent, blank or not text; all of them are named at once.
+    #[error("The service key lacks {}.", missing.join(", "))]
+    ServiceKeyIncomplete {
+        /// The fields' names as SAP spells them, for example `serviceurls.AI_API_URL`.
+        missing: Vec<&'static str>,
+    },
+    /// A service key for a client certificate (x509): it has no client secret (sap-wire.md §1.1).
+    #[error(
+        "The service key is made for a client certificate (x509); Coretap needs one with a client secret."
+    )]
+    ServiceKeyForCertificate,
+    /// `VCAP_SERVICES` holds no binding named `aicore`.
+    #[error("VCAP_SERVICES has no binding of the service 'aicore'.")]
+    BindingMissing,
+    /// A URL of the service key can't be used.
+    #[error("The URL in '{field}' {reason}.")]
+    UrlRefused {
+        /// The service key's field.
+        field: &'static str,
+        /// What is wrong with it, as the end of a sentence.
+        reason: &'static str,
+    },
+    /// The resource group's name is blank or can't be sent in a header.
+    #[error("The resource group's name is blank or has characters that a name can't have.")]
+    ResourceGroupRefused,
+    /// The HTTP client could not be built; in practice the system has no certificates.
+    #[error("The HTTP client could not be set up: the system's certificates can't be read.")]
+    HttpClient(#[source] Arc<reqwest::Error>),
+
+    /// The OAuth server refused client id or client secret (sap-wire.md §1.4).
+    #[error("The client id or the client secret was refused: {text}")]
+    TokenRefused {
+        /// The answer's status.
+        status: StatusCode,
+        /// The server's own words, shortened, never with the secret in them.
+        text: String,
+    },
+    /// Whatever answers at the Auth URL is no OAuth server (an HTML page, a 404, a redirect).
+    #[error("The Auth URL ({host}) answers with status {}, but not like an OAuth server.", status.as_u16())]
+    NotOAuth {
+        /// The Auth URL's host.
+        host: String,
+        /// The answer's status.
+        status: StatusCode,
+    },
+    /// The OAuth server is there but can't give a token now (429 or 5xx).
+    #[error("The OAuth server {host} can't give a token now (status {}).", status.as_u16())]
+    TokenUnavailable {
+        /// The Auth URL's host.
+        host: String,
+        /// The answer's status.
+        status: StatusCode,
+    },
+    /// SAP AI Core's gateway refused the call although the token is new (plain text 401 or 403, sap-wire.md §1.5).
+    #[error("SAP AI Core refused {what} (status {}): {text}", status.as_u16())]
+    Permission {
+        /// What was asked for.
+        what: &'static str,
+        /// 401 or 403.
+        status: StatusCode,
+        /// The gateway's own words, shortened.
+        text: String,
+    },
+    /// The resource group does not exist for this service key.
+    #[error(
+        "There is no resource group '{resource_group}' for this service key; there are: {}.",
+        listed(existing)
+    )]
+    ResourceGroupUnknown {
+        /// The group that was asked for.
+        resource_group: String,
+        /// The groups that exist.
+        existing: Vec<String>,
+    },
+
+    /// Orchestration mode: the name is neither SAP's nor can it be turned into one of SAP's.
+    #[error("SAP AI Core has no model '{asked}'; there are: {}.", listed(available))]
+    ModelUnknown {
+        /// The name that was asked for, shortened.
+        asked: String,
+        /// The models that orchestration offers.
+        available: Vec<String>,
+    },
+    /// Foundation mode: no RUNNING deployment of the model.
+    #[error(
+        "Resource group '{resource_group}' has no running deployment of '{model}'; {}.",
+        running_sentence(running)
+    )]
+    NoDeployment {
+        /// The connection's resource group.
+        resource_group: String,
+        /// SAP's name of the model, or the asked one when no SAP name could be derived.
+        model: String,
+        /// The models that have a RUNNING deployment.
+        running: Vec<String>,
+    },
+    /// Orchestration mode: no RUNNING orchestration deployment.
+    #[error("Resource group '{resource_group}' has no running orchestration deployment.")]
+    NoOrchestrationDeployment {
+        /// The connection's resource group.
+        resource_group: String,
+    },
+    /// The model's own API is one that Coretap does not write.
+    #[error("'{model}' can't be reached directly: {reason}.")]
+    FamilyUnsupported {
+        /// SAP's name of the model.
+        model: String,
+        /// Why, as the end of a sentence.
+        reason: String,
+    },
+
+    /// No answer began: the connection failed.
+    #[error("{}", failure_sentence(*failure, host))]
+    Unreachable {
+        /// Host of the URL that was called.
+        host: String,
+        /// How it failed.
+        failure: Failure,
+        /// The cause.
+        #[source]
+        source: Arc<reqwest::Error>,
+    },
+    /// A list call was answered with an error.
+    #[error("SAP AI Core did not give {what} (status {}): {text}", status.as_u16())]
+    ListRefused {
+        /// What was asked for.
+        what: &'static str,
+        /// The answer's status.
+        status: StatusCode,
+        /// The service's own words, shortened.
+        text: String,
+    },
+    /// An answer came, but it is not what the API promises.
+    #[error("{what} can't be read: {reason}.")]
+    Unreadable {
+        /// What was asked for.
+        what: &'static str,
+        /// What is wrong, as the end of a sentence.
+        reason: String,
+    },
+    /// The task that fetched something ended before it had a result.
+    #[error("Reading {what} was interrupted.")]
+    Interrupted {
+        /// What was being fetched.
+        what: &'static str,
+    },
+}
+
+/// Every code that [`Error::code`] can give, so that documentation can be checked for completeness.
+pub const CODES: &[&str] = &[
+    "CONFIG-SERVICE-KEY-JSON",
+    "CONFIG-SERVICE-KEY-INCOMPLETE",
+    "CONFIG-SERVICE-KEY-CERTIFICATE",
+    "CONFIG-VCAP-SERVICES",
+    "CONFIG-URL",
+    "CONFIG-RESOURCE-GROUP",
+    "CONFIG-CERTIFICATES",
+    "AUTH-TOKEN-REFUSED",
+    "AUTH-URL-NOT-OAUTH",
+    "AUTH-UNAVAILABLE",
+    "AUTH-PERMISSION",
+    "AUTH-RESOURCE-GROUP",
+    "ROUTE-MODEL-UNKNOWN",
+    "ROUTE-NO-DEPLOYMENT",
+    "ROUTE-NO-ORCHESTRATION",
+    "ROUTE-FAMILY-UNSUPPORTED",
+    "UPSTREAM-DNS",
+    "UPSTREAM-CONNECT",
+    "UPSTREAM-TLS",
+    "UPSTREAM-TIMEOUT",
+    "UPSTREAM-BROKEN",
+    "UPSTREAM-LIST",
+    "UPSTREAM-UNREADABLE",
+    "UPSTREAM-INTERRUPTED",
+];
+
+impl Error {
+    /// The stable code of this problem, one of [`CODES`].
+    pub fn code(&self) -> &'static str {
+        self.code_and_hint().0
+    }
+
+    /// One sentence on what the person can do.
+    pub fn hint(&self) -> &str {
+        self.code_and_hint().1
+    }
+
+    /// Whether the connection failed before an answer began for a reason that may pass, so that the same request
+    /// may be sent again: DNS, connect, timeout, a connection that broke before the answer's head. Not TLS: an
+    /// untrusted certificate stays untrusted.
+    pub fn is_connect(&self) -> bool {
+        matches!(
+            self,
+            Self::Unreachable {
+                failure: Failure::Dns | Failure::Connect | Failure::Timeout | Failure::Broken,
+                ..
+            }
+        )
+    }
+
+    fn code_and_hint(&self) -> (&'static str, &'static str) {
+        match self {
+            Self::ServiceKeyUnreadable { .. } => (
+                "CONFIG-SERVICE-KEY-JSON",
+                "Paste the whole service key as SAP BTP cockpit shows it, from the first { to the last }.",
+            ),
+            Self::ServiceKeyIncomplete { .. } => (
+                "CONFIG-SERVICE-KEY-INCOMPLETE",
+                "Create a service key for the SAP AI Core instance in SAP BTP cockpit and paste all of it.",
+            ),
+            Self::ServiceKeyForCertificate => (
+                "CONFIG-SERVICE-KEY-CERTIFICATE",
+                "Create a service key without the x509 parameter.",
+            ),
+            Self::BindingMissing => (
+                "CONFIG-VCAP-SERVICES",
+                "Bind an SAP AI Core instance to the application, or give the service key itself.",
+            ),
+            Self::UrlRefused { .. } => (
+                "CONFIG-URL",
+                "Take the URL from the service key as it is: https, a host, nothing behind it.",
+            ),
+            Self::ResourceGroupRefused => (
+                "CONFIG-RESOURCE-GROUP",
+                "Give the resource group's id as SAP AI Launchpad shows it; the usual one is 'default'.",
+            ),
+            Self::HttpClient(_) => (
+                "CONFIG-CERTIFICATES",
+                "Install the system's certificates (on Debian and Ubuntu the package ca-certificates).",
+            ),
+            Self::TokenRefused { .. } => (
+                "AUTH-TOKEN-REFUSED",
+                "Check that the service key still exists in SAP BTP cockpit and that id and secret come from the same key.",
+            ),
+            Self::NotOAuth { .. } => (
+                "AUTH-URL-NOT-OAUTH",
+                "Check the Auth URL: it is the field 'url' of the service key, not the Base URL.",
+            ),
+            Self::TokenUnavailable { .. } => ("AUTH-UNAVAILABLE", "Try again in a minute."),
+            Self::Permission { .. } => (
+                "AUTH-PERMISSION",
+                "Check that the resource group exists and that this service key may use it.",
+            ),
+            Self::ResourceGroupUnknown { .. } => (
+                "AUTH-RESOURCE-GROUP",
+                "Choose one of the existing resource groups; upper and lower case count.",
+            ),
+            Self::ModelUnknown { .. } => (
+                "ROUTE-MODEL-UNKNOWN",
+                "Ask for one of the listed models, or choose one as the default model.",
+            ),
+            Self::NoDeployment { .. } => (
+                "ROUTE-NO-DEPLOYMENT",
+                "Start a deployment of this model in SAP AI Launchpad, check the resource group, or turn on orchestration mode.",
+            ),
+            Self::NoOrchestrationDeployment { .. } => (
+                "ROUTE-NO-ORCHESTRATION",
+                "Start a deployment of the scenario 'orchestration' in SAP AI Launchpad, or use the resource group 'default', which has one.",
+            ),
+            Self::FamilyUnsupported { .. } => (
+                "ROUTE-FAMILY-UNSUPPORTED",
+                "Turn on orchestration mode: it reaches the chat models of every provider.",
+            ),
+            Self::Unreachable { failure, .. } => match failure {
+                Failure::Dns => (
+                    "UPSTREAM-DNS",
+                    "Check the URL's spelling, the network and the VPN.",
+                ),
+                Failure::Connect => (
+                    "UPSTREAM-CONNECT",
+                    "Check the network, the VPN and the proxy settings.",
+                ),
+                Failure::Tls => (
+                    "UPSTREAM-TLS",
+                    "If a company proxy opens TLS, its certificate must be in the system's certificate store.",
+                ),
+                Failure::Timeout => ("UPSTREAM-TIMEOUT", "Check the network and try again."),
+                Failure::Broken => (
+                    "UPSTREAM-BROKEN",
+                    "Try again; if it stays, look at the proxy on the way.",
+                ),
+            },
+            Self::ListRefused { .. } => (
+                "UPSTREAM-LIST",
+                "Try again; if it stays, look at SAP's status page.",
+            ),
+            Self::Unreadable { .. } => (
+                "UPSTREAM-UNREADABLE",
+                "Check the Base URL: it is 'serviceurls.AI_API_URL' of the service key.",
+            ),
+            Self::Interrupted { .. } => ("UPSTREAM-INTERRUPTED", "Try again."),
+        }
+    }
+}
+
+fn failure_sentence(failure: Failure, host: &str) -> String {
+    match failure {
+        Failure::Dns => format!("The name '{host}' can't be resolved."),
+        Failure::Connect => format!("No connection to {host}."),
+        Failure::Tls => {
+            format!("No secure connection to {host}: its certificate is not trusted, or TLS failed.")
+        }
+        Failure::Timeout => format!("{host} did not answer in time."),
+        Failure::Broken => format!("The connection to {host} broke before an answer came."),
+    }
+}
+
+fn running_sentence(running: &[String]) -> String {
+    if running.is_empty() {
+        "nothing is running there".to_owned()
+    } else {
+        format!("running are {}", listed(running))
+    }
+}
+
+/// Names as a sentence lists them; a tenant has up to a hundred models, more than that helps nobody.
+fn listed(names: &[String]) -> String {
+    const MOST: usize = 100;
+    if names.is_empty() {
+        return "none".to_owned();
+    }
+    let mut text = names
+        .iter()
+        .take(MOST)
+        .map(String::as_str)
+        .collect::<Vec<_>>()
+        .join(", ");
+    if names.len() > MOST {
+        text.push_str(", …");
+    }
+    text
+}
+
+/// Foreign text made fit for one line: control characters become blanks, at most `most` characters remain.
+pub(crate) fn excerpt(text: &str, most: usize) -> String {
+    let mut out = String::new();
+    for (index, word) in text
+        .split(|c: char| c.is_whitespace() || c.is_control())
+        .filter(|w| !w.is_empty())
+        .enumerate()
+    {
+        if index > 0 {
+            out.push(' ');
+        }
+        out.push_str(word);
+        if out.len() > 4 * most {
+            break;
+        }
+    }
+    if out.chars().nth(most).is_some() {
+        out = out.chars().take(most).chain(std::iter::once('…')).collect();
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn foreign_text_is_one_short_line() {
+        assert_eq!(
+            excerpt("RBAC:\r\n access\u{1b}[31m  denied\n", 100),
+            "RBAC: access [31m denied"
+        );
+        assert_eq!(excerpt(&"ä".repeat(50), 5), "äääää…");
+        assert_eq!(excerpt("", 5), "");
+    }
+
+    #[test]
+    fn what_is_missing_and_what_runs_is_said() {
+        let error = Error::NoDeployment {
+            resource_group: "team".into(),
+            model: "gpt-5".into(),
+            running: vec!["gpt-4o".into(), "anthropic--claude-4.5-sonnet".into()],
+        };
+        assert_eq!(
+            error.to_string(),
+            "Resource group 'team' has no running deployment of 'gpt-5'; running are gpt-4o, anthropic--claude-4.5-sonnet."
+        );
+        let error = Error::NoDeployment {
+            resource_group: "x".into(),
+            model: "gpt-5".into(),
+            running: vec![],
+        };
+        assert_eq!(
+            error.to_string(),
+            "Resource group 'x' has no running deployment of 'gpt-5'; nothing is running there."
+        );
+    }
+}

@@ -1,0 +1,128 @@
+//! Where a model is reached: through the orchestration deployment, or at a deployment of its own.
+
+use url::Url;
+
+use crate::deployments::Deployment;
+use crate::names;
+use crate::service_key::below;
+
+/// The version that Azure's data plane is asked for (sap-wire.md §3.2); without one it answers 404.
+const AZURE_API_VERSION: &str = "api-version=2024-12-01-preview";
+
+/// The API that a deployment speaks. A family is listed here when `formats` writes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Family {
+    /// SAP's harmonized API for all models: orchestration v2 completion (sap-wire.md §4).
+    Orchestration,
+    /// Anthropic's Messages as Amazon Bedrock's InvokeModel takes them (sap-wire.md §3.3).
+    Claude,
+    /// Azure OpenAI chat completions (sap-wire.md §3.2).
+    AzureOpenAi,
+}
+
+/// Where one model is reached. Everything that a request needs is made once, here.
+#[derive(Debug, Clone)]
+pub struct Route {
+    /// SAP's name of the model.
+    pub model: String,
+    /// The model's version: `latest`, or the one that is deployed.
+    pub version: String,
+    /// The API to write and read.
+    pub family: Family,
+    /// The deployment that answers.
+    pub deployment_id: String,
+    /// The agent asked for the long context window (`[1m]`).
+    pub long_context: bool,
+    pub(crate) url: Url,
+    pub(crate) stream_url: Url,
+}
+
+impl Route {
+    pub(crate) fn new(
+        base_url: &Url,
+        deployment: &Deployment,
+        family: Family,
+        model: String,
+        long_context: bool,
+    ) -> Self {
+        let at = |path: &str| {
+            below(
+                base_url,
+                &format!("/v2/inference/deployments/{}{path}", deployment.id),
+            )
+        };
+        let (url, stream_url) = match family {
+            Family::Orchestration => (at("/v2/completion"), at("/v2/completion")),
+            Family::Claude => (at("/invoke"), at("/invoke-with-response-stream")),
+            Family::AzureOpenAi => {
+                let mut url = at("/chat/completions");
+                url.set_query(Some(AZURE_API_VERSION));
+                (url.clone(), url)
+            }
+        };
+        let version = deployment
+            .model_version
+            .clone()
+            .filter(|_| family != Family::Orchestration);
+        Self {
+            model,
+            version: version.unwrap_or_else(|| "latest".to_owned()),
+            family,
+            deployment_id: deployment.id.clone(),
+            long_context,
+            url,
+            stream_url,
+        }
+    }
+}
+
+/// The family of a model that has a deployment of its own, by its executable (sap-wire.md §3.1), or why there is none,
+/// as the end of a sentence.
+pub(crate) fn direct_family(model: &str, executable_id: Option<&str>) -> Result<Family, String> {
+    let model = model.to_ascii_lowercase();
+    match executable_id.or_else(|| names::executable_by_name(&model)) {
+        Some("azure-openai") if model.starts_with("text-embedding") => {
+            Err("it makes embeddings, not answers".to_owned())
+        }
+        Some("azure-openai") => Ok(Family::AzureOpenAi),
+        Some("aws-bedrock") if model.starts_with("anthropic--") => Ok(Family::Claude),
+        Some("aws-bedrock") => {
+            Err("of Amazon Bedrock's models Coretap speaks only to Claude directly".to_owned())
+        }
+        Some(other) => Err(format!("Coretap does not speak its API ({other})")),
+        None => Err("nothing says which API it speaks".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_family_follows_the_executable_and_then_the_name() {
+        for (model, executable, family) in [
+            ("gpt-4o", Some("azure-openai"), Some(Family::AzureOpenAi)),
+            ("gpt-4o", None, Some(Family::AzureOpenAi)),
+            ("o3-mini", None, Some(Family::AzureOpenAi)),
+            ("gpt-oss", Some("aicore-opensource"), None),
+            ("tenants-own", Some("azure-openai"), Some(Family::AzureOpenAi)),
+            ("tenants-own", None, None),
+            ("text-embedding-3-small", None, None),
+            ("anthropic--claude-4.5-sonnet", None, Some(Family::Claude)),
+            (
+                "Anthropic--Claude-4.5-Sonnet",
+                Some("aws-bedrock"),
+                Some(Family::Claude),
+            ),
+            ("amazon--nova-pro", None, None),
+            ("gemini-2.5-pro", None, None),
+            ("sonar-pro", None, None),
+        ] {
+            assert_eq!(
+                direct_family(model, executable).ok(),
+                family,
+                "{model} {executable:?}"
+            );
+        }
+    }
+}
