@@ -1,7 +1,13 @@
 //! Answers: a model's format in, an agent's format out, whole or as a stream.
 
-use crate::event::{Failure, StopReason, Usage};
-use crate::{AgentFormat, ModelFormat};
+use std::borrow::Cow;
+
+use crate::error::error_type;
+use crate::event::{Event, Failure, StopReason, Usage};
+use crate::json::{Text, write_count, write_string, write_with_model};
+use crate::sse::Lines;
+use crate::upstream_error::broken;
+use crate::{AgentFormat, ModelFormat, azure, chat, claude, messages, orchestration};
 
 /// What an answer needs to know besides the upstream's bytes. Ids and times are handed in.
 #[derive(Clone, Debug)]
@@ -58,39 +64,293 @@ pub struct Answer {
 #[derive(Debug)]
 pub struct AnswerStream {
     options: AnswerOptions,
+    lines: Lines,
+    way: Way,
+    seen: Seen,
+    failure_told: bool,
+}
+
+/// From which format into which.
+#[derive(Debug)]
+enum Way {
+    /// Both sides speak Messages: events are copied, and read only for what Coretap wants to know.
+    CopyMessages {
+        decoder: claude::answer::Decoder,
+        model: Text<'static>,
+    },
+    /// Both sides speak Chat Completions.
+    CopyChat {
+        decoder: azure::answer::Decoder,
+        model: Text<'static>,
+    },
+    Translate {
+        decoder: Decoder,
+        encoder: Encoder,
+    },
+}
+
+#[derive(Debug)]
+enum Decoder {
+    Orchestration(orchestration::answer::Decoder),
+    Claude(claude::answer::Decoder),
+    Azure(azure::answer::Decoder),
+}
+
+impl Decoder {
+    fn read(&mut self, payload: &str, emit: &mut impl FnMut(Event<'_>)) {
+        match self {
+            Decoder::Orchestration(decoder) => decoder.read(payload, emit),
+            Decoder::Claude(decoder) => decoder.read(payload, emit),
+            Decoder::Azure(decoder) => {
+                decoder.read(payload, emit);
+            }
+        }
+    }
+}
+
+#[derive(Debug)]
+enum Encoder {
+    Messages(messages::stream::Encoder),
+    Chat(chat::stream::Encoder),
+}
+
+impl Encoder {
+    fn new(agent: AgentFormat) -> Self {
+        match agent {
+            AgentFormat::Messages => Encoder::Messages(messages::stream::Encoder::new()),
+            AgentFormat::ChatCompletions => Encoder::Chat(chat::stream::Encoder::new()),
+        }
+    }
+
+    fn write(
+        &mut self,
+        event: &Event<'_>,
+        options: &AnswerOptions,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Failure> {
+        match self {
+            Encoder::Messages(encoder) => encoder.write(event, options, out),
+            Encoder::Chat(encoder) => {
+                encoder.write(event, options, out);
+                Ok(())
+            }
+        }
+    }
+}
+
+/// What an answer has shown so far.
+#[derive(Debug)]
+struct Seen {
+    started: bool,
+    progress: Progress,
+    outcome: Outcome,
+}
+
+impl Seen {
+    fn new() -> Self {
+        Seen {
+            started: false,
+            progress: Progress::Opening,
+            outcome: Outcome::default(),
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        matches!(self.progress, Progress::Ended | Progress::Failed(_))
+    }
+
+    fn observe(&mut self, event: &Event<'_>) {
+        match event {
+            Event::Start { .. } => self.started = true,
+            Event::Usage(usage) => self.outcome.usage.update(*usage),
+            Event::Stop { reason, .. } => {
+                self.outcome.stop_reason = Some(*reason);
+                self.progress = Progress::Running;
+            }
+            Event::End => self.progress = Progress::Ended,
+            Event::Failure(failure) => self.progress = Progress::Failed(failure.clone()),
+            Event::Text(_)
+            | Event::Thinking(_)
+            | Event::Signature(_)
+            | Event::RedactedThinking(_)
+            | Event::ToolCall { .. }
+            | Event::ToolArguments { .. } => self.progress = Progress::Running,
+        }
+    }
 }
 
 impl AnswerStream {
     /// A stream that has not begun.
     pub fn new(options: AnswerOptions) -> Self {
-        AnswerStream { options }
+        let way = match (options.upstream, options.agent) {
+            (ModelFormat::Claude, AgentFormat::Messages) => Way::CopyMessages {
+                decoder: claude::answer::Decoder::default(),
+                model: Text::of(&options.model),
+            },
+            (ModelFormat::AzureChat, AgentFormat::ChatCompletions) => Way::CopyChat {
+                decoder: azure::answer::Decoder::default(),
+                model: Text::of(&options.model),
+            },
+            (upstream, agent) => Way::Translate {
+                decoder: match upstream {
+                    ModelFormat::Orchestration => {
+                        Decoder::Orchestration(orchestration::answer::Decoder::default())
+                    }
+                    ModelFormat::Claude => Decoder::Claude(claude::answer::Decoder::default()),
+                    ModelFormat::AzureChat => Decoder::Azure(azure::answer::Decoder::default()),
+                },
+                encoder: Encoder::new(agent),
+            },
+        };
+        AnswerStream {
+            options,
+            lines: Lines::default(),
+            way,
+            seen: Seen::new(),
+            failure_told: false,
+        }
     }
 
-    /// Takes the next bytes of the upstream, cut anywhere, and appends the agent's events to `out`.
+    /// Takes the next bytes of the upstream, cut anywhere, and appends the agent's events to `out`: whatever is complete
+    /// in the bytes is appended before this returns. After the end or a failure nothing is taken any more.
+    ///
+    /// In one call a failure may follow events that were appended; they may still be thrown away as long as nothing has
+    /// gone out.
     pub fn push(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Progress {
-        let _ = (bytes, out, &self.options);
-        Progress::Opening
+        let AnswerStream {
+            options,
+            lines,
+            way,
+            seen,
+            ..
+        } = self;
+        if !seen.is_over()
+            && lines
+                .push(bytes, |payload| way.take(payload, options, seen, out))
+                .is_err()
+            && !seen.is_over()
+        {
+            seen.progress = Progress::Failed(broken("The upstream sent an event that is too long."));
+        }
+        seen.progress.clone()
     }
 
     /// Says that the upstream's body has ended. Without its regular end this is a failure, never an end.
     pub fn finish(&mut self, out: &mut Vec<u8>) -> Progress {
-        let _ = out;
-        Progress::Opening
+        let AnswerStream {
+            options,
+            lines,
+            way,
+            seen,
+            ..
+        } = self;
+        if !seen.is_over() {
+            lines.finish(|payload| {
+                // A last line without a line break counts when nothing of it is missing.
+                let is_whole = serde_json::from_slice::<serde::de::IgnoredAny>(payload).is_ok();
+                if is_whole || payload == b"[DONE]" {
+                    way.take(payload, options, seen, out);
+                }
+            });
+        }
+        if !seen.is_over() {
+            seen.progress = Progress::Failed(broken("The upstream ended before its answer was complete."));
+        }
+        seen.progress.clone()
     }
 
     /// Appends the agent's form of a stream that breaks: never a normal end (mapping.md, "a stream that breaks").
+    /// After the end, or a second time, it appends nothing.
     pub fn fail(&mut self, failure: &Failure, out: &mut Vec<u8>) {
-        let _ = (failure, out);
+        if self.failure_told || self.seen.progress == Progress::Ended {
+            return;
+        }
+        self.failure_told = true;
+        if !self.seen.is_over() {
+            self.seen.progress = Progress::Failed(failure.clone());
+        }
+        let error_type = error_type(self.options.agent, failure.status);
+        match self.options.agent {
+            AgentFormat::Messages => {
+                out.extend_from_slice(b"event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"");
+                out.extend_from_slice(error_type.as_bytes());
+                out.extend_from_slice(b"\",\"message\":");
+                write_string(out, &failure.message);
+                out.extend_from_slice(b"}}\n\n");
+            }
+            AgentFormat::ChatCompletions => {
+                out.extend_from_slice(b"data: {\"error\":{\"message\":");
+                write_string(out, &failure.message);
+                out.extend_from_slice(b",\"type\":\"");
+                out.extend_from_slice(error_type.as_bytes());
+                out.extend_from_slice(b"\",\"param\":null,\"code\":\"");
+                write_count(out, failure.status.into());
+                out.extend_from_slice(b"\"}}\n\n");
+            }
+        }
     }
 
-    /// Appends a sign of life that means nothing. To be called between pushes only.
+    /// Appends a sign of life that means nothing. To be called between pushes only. Before the answer has opened and after
+    /// it is over there is none.
     pub fn keep_alive(&self, out: &mut Vec<u8>) {
-        let _ = out;
+        if self.seen.is_over() || !self.seen.started {
+            return;
+        }
+        out.extend_from_slice(match self.options.agent {
+            AgentFormat::Messages => b"event: ping\ndata: {\"type\":\"ping\"}\n\n".as_slice(),
+            AgentFormat::ChatCompletions => b": keep-alive\n\n",
+        });
     }
 
     /// What is known so far.
     pub fn outcome(&self) -> Outcome {
-        Outcome::default()
+        self.seen.outcome
+    }
+}
+
+impl Way {
+    /// Takes one payload.
+    fn take(&mut self, payload: &[u8], options: &AnswerOptions, seen: &mut Seen, out: &mut Vec<u8>) {
+        if seen.is_over() {
+            return;
+        }
+        let payload: &str = &text_of(payload);
+        match self {
+            Way::CopyMessages { .. } if claude::answer::is_content(payload) => {
+                seen.progress = Progress::Running;
+                claude::answer::write_content(payload, out);
+            }
+            Way::CopyMessages { decoder, model } => {
+                decoder.read(payload, &mut |event| seen.observe(&event));
+                if !matches!(seen.progress, Progress::Failed(_)) {
+                    claude::answer::write_event(payload, model.literal(), out);
+                }
+            }
+            Way::CopyChat { decoder, model } => {
+                match decoder.read(payload, &mut |event| seen.observe(&event)) {
+                    Some(chunk) => {
+                        azure::answer::write_chunk(
+                            payload,
+                            &chunk,
+                            model.literal(),
+                            options.include_usage,
+                            out,
+                        );
+                    }
+                    None if seen.progress == Progress::Ended => out.extend_from_slice(b"data: [DONE]\n\n"),
+                    None => {}
+                }
+            }
+            Way::Translate { decoder, encoder } => decoder.read(payload, &mut |event| {
+                if seen.is_over() {
+                    return;
+                }
+                seen.observe(&event);
+                if let Err(failure) = encoder.write(&event, options, out) {
+                    seen.progress = Progress::Failed(failure);
+                }
+            }),
+        }
     }
 }
 
@@ -99,8 +359,44 @@ impl AnswerStream {
 /// # Errors
 /// When the body cannot be read or holds an error.
 pub fn answer(options: &AnswerOptions, body: &[u8]) -> Result<Answer, Failure> {
-    let _ = (options, body);
-    Ok(Answer { body: Vec::new(), outcome: Outcome::default() })
+    let body: &str = &text_of(body);
+    let mut seen = Seen::new();
+    let mut out = Vec::new();
+    match (options.upstream, options.agent) {
+        (ModelFormat::Claude, AgentFormat::Messages) => {
+            let message = claude::answer::read_whole(body, &mut |event| seen.observe(&event))?;
+            write_with_model(&mut out, body, message.model, Text::of(&options.model).literal());
+        }
+        (ModelFormat::AzureChat, AgentFormat::ChatCompletions) => {
+            let completion = azure::answer::read_whole(body, &mut |event| seen.observe(&event))?;
+            write_with_model(
+                &mut out,
+                body,
+                completion.model,
+                Text::of(&options.model).literal(),
+            );
+        }
+        (upstream, AgentFormat::Messages) => {
+            let mut whole = messages::answer::Whole::default();
+            read_whole(upstream, body, &mut |event| {
+                seen.observe(&event);
+                whole.take(&event, options);
+            })?;
+            out = whole.into_body(options);
+        }
+        (upstream, AgentFormat::ChatCompletions) => {
+            let mut whole = chat::answer::Whole::default();
+            read_whole(upstream, body, &mut |event| {
+                seen.observe(&event);
+                whole.take(&event);
+            })?;
+            out = whole.into_body(options);
+        }
+    }
+    Ok(Answer {
+        body: out,
+        outcome: seen.outcome,
+    })
 }
 
 /// Translates a whole answer into the agent's stream, for models that cannot stream ("Streaming is not supported").
@@ -108,5 +404,32 @@ pub fn answer(options: &AnswerOptions, body: &[u8]) -> Result<Answer, Failure> {
 /// # Errors
 /// When the body cannot be read or holds an error.
 pub fn answer_as_stream(options: &AnswerOptions, body: &[u8]) -> Result<Answer, Failure> {
-    answer(options, body)
+    let body: &str = &text_of(body);
+    let mut seen = Seen::new();
+    let mut out = Vec::with_capacity(1024 + body.len());
+    let mut encoder = Encoder::new(options.agent);
+    let mut written = Ok(());
+    read_whole(options.upstream, body, &mut |event| {
+        seen.observe(&event);
+        if written.is_ok() {
+            written = encoder.write(&event, options, &mut out);
+        }
+    })?;
+    written.map(|()| Answer {
+        body: out,
+        outcome: seen.outcome,
+    })
+}
+
+fn read_whole(upstream: ModelFormat, body: &str, emit: &mut impl FnMut(Event<'_>)) -> Result<(), Failure> {
+    match upstream {
+        ModelFormat::Orchestration => orchestration::answer::read_whole(body, emit),
+        ModelFormat::Claude => claude::answer::read_whole(body, emit).map(|_| ()),
+        ModelFormat::AzureChat => azure::answer::read_whole(body, emit).map(|_| ()),
+    }
+}
+
+/// JSON is UTF-8; what is not becomes U+FFFD instead of an end to the answer.
+fn text_of(bytes: &[u8]) -> Cow<'_, str> {
+    String::from_utf8_lossy(bytes)
 }

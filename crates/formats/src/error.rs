@@ -1,6 +1,7 @@
 //! What is wrong with a request, and how an error looks in each agent's format.
 
-use crate::{AgentFormat, ModelFormat};
+use crate::AgentFormat;
+use crate::json::write_string;
 
 /// A request that cannot be read: it names the member and what it should be.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -15,7 +16,10 @@ pub struct ReadError {
 impl ReadError {
     pub(crate) fn new(path: impl Into<String>, problem: impl Into<String>) -> Self {
         let path = path.into();
-        ReadError { path: if path.is_empty() { "body".to_owned() } else { path }, problem: problem.into() }
+        ReadError {
+            path: if path.is_empty() { "body".to_owned() } else { path },
+            problem: problem.into(),
+        }
     }
 
     pub(crate) fn expected(path: &str, what: &str) -> Self {
@@ -33,7 +37,11 @@ impl ReadError {
 
 /// The path of a member below `path`.
 pub(crate) fn join(path: &str, name: impl std::fmt::Display) -> String {
-    if path.is_empty() { name.to_string() } else { format!("{path}.{name}") }
+    if path.is_empty() {
+        name.to_string()
+    } else {
+        format!("{path}.{name}")
+    }
 }
 
 /// An error to be told to an agent.
@@ -54,24 +62,113 @@ pub struct AgentError<'a> {
 /// The error's body in the agent's format: Messages `{"type":"error","error":{"type","message"},"request_id"}`, OpenAI
 /// `{"error":{"message","type","param","code"}}` (agents.md §4).
 pub fn error_body(format: AgentFormat, error: &AgentError<'_>) -> Vec<u8> {
-    let _ = (format, error);
-    Vec::new()
+    let mut out = Vec::with_capacity(160 + error.message.len());
+    match format {
+        AgentFormat::Messages => {
+            out.extend_from_slice(b"{\"type\":\"error\",\"error\":{\"type\":\"");
+            out.extend_from_slice(error_type(format, error.status).as_bytes());
+            out.extend_from_slice(b"\",\"message\":");
+            write_string(&mut out, error.message);
+            out.extend_from_slice(b"},\"request_id\":");
+            write_string(&mut out, error.request_id);
+            out.push(b'}');
+        }
+        AgentFormat::ChatCompletions => {
+            out.extend_from_slice(b"{\"error\":{\"message\":");
+            write_string(&mut out, error.message);
+            out.extend_from_slice(b",\"type\":\"");
+            out.extend_from_slice(error_type(format, error.status).as_bytes());
+            out.extend_from_slice(b"\",\"param\":");
+            match error.parameter {
+                Some(parameter) => write_string(&mut out, parameter),
+                None => out.extend_from_slice(b"null"),
+            }
+            out.extend_from_slice(b",\"code\":");
+            write_string(&mut out, error.code);
+            out.extend_from_slice(b"}}");
+        }
+    }
+    out
 }
 
-/// An error that an upstream answered with its HTTP status.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UpstreamError {
-    /// Its text word for word; the whole body where it is no JSON that is known.
-    pub message: String,
-    /// Its own code, where it has one.
-    pub code: Option<String>,
-    /// Seconds to wait that the body names (orchestration passes the vendor's `headers`, sap-wire.md §4.5).
-    pub retry_after: Option<u64>,
+/// The error type that a format's SDKs know for an HTTP status.
+pub(crate) fn error_type(format: AgentFormat, status: u16) -> &'static str {
+    match (format, status) {
+        (_, 401) => "authentication_error",
+        (_, 403) => "permission_error",
+        (_, 404) => "not_found_error",
+        (_, 429) => "rate_limit_error",
+        (AgentFormat::Messages, 413) => "request_too_large",
+        (AgentFormat::Messages, 504) => "timeout_error",
+        (AgentFormat::Messages, 529) => "overloaded_error",
+        (AgentFormat::Messages, 500..) => "api_error",
+        (AgentFormat::ChatCompletions, 500..) => "server_error",
+        _ => "invalid_request_error",
+    }
 }
 
-/// Reads an error body of any dialect: orchestration's object and list, Azure's, Bedrock's, the AI API's, or plain text
-/// (sap-wire.md §2.4, §3, §4.5).
-pub fn read_upstream_error(format: ModelFormat, body: &[u8]) -> UpstreamError {
-    let _ = format;
-    UpstreamError { message: String::from_utf8_lossy(body).into_owned(), code: None, retry_after: None }
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn body(format: AgentFormat, status: u16, parameter: Option<&str>) -> String {
+        let error = AgentError {
+            status,
+            code: "ROUTE-MODEL",
+            message: "No \"x\"\n",
+            parameter,
+            request_id: "req_1",
+        };
+        String::from_utf8(error_body(format, &error)).unwrap()
+    }
+
+    #[test]
+    fn each_format_has_its_own_body() {
+        assert_eq!(
+            body(AgentFormat::Messages, 404, None),
+            r#"{"type":"error","error":{"type":"not_found_error","message":"No \"x\"\n"},"request_id":"req_1"}"#
+        );
+        assert_eq!(
+            body(AgentFormat::ChatCompletions, 404, Some("model")),
+            r#"{"error":{"message":"No \"x\"\n","type":"not_found_error","param":"model","code":"ROUTE-MODEL"}}"#
+        );
+    }
+
+    #[test]
+    fn the_type_follows_the_status() {
+        let types =
+            |format| [400, 401, 403, 404, 409, 413, 429, 500, 503, 504, 529].map(|s| error_type(format, s));
+        assert_eq!(
+            types(AgentFormat::Messages),
+            [
+                "invalid_request_error",
+                "authentication_error",
+                "permission_error",
+                "not_found_error",
+                "invalid_request_error",
+                "request_too_large",
+                "rate_limit_error",
+                "api_error",
+                "api_error",
+                "timeout_error",
+                "overloaded_error",
+            ]
+        );
+        assert_eq!(
+            types(AgentFormat::ChatCompletions),
+            [
+                "invalid_request_error",
+                "authentication_error",
+                "permission_error",
+                "not_found_error",
+                "invalid_request_error",
+                "invalid_request_error",
+                "rate_limit_error",
+                "server_error",
+                "server_error",
+                "server_error",
+                "server_error",
+            ]
+        );
+    }
 }

@@ -6,7 +6,7 @@ use crate::json::Text;
 /// One piece of an answer, in the order in which it came. Texts borrow from the upstream's bytes.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event<'a> {
-    /// The answer has opened; nothing of it is said yet. At most once, first.
+    /// The answer has opened; nothing of it is said yet. At most once, before everything but token counts.
     Start {
         /// The vendor's id of the answer, where it gives one that is not empty.
         id: Option<Text<'a>>,
@@ -23,7 +23,7 @@ pub enum Event<'a> {
     ToolCall {
         /// Position among the answer's tool calls, from 0.
         index: usize,
-        /// The call's id, which the result must name.
+        /// The call's id, which the result must name; empty where the upstream gives none.
         id: Text<'a>,
         /// The tool's name.
         name: Text<'a>,

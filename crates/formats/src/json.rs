@@ -32,6 +32,15 @@ impl<'a> Text<'a> {
         raw.get().starts_with('"').then(|| Text(Cow::Borrowed(raw.get())))
     }
 
+    /// The literal whose inside is `escaped`, which must be a run of whole escapes and letters cut out of a literal.
+    pub(crate) fn from_escaped(escaped: &str) -> Text<'static> {
+        let mut literal = String::with_capacity(escaped.len() + 2);
+        literal.push('"');
+        literal.push_str(escaped);
+        literal.push('"');
+        Text(Cow::Owned(literal))
+    }
+
     /// The literal, quotes included: what is copied into another body.
     pub fn literal(&self) -> &str {
         &self.0
@@ -39,7 +48,10 @@ impl<'a> Text<'a> {
 
     /// What stands between the quotes, escapes untouched: to be joined with other pieces inside one pair of quotes.
     pub fn escaped(&self) -> &str {
-        self.0.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or_default()
+        self.0
+            .strip_prefix('"')
+            .and_then(|rest| rest.strip_suffix('"'))
+            .unwrap_or_default()
     }
 
     /// The string it stands for; borrowed when there is nothing to unescape. Lone surrogates become U+FFFD.
@@ -91,7 +103,11 @@ impl<'a> Text<'a> {
         for (position, text) in texts.iter().enumerate() {
             if position > 0 {
                 for letter in separator.chars() {
-                    if letter == '\n' { joined.push_str("\\n") } else { joined.push(letter) }
+                    if letter == '\n' {
+                        joined.push_str("\\n")
+                    } else {
+                        joined.push(letter)
+                    }
                 }
             }
             joined.push_str(text.escaped());
@@ -131,7 +147,9 @@ impl<'a> Object<'a> {
     /// The value of a member. An explicit `null` counts as absent; of two members with one name the last one holds.
     pub fn get(&self, name: &str) -> Option<&'a RawValue> {
         let found = self.members.iter().rev().find(|(member, _)| member == name);
-        found.map(|(_, value)| *value).filter(|value| value.get() != "null")
+        found
+            .map(|(_, value)| *value)
+            .filter(|value| value.get() != "null")
     }
 
     /// A member that has to be a string where it is given.
@@ -141,7 +159,9 @@ impl<'a> Object<'a> {
     pub fn text(&self, name: &str, path: &str) -> Result<Option<Text<'a>>, ReadError> {
         match self.get(name) {
             None => Ok(None),
-            Some(raw) => Text::from_raw(raw).map(Some).ok_or_else(|| ReadError::member(path, name, "a string")),
+            Some(raw) => Text::from_raw(raw)
+                .map(Some)
+                .ok_or_else(|| ReadError::member(path, name, "a string")),
         }
     }
 
@@ -150,7 +170,8 @@ impl<'a> Object<'a> {
     /// # Errors
     /// When it is missing or something else.
     pub fn required_text(&self, name: &str, path: &str) -> Result<Text<'a>, ReadError> {
-        self.text(name, path)?.ok_or_else(|| ReadError::missing(path, name))
+        self.text(name, path)?
+            .ok_or_else(|| ReadError::missing(path, name))
     }
 
     /// A member that has to be `true` or `false` where it is given.
@@ -186,9 +207,9 @@ impl<'a> Object<'a> {
     pub fn object(&self, name: &str, path: &str) -> Result<Option<Object<'a>>, ReadError> {
         match self.get(name) {
             None => Ok(None),
-            Some(raw) => {
-                serde_json::from_str(raw.get()).map(Some).map_err(|_| ReadError::member(path, name, "an object"))
-            }
+            Some(raw) => serde_json::from_str(raw.get())
+                .map(Some)
+                .map_err(|_| ReadError::member(path, name, "an object")),
         }
     }
 
@@ -199,7 +220,9 @@ impl<'a> Object<'a> {
     pub fn list(&self, name: &str, path: &str) -> Result<Option<Vec<&'a RawValue>>, ReadError> {
         match self.get(name) {
             None => Ok(None),
-            Some(raw) => list(raw).map(Some).ok_or_else(|| ReadError::member(path, name, "a list")),
+            Some(raw) => list(raw)
+                .map(Some)
+                .ok_or_else(|| ReadError::member(path, name, "a list")),
         }
     }
 }
@@ -220,7 +243,9 @@ pub fn list(raw: &RawValue) -> Option<Vec<&RawValue>> {
             Ok(entries)
         }
     }
-    serde_json::Deserializer::from_str(raw.get()).deserialize_seq(Entries).ok()
+    serde_json::Deserializer::from_str(raw.get())
+        .deserialize_seq(Entries)
+        .ok()
 }
 
 /// Whether a raw value is an object.
@@ -330,6 +355,34 @@ pub fn write_compact(out: &mut Vec<u8>, raw: &str) {
     }
 }
 
+/// What stands before and after `part` in `body`, where `part` is a piece of that very text.
+pub(crate) fn around<'a>(body: &'a str, part: &str) -> Option<(&'a str, &'a str)> {
+    let start = part.as_ptr().addr().checked_sub(body.as_ptr().addr())?;
+    Some((body.get(..start)?, body.get(start.checked_add(part.len())?..)?))
+}
+
+/// Appends the object `body` on one line, with the JSON string `model` in the place of its member `model`, whose present
+/// value is `old` (a piece of `body`); as its first member where it has none.
+pub(crate) fn write_with_model(out: &mut Vec<u8>, body: &str, old: Option<&RawValue>, model: &str) {
+    if let Some((before, after)) = old.and_then(|old| around(body, old.get())) {
+        write_compact(out, before);
+        out.extend_from_slice(model.as_bytes());
+        write_compact(out, after);
+        return;
+    }
+    let members = body
+        .trim_start()
+        .strip_prefix('{')
+        .unwrap_or_default()
+        .trim_start();
+    out.extend_from_slice(b"{\"model\":");
+    out.extend_from_slice(model.as_bytes());
+    if !members.starts_with('}') {
+        out.push(b',');
+    }
+    write_compact(out, members);
+}
+
 /// Replaces escapes of lone surrogates (`\ud800` without its partner) by U+FFFD in JSON text; what has none is
 /// borrowed. Services and parsers refuse a body that holds one.
 pub fn replace_lone_surrogates(body: &str) -> Cow<'_, str> {
@@ -383,7 +436,11 @@ mod tests {
     fn lone_surrogates_become_the_replacement_character() {
         assert_eq!(replace_lone_surrogates(r#""a\ud800b""#), r#""a\ufffdb""#);
         assert_eq!(replace_lone_surrogates(r#""\uD83D\uDE00""#), r#""\uD83D\uDE00""#);
-        assert_eq!(replace_lone_surrogates(r#""\\ud800""#), r#""\\ud800""#, "an escaped backslash is no escape");
+        assert_eq!(
+            replace_lone_surrogates(r#""\\ud800""#),
+            r#""\\ud800""#,
+            "an escaped backslash is no escape"
+        );
         assert_eq!(replace_lone_surrogates(r#""\udc00\ud800""#), r#""\ufffd\ufffd""#);
         assert_eq!(text(r#""x\ud800""#).decode(), "x\u{fffd}");
     }
@@ -398,7 +455,10 @@ mod tests {
 
     #[test]
     fn texts_join_inside_one_pair_of_quotes() {
-        assert_eq!(Text::join(&[text(r#""a\"""#), text(r#""b""#)], "\n").literal(), r#""a\"\nb""#);
+        assert_eq!(
+            Text::join(&[text(r#""a\"""#), text(r#""b""#)], "\n").literal(),
+            r#""a\"\nb""#
+        );
     }
 
     proptest! {

@@ -18,15 +18,20 @@ pub mod event;
 pub mod json;
 mod messages;
 mod models;
+mod openai;
 mod orchestration;
+mod repair;
 mod request;
 pub mod rules;
 mod sse;
+mod tokens;
+mod upstream_error;
 
 pub use answer::{Answer, AnswerOptions, AnswerStream, Outcome, Progress, answer, answer_as_stream};
-pub use error::{AgentError, ReadError, UpstreamError, error_body, read_upstream_error};
+pub use error::{AgentError, ReadError, error_body};
 pub use models::{ListedModel, model_entry, model_list};
 pub use request::{Target, UpstreamRequest, count_tokens, model_name, write_request};
+pub use upstream_error::{UpstreamError, read_upstream_error};
 
 /// What an agent speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! The list of models as agents ask for it, in OpenAI's shape and in Anthropic's (agents.md §3).
 
-use crate::json::{write_count, write_string};
 use crate::AgentFormat;
+use crate::json::{write_count, write_string};
 
 /// A model that agents may ask for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,7 +89,11 @@ fn date_and_time(seconds: u64) -> String {
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let month_from_march = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    let month = if month_from_march < 10 {
+        month_from_march + 3
+    } else {
+        month_from_march - 9
+    };
     let year = era * 400 + year_of_era + u64::from(month <= 2);
     let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
@@ -100,8 +104,18 @@ mod tests {
     use super::*;
 
     const MODELS: [ListedModel<'static>; 2] = [
-        ListedModel { id: "claude-sonnet-4-5", display_name: "Claude \"4.5\"", owner: "Anthropic", created: 0 },
-        ListedModel { id: "gpt-4o", display_name: "GPT-4o", owner: "OpenAI", created: 1_709_251_199 },
+        ListedModel {
+            id: "claude-sonnet-4-5",
+            display_name: "Claude \"4.5\"",
+            owner: "Anthropic",
+            created: 0,
+        },
+        ListedModel {
+            id: "gpt-4o",
+            display_name: "GPT-4o",
+            owner: "OpenAI",
+            created: 1_709_251_199,
+        },
     ];
 
     #[test]
@@ -131,7 +145,10 @@ mod tests {
             )
         );
         let entry = model_entry(AgentFormat::ChatCompletions, &MODELS[1]);
-        assert_eq!(entry, br#"{"id":"gpt-4o","object":"model","created":1709251199,"owned_by":"OpenAI"}"#);
+        assert_eq!(
+            entry,
+            br#"{"id":"gpt-4o","object":"model","created":1709251199,"owned_by":"OpenAI"}"#
+        );
     }
 
     #[test]

@@ -1,1 +1,164 @@
-//! Answers.
+//! Whole answers as Chat Completions, and what they share with streams.
+
+use crate::AnswerOptions;
+use crate::event::{Event, StopReason, Usage};
+use crate::json::{Text, write_count, write_escaped, write_string};
+
+/// Gathers a whole answer. Texts are gathered as they stand between quotes.
+#[derive(Debug, Default)]
+pub(crate) struct Whole {
+    id: Option<Text<'static>>,
+    text: String,
+    thinking: String,
+    calls: Vec<Call>,
+    stop: Option<StopReason>,
+    usage: Usage,
+}
+
+#[derive(Debug)]
+struct Call {
+    id: Text<'static>,
+    name: Text<'static>,
+    arguments: String,
+}
+
+impl Whole {
+    /// Takes the next event. Thinking becomes `reasoning_content`; what only the vendor can read has no place here.
+    pub(crate) fn take(&mut self, event: &Event<'_>) {
+        match event {
+            Event::Start { id } => self.id = id.clone().map(Text::into_owned),
+            Event::Text(text) => self.text.push_str(text.escaped()),
+            Event::Thinking(thinking) => self.thinking.push_str(thinking.escaped()),
+            Event::ToolCall { id, name, .. } => {
+                let (id, name) = (id.clone().into_owned(), name.clone().into_owned());
+                self.calls.push(Call {
+                    id,
+                    name,
+                    arguments: String::new(),
+                });
+            }
+            Event::ToolArguments { index, piece } => {
+                if let Some(call) = self.calls.get_mut(*index) {
+                    call.arguments.push_str(piece.escaped());
+                }
+            }
+            Event::Stop { reason, .. } => self.stop = Some(*reason),
+            Event::Usage(usage) => self.usage.update(*usage),
+            Event::Signature(_) | Event::RedactedThinking(_) | Event::End | Event::Failure(_) => {}
+        }
+    }
+
+    /// The body.
+    pub(crate) fn into_body(self, options: &AnswerOptions) -> Vec<u8> {
+        let mut out = Vec::with_capacity(self.text.len() + self.thinking.len() + options.model.len() + 512);
+        out.extend_from_slice(b"{\"id\":");
+        write_id(self.id.as_ref(), options, &mut out);
+        out.extend_from_slice(b",\"object\":\"chat.completion\",\"created\":");
+        write_count(&mut out, options.created);
+        out.extend_from_slice(b",\"model\":");
+        write_string(&mut out, &options.model);
+        out.extend_from_slice(b",\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":");
+        if self.text.is_empty() && !self.calls.is_empty() {
+            out.extend_from_slice(b"null");
+        } else {
+            write_quoted(&self.text, &mut out);
+        }
+        if !self.thinking.is_empty() {
+            out.extend_from_slice(b",\"reasoning_content\":");
+            write_quoted(&self.thinking, &mut out);
+        }
+        out.extend_from_slice(b",\"refusal\":null");
+        for (index, call) in self.calls.iter().enumerate() {
+            out.extend_from_slice(if index == 0 {
+                b",\"tool_calls\":[{\"id\":".as_slice()
+            } else {
+                b",{\"id\":"
+            });
+            write_call_id(&call.id, index, options, &mut out);
+            out.extend_from_slice(b",\"type\":\"function\",\"function\":{\"name\":");
+            out.extend_from_slice(call.name.literal().as_bytes());
+            out.extend_from_slice(b",\"arguments\":");
+            write_quoted(
+                if call.arguments.is_empty() {
+                    "{}"
+                } else {
+                    &call.arguments
+                },
+                &mut out,
+            );
+            out.extend_from_slice(b"}}");
+        }
+        if !self.calls.is_empty() {
+            out.push(b']');
+        }
+        out.extend_from_slice(b"},\"logprobs\":null,\"finish_reason\":\"");
+        out.extend_from_slice(finish_reason(self.stop.unwrap_or(StopReason::EndTurn)).as_bytes());
+        out.extend_from_slice(b"\"}],\"usage\":");
+        write_usage(&self.usage, options, &mut out);
+        out.push(b'}');
+        out
+    }
+}
+
+fn write_quoted(escaped: &str, out: &mut Vec<u8>) {
+    out.push(b'"');
+    out.extend_from_slice(escaped.as_bytes());
+    out.push(b'"');
+}
+
+/// The answer's id: the upstream's where it looks like OpenAI's, otherwise Coretap's own.
+pub(crate) fn write_id(id: Option<&Text<'_>>, options: &AnswerOptions, out: &mut Vec<u8>) {
+    match id.filter(|id| id.escaped().starts_with("chatcmpl-")) {
+        Some(id) => out.extend_from_slice(id.literal().as_bytes()),
+        None => {
+            out.extend_from_slice(b"\"chatcmpl-");
+            write_escaped(out, &options.id);
+            out.push(b'"');
+        }
+    }
+}
+
+/// A tool call's id: the upstream's, or Coretap's own where it gave none.
+pub(crate) fn write_call_id(id: &Text<'_>, index: usize, options: &AnswerOptions, out: &mut Vec<u8>) {
+    if !id.is_empty() {
+        out.extend_from_slice(id.literal().as_bytes());
+        return;
+    }
+    out.extend_from_slice(b"\"call_");
+    write_escaped(out, &options.id);
+    out.push(b'_');
+    write_count(out, index as u64);
+    out.push(b'"');
+}
+
+/// Token counts as Chat Completions spells them: the prompt's include the cached ones. Where the upstream does not tell
+/// the input, Coretap's estimate stands.
+pub(crate) fn write_usage(usage: &Usage, options: &AnswerOptions, out: &mut Vec<u8>) {
+    let prompt = if usage.input.is_some() {
+        usage.total_input()
+    } else {
+        options.estimated_input
+    };
+    let completion = usage.output.unwrap_or(0);
+    out.extend_from_slice(b"{\"prompt_tokens\":");
+    write_count(out, prompt);
+    out.extend_from_slice(b",\"completion_tokens\":");
+    write_count(out, completion);
+    out.extend_from_slice(b",\"total_tokens\":");
+    write_count(out, prompt.saturating_add(completion));
+    out.extend_from_slice(b",\"prompt_tokens_details\":{\"cached_tokens\":");
+    write_count(out, usage.cache_read.unwrap_or(0));
+    out.extend_from_slice(b"},\"completion_tokens_details\":{\"reasoning_tokens\":");
+    write_count(out, usage.reasoning.unwrap_or(0));
+    out.extend_from_slice(b"}}");
+}
+
+/// A stop reason as Chat Completions spells it.
+pub(crate) fn finish_reason(reason: StopReason) -> &'static str {
+    match reason {
+        StopReason::EndTurn | StopReason::StopSequence | StopReason::PauseTurn => "stop",
+        StopReason::MaxTokens => "length",
+        StopReason::ToolUse => "tool_calls",
+        StopReason::Refusal => "content_filter",
+    }
+}

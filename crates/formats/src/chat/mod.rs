@@ -1,4 +1,6 @@
 //! OpenAI's Chat Completions, spoken by agents.
 
 pub(crate) mod answer;
+pub(crate) mod completion;
 pub(crate) mod request;
+pub(crate) mod stream;

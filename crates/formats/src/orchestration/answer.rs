@@ -1,1 +1,130 @@
-//! Answers.
+//! Answers: a completion in `final_result`, beside what the modules did on the way, which doubles it and is passed over.
+
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::chat::completion::{Completion, CompletionReader};
+use crate::event::{Event, Failure};
+use crate::upstream_error::{broken, read_failure};
+
+/// An answer or an event as a whole; an old form of errors has their members at the top.
+#[derive(Deserialize)]
+struct Envelope<'a> {
+    #[serde(borrow)]
+    final_result: Option<Completion<'a>>,
+    error: Option<&'a RawValue>,
+    code: Option<&'a RawValue>,
+    message: Option<&'a RawValue>,
+}
+
+impl Envelope<'_> {
+    fn is_error(&self) -> bool {
+        self.error.is_some() || (self.final_result.is_none() && self.code.is_some() && self.message.is_some())
+    }
+}
+
+/// Reads a stream's payloads.
+#[derive(Debug, Default)]
+pub(crate) struct Decoder {
+    reader: CompletionReader,
+}
+
+impl Decoder {
+    /// Gives the events of the next payload.
+    pub(crate) fn read(&mut self, payload: &str, emit: &mut impl FnMut(Event<'_>)) {
+        if payload == "[DONE]" {
+            emit(Event::End);
+        } else if let Some(completion) = final_result(payload) {
+            self.reader.read(&completion, emit);
+        } else {
+            match serde_json::from_str::<Envelope<'_>>(payload) {
+                Ok(envelope) if envelope.is_error() => emit(Event::Failure(read_failure(payload))),
+                Ok(Envelope {
+                    final_result: Some(completion),
+                    ..
+                }) => self.reader.read(&completion, emit),
+                Ok(_) => self.reader.start(None, emit),
+                Err(_) => emit(Event::Failure(broken(
+                    "The upstream sent an event that cannot be read.",
+                ))),
+            }
+        }
+    }
+}
+
+/// Reads a whole body.
+///
+/// # Errors
+/// When it cannot be read or holds an error.
+pub(crate) fn read_whole(body: &str, emit: &mut impl FnMut(Event<'_>)) -> Result<(), Failure> {
+    let unreadable = || broken("The upstream's answer cannot be read.");
+    let envelope: Envelope<'_> = serde_json::from_str(body).map_err(|_| unreadable())?;
+    if envelope.is_error() {
+        return Err(read_failure(body));
+    }
+    let completion = envelope
+        .final_result
+        .filter(|completion| !completion.choices.is_empty())
+        .ok_or_else(unreadable)?;
+    CompletionReader::default().read(&completion, emit);
+    emit(Event::End);
+    Ok(())
+}
+
+/// The completion of an event whose last member is `final_result`, as SAP writes them, without a look at the rest.
+///
+/// The name with both its quotes unescaped can only be a member's name. It is the last member of the outermost object
+/// exactly when its value reaches to the brace that ends the payload: one level deeper there would be a second brace
+/// behind it, and the value could not be read. In every other case the payload is read as a whole.
+fn final_result(payload: &str) -> Option<Completion<'_>> {
+    static NAME: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"final_result\":"));
+    let (before, found) = payload.split_at_checked(NAME.find(payload.as_bytes())?)?;
+    if before.ends_with('\\') {
+        return None;
+    }
+    let value = found.get(NAME.needle().len()..)?.strip_suffix('}')?;
+    serde_json::from_str(value).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(payload: &str) -> Option<&str> {
+        final_result(payload).map(|completion| completion.id.unwrap().get())
+    }
+
+    #[test]
+    fn the_short_way_takes_only_the_outermost_last_member() {
+        assert_eq!(
+            id(r#"{"a":"\"final_result\":{}","final_result": {"id":"1"}}"#),
+            Some("\"1\"")
+        );
+        assert_eq!(id(r#"{"final_result":{"id":"1"},"request_id":"r"}"#), None);
+        assert_eq!(
+            id(r#"{"intermediate_results":{"final_result":{"id":"1"}}}"#),
+            None
+        );
+        assert_eq!(
+            id(r#"{"intermediate_results":{"final_result":{"id":"1"}},"final_result":{"id":"2"}}"#),
+            None
+        );
+        assert_eq!(id(r#"{"x\"final_result":{"id":"1"}}"#), None);
+    }
+
+    #[test]
+    fn an_event_in_another_order_is_read_as_a_whole() {
+        let mut texts = Vec::new();
+        let payload =
+            r#"{"final_result":{"choices":[{"index":0,"delta":{"content":"a"}}]},"request_id":"r"}"#;
+        Decoder::default().read(payload, &mut |event| {
+            if let Event::Text(text) = event {
+                texts.push(text.decode().into_owned());
+            }
+        });
+        assert_eq!(texts, ["a"]);
+    }
+}

@@ -1,0 +1,297 @@
+//! Reading chat completions, whole ones and the chunks of streams: Azure's, and those that orchestration makes of every
+//! provider's answers (sap-wire.md §3.2, §4.3, §4.4).
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::de::{Deserialize, Deserializer, IgnoredAny, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+
+use crate::event::{Event, StopReason, Usage};
+use crate::json::Text;
+
+/// A whole completion or one chunk of a stream. What a vendor may spell in an unexpected type stays unread.
+#[derive(Debug, Default, serde::Deserialize)]
+pub(crate) struct Completion<'a> {
+    #[serde(borrow)]
+    pub(crate) id: Option<&'a RawValue>,
+    pub(crate) model: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub(crate) choices: Few<Choice<'a>>,
+    pub(crate) usage: Option<&'a RawValue>,
+    pub(crate) error: Option<&'a RawValue>,
+    /// Azure's verdict on the prompt, in a chunk of its own that opens the stream.
+    pub(crate) prompt_filter_results: Option<IgnoredAny>,
+}
+
+#[derive(Debug, serde::Deserialize)]
+pub(crate) struct Choice<'a> {
+    #[serde(default)]
+    index: u64,
+    #[serde(borrow, default, alias = "message")]
+    delta: Option<Delta<'a>>,
+    finish_reason: Option<&'a RawValue>,
+}
+
+#[derive(Debug, serde::Deserialize)]
+struct Delta<'a> {
+    #[serde(borrow)]
+    content: Option<&'a RawValue>,
+    refusal: Option<&'a RawValue>,
+    reasoning_content: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    tool_calls: Few<ToolCall<'a>>,
+}
+
+/// `reasoning_content` of orchestration: a list of these (spec ReasoningBlock).
+#[derive(serde::Deserialize)]
+struct ReasoningBlock<'a> {
+    #[serde(borrow)]
+    content: Option<&'a RawValue>,
+    signature: Option<&'a RawValue>,
+}
+
+#[derive(Debug, serde::Deserialize)]
+struct ToolCall<'a> {
+    index: Option<usize>,
+    #[serde(borrow)]
+    id: Option<&'a RawValue>,
+    function: Option<Function<'a>>,
+}
+
+#[derive(Debug, serde::Deserialize)]
+struct Function<'a> {
+    #[serde(borrow)]
+    name: Option<&'a RawValue>,
+    arguments: Option<&'a RawValue>,
+}
+
+#[derive(serde::Deserialize)]
+struct TokenUsage {
+    prompt_tokens: Option<u64>,
+    completion_tokens: Option<u64>,
+    prompt_tokens_details: Option<PromptDetails>,
+    completion_tokens_details: Option<CompletionDetails>,
+}
+
+#[derive(serde::Deserialize)]
+struct PromptDetails {
+    cached_tokens: Option<u64>,
+    cache_creation_tokens: Option<u64>,
+}
+
+#[derive(serde::Deserialize)]
+struct CompletionDetails {
+    reasoning_tokens: Option<u64>,
+}
+
+impl Completion<'_> {
+    /// The token counts, where they are given and can be read.
+    pub(crate) fn usage(&self) -> Option<Usage> {
+        let usage: TokenUsage = serde_json::from_str(self.usage?.get()).ok()?;
+        let (cache_read, cache_write) = usage.prompt_tokens_details.map_or((None, None), |details| {
+            (details.cached_tokens, details.cache_creation_tokens)
+        });
+        let cached = cache_read.unwrap_or(0).saturating_add(cache_write.unwrap_or(0));
+        Some(Usage {
+            // The prompt's tokens include the cached ones ("Cached tokens present in the prompt", spec TokenUsage). Where
+            // that cannot be, the vendor's own counts came through, which exclude them.
+            input: usage
+                .prompt_tokens
+                .map(|all| all.checked_sub(cached).unwrap_or(all)),
+            cache_read,
+            cache_write,
+            output: usage.completion_tokens,
+            reasoning: usage
+                .completion_tokens_details
+                .and_then(|details| details.reasoning_tokens),
+        })
+    }
+}
+
+/// Makes events of completions. It remembers what one chunk does not say: which tool call a piece belongs to.
+#[derive(Debug, Default)]
+pub(crate) struct CompletionReader {
+    started: bool,
+    refused: bool,
+    calls: Vec<KnownCall>,
+}
+
+/// A tool call that has begun.
+#[derive(Debug)]
+struct KnownCall {
+    /// The position that the upstream gives it.
+    position: usize,
+    id: String,
+}
+
+impl CompletionReader {
+    /// Gives the events of a whole completion or of the next chunk, all but the end and failures. Only the first choice
+    /// is read: agents are given one answer.
+    pub(crate) fn read<'a>(&mut self, completion: &Completion<'a>, emit: &mut impl FnMut(Event<'a>)) {
+        if let Some(usage) = completion.usage() {
+            emit(Event::Usage(usage));
+        }
+        self.start(completion.id, emit);
+        let Some(choice) = completion.choices.iter().find(|choice| choice.index == 0) else {
+            return;
+        };
+        if let Some(delta) = &choice.delta {
+            self.read_delta(delta, emit);
+        }
+        if let Some(reason) = choice.finish_reason.and_then(|reason| self.stop_reason(reason)) {
+            emit(Event::Stop {
+                reason,
+                sequence: None,
+            });
+        }
+    }
+
+    /// Gives the event that opens the answer, once.
+    pub(crate) fn start<'a>(&mut self, id: Option<&'a RawValue>, emit: &mut impl FnMut(Event<'a>)) {
+        if !self.started {
+            self.started = true;
+            emit(Event::Start { id: said(id) });
+        }
+    }
+
+    fn read_delta<'a>(&mut self, delta: &Delta<'a>, emit: &mut impl FnMut(Event<'a>)) {
+        if let Some(reasoning) = delta.reasoning_content {
+            read_reasoning(reasoning, emit);
+        }
+        if let Some(text) = said(delta.content) {
+            emit(Event::Text(text));
+        }
+        if let Some(refusal) = said(delta.refusal) {
+            self.refused = true;
+            emit(Event::Text(refusal));
+        }
+        for (position, call) in delta.tool_calls.iter().enumerate() {
+            self.read_call(call.index.unwrap_or(position), call, emit);
+        }
+    }
+
+    fn read_call<'a>(&mut self, position: usize, call: &ToolCall<'a>, emit: &mut impl FnMut(Event<'a>)) {
+        let id = said(call.id);
+        let (name, arguments) = call.function.as_ref().map_or((None, None), |function| {
+            (said(function.name), said(function.arguments))
+        });
+        let known = self.calls.iter().rposition(|known| known.position == position);
+        let index = match known.filter(|&known| !self.is_another(known, id.as_ref(), name.as_ref())) {
+            Some(index) => index,
+            None => {
+                let id = id.unwrap_or_else(|| Text::of(""));
+                self.calls.push(KnownCall {
+                    position,
+                    id: id.escaped().to_owned(),
+                });
+                let index = self.calls.len() - 1;
+                emit(Event::ToolCall {
+                    index,
+                    id,
+                    name: name.unwrap_or_else(|| Text::of("")),
+                });
+                index
+            }
+        };
+        if let Some(piece) = arguments {
+            emit(Event::ToolArguments { index, piece });
+        }
+    }
+
+    /// Whether a piece begins another call although its position is taken: some providers give every parallel call the
+    /// position 0, each with its own id or with none.
+    fn is_another(&self, known: usize, id: Option<&Text<'_>>, name: Option<&Text<'_>>) -> bool {
+        let known_id = self.calls.get(known).map_or("", |call| call.id.as_str());
+        name.is_some() && (known_id.is_empty() || id.is_some_and(|id| id.escaped() != known_id))
+    }
+
+    /// What a finish reason means; `""` means none (sap-wire.md §4.4). Some providers say "stop" after calling tools.
+    fn stop_reason(&self, literal: &RawValue) -> Option<StopReason> {
+        Some(match literal.get() {
+            "\"\"" => return None,
+            "\"length\"" => StopReason::MaxTokens,
+            "\"tool_calls\"" | "\"function_call\"" => StopReason::ToolUse,
+            "\"content_filter\"" => StopReason::Refusal,
+            _ if self.refused => StopReason::Refusal,
+            _ if !self.calls.is_empty() => StopReason::ToolUse,
+            _ => StopReason::EndTurn,
+        })
+    }
+}
+
+/// Orchestration gives a list of blocks, OpenAI-compatible vendors a plain string.
+fn read_reasoning<'a>(reasoning: &'a RawValue, emit: &mut impl FnMut(Event<'a>)) {
+    if let Some(thinking) = said(Some(reasoning)) {
+        emit(Event::Thinking(thinking));
+        return;
+    }
+    let Ok(blocks) = serde_json::from_str::<Few<ReasoningBlock<'a>>>(reasoning.get()) else {
+        return;
+    };
+    for block in blocks.iter() {
+        if let Some(thinking) = said(block.content) {
+            emit(Event::Thinking(thinking));
+        }
+        if let Some(signature) = said(block.signature) {
+            emit(Event::Signature(signature));
+        }
+    }
+}
+
+/// The string that stands there, where it is one and not empty.
+pub(crate) fn said(raw: Option<&RawValue>) -> Option<Text<'_>> {
+    raw.and_then(Text::from_raw).filter(|text| !text.is_empty())
+}
+
+/// A list that nearly always has at most one entry, so that reading it takes no memory; `null` is an empty one.
+#[derive(Debug)]
+pub(crate) struct Few<T> {
+    first: Option<T>,
+    more: Vec<T>,
+}
+
+impl<T> Default for Few<T> {
+    fn default() -> Self {
+        Few {
+            first: None,
+            more: Vec::new(),
+        }
+    }
+}
+
+impl<T> Few<T> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
+        self.first.iter().chain(&self.more)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.first.is_none()
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Few<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Entries<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Entries<T> {
+            type Value = Few<T>;
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a list")
+            }
+            fn visit_unit<E>(self) -> Result<Self::Value, E> {
+                Ok(Few::default())
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Self::Value, A::Error> {
+                let mut few = Few {
+                    first: sequence.next_element()?,
+                    more: Vec::new(),
+                };
+                while let Some(entry) = sequence.next_element()? {
+                    few.more.push(entry);
+                }
+                Ok(few)
+            }
+        }
+        deserializer.deserialize_any(Entries(PhantomData))
+    }
+}

@@ -1,0 +1,125 @@
+//! Answers as a stream of Chat Completions' chunks.
+
+use crate::AnswerOptions;
+use crate::chat::answer::{finish_reason, write_call_id, write_id, write_usage};
+use crate::event::{Event, StopReason, Usage};
+use crate::json::{Text, write_count, write_string};
+
+/// Writes a stream's chunks.
+#[derive(Debug)]
+pub(crate) struct Encoder {
+    /// What stands before the choices in every chunk of this answer.
+    head: Vec<u8>,
+    /// Tool calls of which no piece of the arguments has come.
+    bare_calls: Vec<usize>,
+    stop: Option<StopReason>,
+    usage: Usage,
+}
+
+impl Encoder {
+    pub(crate) fn new() -> Self {
+        Encoder {
+            head: Vec::new(),
+            bare_calls: Vec::new(),
+            stop: None,
+            usage: Usage::default(),
+        }
+    }
+
+    /// Appends what an event means to the agent. Thinking becomes `reasoning_content`, a plain string as the vendors of
+    /// open models spell it; its signatures and what only the vendor can read have no place here.
+    pub(crate) fn write(&mut self, event: &Event<'_>, options: &AnswerOptions, out: &mut Vec<u8>) {
+        match event {
+            Event::Start { id } => {
+                self.make_head(id.as_ref(), options);
+                self.write_delta(out, |out| {
+                    out.extend_from_slice(b"\"role\":\"assistant\",\"content\":\"\"");
+                });
+            }
+            Event::Text(text) => self.write_text(b"\"content\":", text, out),
+            Event::Thinking(thinking) => self.write_text(b"\"reasoning_content\":", thinking, out),
+            Event::Signature(_) | Event::RedactedThinking(_) | Event::Failure(_) => {}
+            Event::ToolCall { index, id, name } => {
+                self.bare_calls.push(*index);
+                self.write_call(*index, out, |out| {
+                    out.extend_from_slice(b",\"id\":");
+                    write_call_id(id, *index, options, out);
+                    out.extend_from_slice(b",\"type\":\"function\",\"function\":{\"name\":");
+                    out.extend_from_slice(name.literal().as_bytes());
+                    out.extend_from_slice(b",\"arguments\":\"\"}");
+                });
+            }
+            Event::ToolArguments { index, piece } => {
+                self.bare_calls.retain(|bare| bare != index);
+                self.write_arguments(*index, piece.literal(), out);
+            }
+            // What ends the answer waits for its regular end: a stream that breaks must not look like one that is done.
+            Event::Stop { reason, .. } => self.stop = Some(*reason),
+            Event::Usage(usage) => self.usage.update(*usage),
+            Event::End => self.write_end(options, out),
+        }
+    }
+
+    fn make_head(&mut self, id: Option<&Text<'_>>, options: &AnswerOptions) {
+        self.head.extend_from_slice(b"data: {\"id\":");
+        write_id(id, options, &mut self.head);
+        self.head
+            .extend_from_slice(b",\"object\":\"chat.completion.chunk\",\"created\":");
+        write_count(&mut self.head, options.created);
+        self.head.extend_from_slice(b",\"model\":");
+        write_string(&mut self.head, &options.model);
+        self.head.extend_from_slice(b",\"choices\":[");
+    }
+
+    fn write_text(&self, member: &[u8], text: &Text<'_>, out: &mut Vec<u8>) {
+        out.reserve(self.head.len() + text.literal().len() + 96);
+        self.write_delta(out, |out| {
+            out.extend_from_slice(member);
+            out.extend_from_slice(text.literal().as_bytes());
+        });
+    }
+
+    fn write_arguments(&self, index: usize, literal: &str, out: &mut Vec<u8>) {
+        self.write_call(index, out, |out| {
+            out.extend_from_slice(b",\"function\":{\"arguments\":");
+            out.extend_from_slice(literal.as_bytes());
+            out.push(b'}');
+        });
+    }
+
+    fn write_call(&self, index: usize, out: &mut Vec<u8>, members: impl FnOnce(&mut Vec<u8>)) {
+        self.write_delta(out, |out| {
+            out.extend_from_slice(b"\"tool_calls\":[{\"index\":");
+            write_count(out, index as u64);
+            members(out);
+            out.extend_from_slice(b"}]");
+        });
+    }
+
+    fn write_delta(&self, out: &mut Vec<u8>, members: impl FnOnce(&mut Vec<u8>)) {
+        out.extend_from_slice(&self.head);
+        out.extend_from_slice(b"{\"index\":0,\"delta\":{");
+        members(out);
+        out.extend_from_slice(b"},\"finish_reason\":null}]}\n\n");
+    }
+
+    fn write_end(&mut self, options: &AnswerOptions, out: &mut Vec<u8>) {
+        for bare in std::mem::take(&mut self.bare_calls) {
+            self.write_arguments(bare, "\"{}\"", out);
+        }
+        if self.head.is_empty() {
+            self.make_head(None, options);
+        }
+        out.extend_from_slice(&self.head);
+        out.extend_from_slice(b"{\"index\":0,\"delta\":{},\"finish_reason\":\"");
+        out.extend_from_slice(finish_reason(self.stop.unwrap_or(StopReason::EndTurn)).as_bytes());
+        out.extend_from_slice(b"\"}]}\n\n");
+        if options.include_usage {
+            out.extend_from_slice(&self.head);
+            out.extend_from_slice(b"],\"usage\":");
+            write_usage(&self.usage, options, out);
+            out.extend_from_slice(b"}\n\n");
+        }
+        out.extend_from_slice(b"data: [DONE]\n\n");
+    }
+}
