@@ -1,1 +1,17 @@
-//! coretap-tests
+//! What the acceptance tests stand on: the real binary as a child process (`process`), a plain HTTP client that
+//! hides nothing (`http`), server-sent events (`events`), and the folders that a suite may find absent (`folders`).
+//!
+//! The binary is the release build that `./dev test` makes; a suite whose tools or data are absent says `SKIPPED`.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::missing_panics_doc,
+    reason = "This crate is only test code: a panic is how a test fails."
+)]
+
+pub mod events;
+pub mod folders;
+pub mod http;
+pub mod process;

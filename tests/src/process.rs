@@ -1,0 +1,385 @@
+//! The real binary as a child process: `coretap simulate` and `coretap serve`, on ports of their own.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::{ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Request;
+use http_body_util::Full;
+use serde::Deserialize;
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader, Lines};
+use tokio::process::{Child, ChildStdout, Command};
+use tokio::task::JoinHandle;
+
+use crate::http::{Answer, Opened, empty, open, post, send};
+
+/// The local key that the tests give Coretap.
+pub const KEY: &str = "sk-acceptance";
+
+/// No single step of a test takes longer, however busy the machine is.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// Waits for `future`, and fails the test when it takes longer than a minute.
+pub async fn in_time<F: Future>(what: &str, future: F) -> F::Output {
+    tokio::time::timeout(LIMIT, future)
+        .await
+        .unwrap_or_else(|_| panic!("{what} did not come within a minute"))
+}
+
+/// The release binary: `$CORETAP_BINARY`, or `release/coretap` beside the folder of this test's own build.
+pub fn binary() -> PathBuf {
+    let binary = std::env::var_os("CORETAP_BINARY").map_or_else(
+        || {
+            std::env::current_exe()
+                .unwrap()
+                .ancestors()
+                .nth(3)
+                .unwrap()
+                .join("release/coretap")
+        },
+        PathBuf::from,
+    );
+    assert!(
+        binary.exists(),
+        "no {}: run `cargo build --release -p coretap`",
+        binary.display()
+    );
+    binary
+}
+
+/// A command of the binary with nothing in its environment but PATH, a home of its own and what is given.
+pub fn command(home: &TempDir, arguments: &[&str], environment: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(binary());
+    command
+        .args(arguments)
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .env("HOME", home.path())
+        .env("CORETAP_HOME", home.path())
+        .envs(environment.iter().copied())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    command
+}
+
+/// What a command that ended by itself left: exit code, stdout, stderr.
+#[derive(Debug)]
+pub struct Finished {
+    /// The exit code.
+    pub code: i32,
+    /// Everything on stdout.
+    pub stdout: String,
+    /// Everything on stderr.
+    pub stderr: String,
+}
+
+/// Runs a command of the binary to its end.
+pub async fn run(arguments: &[&str], environment: &[(&str, &str)]) -> Finished {
+    let home = tempfile::tempdir().unwrap();
+    let output = in_time(
+        "the command's end",
+        command(&home, arguments, environment).output(),
+    )
+    .await
+    .unwrap();
+    Finished {
+        code: output.status.code().unwrap_or(-1),
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+/// A command that keeps running.
+struct Running {
+    child: Child,
+    stdout: Lines<BufReader<ChildStdout>>,
+    stderr: Arc<Mutex<Vec<u8>>>,
+    reading: JoinHandle<()>,
+    home: TempDir,
+}
+
+impl Running {
+    fn start(arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let mut child = command(&home, arguments, environment).spawn().unwrap();
+        let stdout = BufReader::new(child.stdout.take().unwrap()).lines();
+        let stderr = Arc::new(Mutex::new(Vec::new()));
+        let (mut pipe, kept) = (child.stderr.take().unwrap(), Arc::clone(&stderr));
+        let reading = tokio::spawn(async move {
+            let mut buffer = [0; 4096];
+            while let Ok(count @ 1..) = pipe.read(&mut buffer).await {
+                kept.lock().unwrap().extend_from_slice(&buffer[..count]);
+            }
+        });
+        Self {
+            child,
+            stdout,
+            stderr,
+            reading,
+            home,
+        }
+    }
+
+    async fn line(&mut self) -> String {
+        let line = in_time("a line on stdout", self.stdout.next_line())
+            .await
+            .unwrap();
+        line.unwrap_or_else(|| panic!("ended without a line on stdout; stderr: {}", self.errors()))
+    }
+
+    fn errors(&self) -> String {
+        String::from_utf8_lossy(&self.stderr.lock().unwrap()).into_owned()
+    }
+}
+
+/// Sends a signal (`TERM`, `INT`) to a process.
+pub async fn signal(pid: u32, name: &str) {
+    let status = Command::new("kill")
+        .arg(format!("-{name}"))
+        .arg(pid.to_string())
+        .status()
+        .await
+        .unwrap();
+    assert!(status.success());
+}
+
+/// `coretap simulate`: the strict stand-in for SAP AI Core, and its control plane.
+pub struct Simulator {
+    running: Running,
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// The service key it printed.
+    pub service_key: String,
+}
+
+/// One request as the simulator saw it.
+#[derive(Debug, Deserialize)]
+pub struct Seen {
+    /// The HTTP method.
+    pub method: String,
+    /// The path, with its query.
+    pub path: String,
+    /// Which kind of request it is: `token`, `deployments`, `models`, `completion`, `invoke`, `invoke_stream`, `chat` …
+    #[serde(default)]
+    pub route: String,
+    /// The status it was answered with.
+    #[serde(default)]
+    pub status: Option<u16>,
+    /// Why the simulator refused it, if it did.
+    #[serde(default)]
+    pub refused: Option<String>,
+    /// The body.
+    #[serde(default)]
+    pub body: Value,
+    /// Whether the client left before the answer's end.
+    #[serde(default)]
+    pub cancelled: bool,
+}
+
+impl Simulator {
+    /// Starts one on a free port.
+    pub async fn start() -> Self {
+        let mut running = Running::start(&["simulate", "--port", "0"], &[]);
+        let service_key = loop {
+            let line = running.line().await;
+            if line.starts_with('{') {
+                break line;
+            }
+        };
+        let key: Value = serde_json::from_str(&service_key).unwrap();
+        let url = key["serviceurls"]["AI_API_URL"].as_str().unwrap();
+        let address = url.strip_prefix("http://").unwrap().parse().unwrap();
+        Self {
+            running,
+            address,
+            service_key,
+        }
+    }
+
+    /// What it was asked since it started or `forget`.
+    pub async fn requests(&self) -> Vec<Seen> {
+        let answer = send(self.address, empty("GET", "/__simulator/requests")).await;
+        serde_json::from_value(answer.json()).unwrap()
+    }
+
+    /// Its inference requests: what an agent's request became.
+    pub async fn inference(&self) -> Vec<Seen> {
+        let inference = ["completion", "invoke", "invoke_stream", "chat"];
+        self.requests()
+            .await
+            .into_iter()
+            .filter(|seen| inference.contains(&seen.route.as_str()))
+            .collect()
+    }
+
+    /// Forgets the requests seen.
+    pub async fn forget(&self) {
+        let answer = send(self.address, empty("DELETE", "/__simulator/requests")).await;
+        assert!(answer.status < 300, "{answer:?}");
+    }
+
+    /// Asks for faults; an earlier list is forgotten.
+    pub async fn faults(&self, faults: &Value) {
+        let answer = send(self.address, empty("DELETE", "/__simulator/faults")).await;
+        assert!(answer.status < 300, "{answer:?}");
+        let answer = send(self.address, post("/__simulator/faults", faults)).await;
+        assert!(answer.status < 300, "{faults}: {answer:?}");
+    }
+
+    /// Changes how it answers: `chunking`, `event_delay_ms`, `token_lifetime_s` …
+    pub async fn settings(&self, settings: &Value) {
+        let answer = send(self.address, post("/__simulator/settings", settings)).await;
+        assert!(answer.status < 300, "{settings}: {answer:?}");
+    }
+
+    /// The refusals so far, each with its request's path.
+    pub async fn refusals(&self) -> Vec<String> {
+        let requests = self.requests().await;
+        requests
+            .into_iter()
+            .filter_map(|seen| Some(format!("{}: {}", seen.path, seen.refused?)))
+            .collect()
+    }
+
+    /// Fails the test when the simulator refused anything, or was asked nothing.
+    pub async fn refused_nothing(&self) {
+        let refusals = self.refusals().await;
+        assert!(refusals.is_empty(), "the simulator refused: {refusals:#?}");
+        assert!(
+            !self.inference().await.is_empty(),
+            "no inference request reached the simulator"
+        );
+    }
+
+    /// What it wrote to stderr.
+    pub fn errors(&self) -> String {
+        self.running.errors()
+    }
+}
+
+/// The two ways to reach a model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Every model through the orchestration deployment.
+    Orchestration,
+    /// Each model through its own deployment.
+    Foundation,
+}
+
+impl Mode {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Orchestration, Self::Foundation];
+
+    /// What `CORETAP_ORCHESTRATION` says.
+    pub fn setting(self) -> &'static str {
+        if self == Self::Orchestration {
+            "true"
+        } else {
+            "false"
+        }
+    }
+}
+
+/// `coretap serve`, told where the simulator is.
+pub struct Coretap {
+    running: Running,
+    /// Where it listens.
+    pub address: SocketAddr,
+}
+
+impl Coretap {
+    /// Starts one on a free port, with the simulator's service key, the tests' local key and these variables.
+    pub async fn start(simulator: &Simulator, mode: Mode, settings: &[(&str, &str)]) -> Self {
+        let mut environment = vec![
+            ("AICORE_SERVICE_KEY", simulator.service_key.as_str()),
+            ("CORETAP_API_KEY", KEY),
+            ("CORETAP_ORCHESTRATION", mode.setting()),
+        ];
+        environment.extend(settings);
+        Self::serve(&["--port", "0"], &environment).await
+    }
+
+    /// Starts `coretap serve` with these arguments and nothing else in its environment.
+    pub async fn serve(arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+        let mut running = Running::start(&[&["serve"], arguments].concat(), environment);
+        let line = running.line().await;
+        let address = line.strip_prefix("listening on http://");
+        let address = address.and_then(|address| address.parse().ok());
+        let address =
+            address.unwrap_or_else(|| panic!("not where it listens: {line:?}; {}", running.errors()));
+        Self { running, address }
+    }
+
+    /// Sends a request with the local key.
+    pub async fn send(&self, request: Request<Full<Bytes>>) -> Answer {
+        send(self.address, with_key(request)).await
+    }
+
+    /// Sends a request with the local key and reads the answer's head.
+    pub async fn open(&self, request: Request<Full<Bytes>>) -> Opened {
+        open(self.address, with_key(request)).await
+    }
+
+    /// Posts JSON with the local key.
+    pub async fn post(&self, path: &str, body: &Value) -> Answer {
+        self.send(post(path, body)).await
+    }
+
+    /// The process's id.
+    pub fn pid(&self) -> u32 {
+        self.running.child.id().unwrap()
+    }
+
+    /// What it wrote to stderr so far.
+    pub fn errors(&self) -> String {
+        self.running.errors()
+    }
+
+    /// The folder of its settings and data.
+    pub fn home(&self) -> &std::path::Path {
+        self.running.home.path()
+    }
+
+    /// Sends a signal, and gives the exit code and what else stood on stdout once it has ended.
+    pub async fn stop(mut self, name: &str) -> Finished {
+        signal(self.pid(), name).await;
+        self.ended().await
+    }
+
+    /// Waits for its end.
+    pub async fn ended(&mut self) -> Finished {
+        let mut stdout = String::new();
+        while let Some(line) = in_time("the end of stdout", self.running.stdout.next_line())
+            .await
+            .unwrap()
+        {
+            stdout.push_str(&line);
+            stdout.push('\n');
+        }
+        let status: ExitStatus = in_time("the process's end", self.running.child.wait())
+            .await
+            .unwrap();
+        in_time("the end of stderr", &mut self.running.reading)
+            .await
+            .unwrap();
+        Finished {
+            code: status.code().unwrap_or(-1),
+            stdout,
+            stderr: self.errors(),
+        }
+    }
+}
+
+fn with_key(mut request: Request<Full<Bytes>>) -> Request<Full<Bytes>> {
+    request
+        .headers_mut()
+        .insert("authorization", format!("Bearer {KEY}").parse().unwrap());
+    request
+}

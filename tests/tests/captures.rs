@@ -1,0 +1,297 @@
+//! Real requests of real agents, captured, replayed on every route: each is answered, and the simulator refuses none.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "A panic is how a test fails."
+)]
+
+use coretap_tests::events::Format;
+use coretap_tests::folders::shared;
+use coretap_tests::http::Answer;
+use coretap_tests::process::{Coretap, Mode, Simulator};
+use http::Request;
+use http_body_util::Full;
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+/// A PNG of 8 by 8 pixels, for the images that were cut in the captures.
+const PNG: &str =
+    "iVBORw0KGgoAAAANSUhEUgAAAAgAAAAIAQAAAADsdIMmAAAAC0lEQVR4nGNgQAUAABAAATm9j2UAAAAASUVORK5CYII=";
+/// What takes a name that no deployment has, as a person would set it.
+const SELECTED: &str = "anthropic--claude-4.5-sonnet";
+
+#[derive(Deserialize)]
+struct Capture {
+    #[serde(skip)]
+    name: String,
+    method: String,
+    path: String,
+    query: serde_json::Map<String, Value>,
+    headers: Vec<(String, String)>,
+    body: Option<Box<RawValue>>,
+}
+
+impl Capture {
+    /// The request as it was sent, its bytes unchanged but for the model's name, cut images and the key.
+    fn request(&self, path: &str, model: Option<&str>) -> Request<Full<bytes::Bytes>> {
+        let query: Vec<_> = self
+            .query
+            .iter()
+            .map(|(k, v)| format!("{k}={}", v.as_str().unwrap()))
+            .collect();
+        let mut request = Request::builder()
+            .method(self.method.as_str())
+            .uri(format!("{path}?{}", query.join("&")));
+        let own = [
+            "host",
+            "connection",
+            "content-length",
+            "transfer-encoding",
+            "authorization",
+            "x-api-key",
+        ];
+        for (name, value) in &self.headers {
+            if !own.contains(&name.to_lowercase().as_str()) {
+                request = request.header(name, value);
+            }
+        }
+        let mut body = self
+            .body
+            .as_ref()
+            .map(|body| repaired(body.get()))
+            .unwrap_or_default();
+        if let (Some(model), Some(asked)) = (model, self.model()) {
+            body = body.replacen(
+                &format!(r#""model":"{asked}""#),
+                &format!(r#""model":"{model}""#),
+                1,
+            );
+            assert!(
+                body.contains(&format!(r#""model":"{model}""#)),
+                "{}: the model was not replaced",
+                self.name
+            );
+        }
+        request.body(Full::from(body)).unwrap()
+    }
+
+    fn json(&self) -> Value {
+        self.body
+            .as_ref()
+            .map(|body| serde_json::from_str(body.get()).unwrap())
+            .unwrap_or_default()
+    }
+
+    fn model(&self) -> Option<String> {
+        self.json()["model"].as_str().map(str::to_owned)
+    }
+
+    fn format(&self) -> Option<Format> {
+        Format::ALL.into_iter().find(|format| format.path() == self.path)
+    }
+}
+
+/// Long strings are cut in the captures. Text may stay cut; a picture must be one.
+fn repaired(body: &str) -> String {
+    const START: &str = "data:image/png;base64,";
+    let mut whole = String::new();
+    let mut rest = body;
+    while let Some((before, data)) = rest.split_once(START) {
+        let (image, after) = data.split_once('"').unwrap();
+        whole.push_str(before);
+        whole.push_str(START);
+        whole.push_str(if image.contains(" chars cut]") { PNG } else { image });
+        whole.push('"');
+        rest = after;
+    }
+    whole + rest
+}
+
+/// The captures whose path is one of `paths`.
+fn captures(paths: &[&str]) -> Option<Vec<Capture>> {
+    let root = shared("captured requests", "agents/captures")?;
+    let mut captures = Vec::new();
+    for client in std::fs::read_dir(root).unwrap() {
+        for file in std::fs::read_dir(client.unwrap().path()).unwrap() {
+            let file = file.unwrap().path();
+            let mut capture: Capture =
+                serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
+            if paths.contains(&capture.path.as_str()) && capture.method != "UPGRADE" {
+                let client = file.parent().unwrap().file_name().unwrap().to_string_lossy();
+                capture.name = format!("{client}/{}", file.file_stem().unwrap().to_string_lossy());
+                captures.push(capture);
+            }
+        }
+    }
+    captures.sort_by(|one, other| one.name.cmp(&other.name));
+    assert!(!captures.is_empty(), "no captures of {paths:?}");
+    Some(captures)
+}
+
+/// Replays all of them, with the model as asked and with each of `models`, and lists every failure.
+async fn replay(mode: Mode, path: &str, models: &[Option<&str>], chunking: &str) {
+    let Some(captures) = captures(&[path]) else { return };
+    let simulator = Simulator::start().await;
+    simulator
+        .settings(&serde_json::json!({"chunking": chunking, "seed": 3}))
+        .await;
+    let coretap = Coretap::start(&simulator, mode, &[("CORETAP_MODEL", SELECTED)]).await;
+    let mut failures = Vec::new();
+    for capture in &captures {
+        for model in models {
+            simulator.forget().await;
+            let answer = coretap.send(capture.request(&capture.path, *model)).await;
+            let refusals = simulator.refusals().await;
+            let name = format!("{} as {}", capture.name, model.unwrap_or("asked"));
+            if answer.status != 200 || !answer.complete || !refusals.is_empty() {
+                failures.push(format!("{name}: {} {} {refusals:?}", answer.status, answer.body));
+                continue;
+            }
+            let Some(format) = capture.format() else { continue };
+            if capture.json()["stream"] == true {
+                format.check_stream(&answer.events(), &name);
+            } else {
+                assert!(answer.json()["error"].is_null(), "{name}: {}", answer.body);
+            }
+        }
+    }
+    assert!(
+        failures.is_empty(),
+        "{} of {} failed:\n{}",
+        failures.len(),
+        captures.len() * models.len(),
+        failures.join("\n")
+    );
+}
+
+const MODELS: [Option<&str>; 5] = [
+    None,
+    Some("gpt-4o"),
+    Some("gpt-5"),
+    Some("anthropic--claude-4.8-opus"),
+    Some("anthropic--claude-4.6-opus"),
+];
+
+#[tokio::test]
+async fn messages_on_deployments() {
+    replay(Mode::Foundation, "/v1/messages", &MODELS, "event").await;
+}
+
+#[tokio::test]
+async fn messages_in_orchestration() {
+    replay(Mode::Orchestration, "/v1/messages", &MODELS, "random").await;
+}
+
+#[tokio::test]
+async fn chat_on_deployments() {
+    replay(Mode::Foundation, "/v1/chat/completions", &MODELS, "random").await;
+}
+
+#[tokio::test]
+async fn chat_in_orchestration() {
+    replay(Mode::Orchestration, "/v1/chat/completions", &MODELS, "event").await;
+}
+
+/// The input tokens that an answer of Messages reports, cached ones included; the last report counts.
+fn input_tokens(answer: &Answer) -> u64 {
+    let reports: Vec<Value> = if answer.header("content-type").starts_with("text/event-stream") {
+        answer
+            .events()
+            .iter()
+            .map(coretap_tests::events::Event::json)
+            .flat_map(|data| [data["message"]["usage"].clone(), data["usage"].clone()])
+            .collect()
+    } else {
+        vec![answer.json()["usage"].clone()]
+    };
+    let usage = reports
+        .into_iter()
+        .rfind(|usage| usage["input_tokens"].as_u64() > Some(0))
+        .unwrap_or_default();
+    [
+        "input_tokens",
+        "cache_creation_input_tokens",
+        "cache_read_input_tokens",
+    ]
+    .iter()
+    .filter_map(|name| usage[name].as_u64())
+    .sum()
+}
+
+/// Nobody here knows a vendor's tokenizer: `count_tokens` estimates, within 20 % of what the same request then costs.
+#[tokio::test]
+async fn tokens_are_counted_within_a_fifth() {
+    let Some(captures) = captures(&["/v1/messages", "/v1/messages/count_tokens"]) else {
+        return;
+    };
+    let simulator = Simulator::start().await;
+    let coretap = Coretap::start(&simulator, Mode::Foundation, &[("CORETAP_MODEL", SELECTED)]).await;
+    let (mut worst, mut misses): (f64, Vec<String>) = (0.0, Vec::new());
+    for capture in &captures {
+        let counted = coretap
+            .send(capture.request("/v1/messages/count_tokens", None))
+            .await;
+        assert_eq!(counted.status, 200, "{}: {}", capture.name, counted.body);
+        let estimate = counted.json()["input_tokens"].as_u64().unwrap();
+        let asked = if capture.path == "/v1/messages" {
+            coretap.send(capture.request("/v1/messages", None)).await
+        } else {
+            let mut body = capture.json();
+            body["max_tokens"] = 64.into();
+            coretap.post("/v1/messages", &body).await
+        };
+        assert_eq!(asked.status, 200, "{}: {}", capture.name, asked.body);
+        let real = input_tokens(&asked);
+        #[allow(clippy::cast_precision_loss, reason = "Token counts are far below 2^52.")]
+        let off = estimate as f64 / real as f64 - 1.0;
+        worst = worst.max(off.abs());
+        if estimate == 0 || off.abs() > 0.2 {
+            misses.push(format!(
+                "{}: {estimate} instead of {real} ({:+.0} %)",
+                capture.name,
+                off * 100.0
+            ));
+        }
+    }
+    assert!(
+        misses.is_empty(),
+        "{} of {}:\n{}",
+        misses.len(),
+        captures.len(),
+        misses.join("\n")
+    );
+    println!(
+        "the estimate is off by at most {:.0} % on {} captures",
+        worst * 100.0,
+        captures.len()
+    );
+}
+
+/// Lists and greetings: Anthropic's shape for those who send `anthropic-version`, OpenAI's for the others.
+#[tokio::test]
+async fn lists_and_greetings() {
+    let Some(captures) = captures(&["/v1/models", "/v1/models/gpt-5", "/api/hello"]) else {
+        return;
+    };
+    let simulator = Simulator::start().await;
+    let coretap = Coretap::start(&simulator, Mode::Foundation, &[]).await;
+    for capture in &captures {
+        let answer = coretap.send(capture.request(&capture.path, None)).await;
+        assert_eq!(answer.status, 200, "{}: {answer:?}", capture.name);
+        if capture.method == "HEAD" {
+            continue;
+        }
+        let list = answer.json();
+        let anthropic = capture
+            .headers
+            .iter()
+            .any(|(name, _)| name.eq_ignore_ascii_case("anthropic-version"));
+        match (capture.path.as_str(), anthropic) {
+            ("/v1/models", true) => assert_eq!(list["data"][0]["type"], "model", "{}: {list}", capture.name),
+            ("/v1/models", false) => assert_eq!(list["object"], "list", "{}: {list}", capture.name),
+            _ => assert_eq!(list["id"], "gpt-5", "{}: {list}", capture.name),
+        }
+    }
+}
