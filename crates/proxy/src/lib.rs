@@ -1,1 +1,31 @@
-//! coretap-proxy
+//! The server on localhost that coding agents talk to.
+//!
+//! A request goes one way: `server` accepts it, `admission` lets it in, `routes` finds what it wants, `forward` takes
+//! it through `coretap-formats` and `coretap-aicore`, `stream` hands the answer on event by event, and `problem`
+//! answers whatever goes wrong. What is known of a finished request is an [`Exchange`].
+//!
+//! Architecture Invariant: it binds to loopback only and demands the local key on every path but `GET /health`,
+//! `HEAD /` and `HEAD /api/hello`.
+//!
+//! Architecture Invariant: it reads its configuration from a `watch` and knows no file, no keychain, no environment.
+
+mod admission;
+mod attempt;
+mod configuration;
+mod exchange;
+mod forward;
+mod knowledge;
+mod models;
+mod port_owner;
+mod problem;
+mod request_body;
+mod retry;
+mod routes;
+mod server;
+mod stream;
+
+pub use configuration::{Configuration, Limits, LocalKey};
+pub use exchange::Exchange;
+pub use port_owner::PortOwner;
+pub use problem::{CODES, Problem};
+pub use server::{Proxy, RunState, StartError};

@@ -1,0 +1,46 @@
+//! `/v1/models`: what agents may ask for.
+
+use coretap_aicore::{AiCore, SelectableModel};
+use coretap_formats::{AgentFormat, ListedModel, model_entry, model_list};
+
+use crate::problem::Problem;
+
+/// The list in the agent's shape.
+pub(crate) async fn list(aicore: &AiCore, agent: AgentFormat) -> Result<Vec<u8>, Problem> {
+    let models = aicore.selectable_models().await?;
+    let listed: Vec<_> = models
+        .iter()
+        .map(|model| listed(model, id(model, agent)))
+        .collect();
+    Ok(model_list(agent, &listed))
+}
+
+/// One entry of the list, under the name it was asked by.
+pub(crate) async fn entry(aicore: &AiCore, agent: AgentFormat, asked: &str) -> Result<Vec<u8>, Problem> {
+    let models = aicore.selectable_models().await?;
+    let named = |name: &str| models.iter().find(|model| model.name.eq_ignore_ascii_case(name));
+    let model = match named(asked) {
+        Some(model) => Some(model),
+        // Whatever name a request may carry is a name of a model here too.
+        None => named(&aicore.route(asked).await?.model),
+    };
+    let model = model.ok_or_else(|| Problem::model_not_listed(asked))?;
+    Ok(model_entry(agent, &listed(model, asked)))
+}
+
+/// Claude Code tells what a model can do by its name, so it gets the names that it knows; everybody else gets SAP's.
+fn id(model: &SelectableModel, agent: AgentFormat) -> &str {
+    match agent {
+        AgentFormat::Messages => model.agent_alias.as_deref().unwrap_or(&model.name),
+        AgentFormat::ChatCompletions => &model.name,
+    }
+}
+
+fn listed<'a>(model: &'a SelectableModel, id: &'a str) -> ListedModel<'a> {
+    ListedModel {
+        id,
+        display_name: &model.display_name,
+        owner: model.provider.as_deref().unwrap_or("sap-ai-core"),
+        created: 0,
+    }
+}

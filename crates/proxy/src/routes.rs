@@ -1,0 +1,438 @@
+//! What each path does.
+
+use std::borrow::Cow;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::response::Response;
+use coretap_formats::{AgentFormat, count_tokens};
+use futures_util::FutureExt;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, UPGRADE};
+use http::{Method, request};
+
+use crate::admission;
+use crate::attempt::Begun;
+use crate::configuration::Configuration;
+use crate::exchange::{Ongoing, set_request_id};
+use crate::forward::{Forwarded, forward};
+use crate::models;
+use crate::problem::Problem;
+use crate::request_body;
+use crate::server::Shared;
+use crate::stream::AgentStream;
+
+/// What a path stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Endpoint<'a> {
+    /// `/v1/messages` or `/v1/chat/completions`: the answer of a model.
+    Answer,
+    /// `/v1/messages/count_tokens`
+    CountTokens,
+    /// `/v1/models`
+    Models,
+    /// `/v1/models/{id}`, as it stands in the path.
+    Model(&'a str),
+    /// `/v1/responses`: only the refusal of a WebSocket, which sends Codex on to plain HTTP at once (agents.md §3).
+    Responses,
+    /// `/health`
+    Health,
+    /// `/` and `/api/hello`, where agents look whether somebody is there.
+    Alive,
+    /// Anything else.
+    Unknown,
+}
+
+/// A path, taken apart.
+#[derive(Debug, PartialEq, Eq)]
+struct Place<'a> {
+    endpoint: Endpoint<'a>,
+    format: AgentFormat,
+    /// The path without its prefix and trailing slash.
+    path: &'a str,
+}
+
+fn find<'a>(path: &'a str, headers: &HeaderMap) -> Place<'a> {
+    use AgentFormat::{ChatCompletions, Messages};
+    let whole = path.strip_suffix('/').unwrap_or(path);
+    let (path, prefixed) = match (below(whole, "/anthropic"), below(whole, "/openai")) {
+        (Some(path), _) => (path, Some(Messages)),
+        (_, Some(path)) => (path, Some(ChatCompletions)),
+        _ => (whole, None),
+    };
+    // Paths that several formats have: Anthropic's clients say their version.
+    let told = || {
+        let anthropic = headers.contains_key(HeaderName::from_static("anthropic-version"));
+        prefixed.unwrap_or(if anthropic { Messages } else { ChatCompletions })
+    };
+    let (endpoint, format) = match path {
+        "/v1/messages" => (Endpoint::Answer, Messages),
+        "/v1/chat/completions" => (Endpoint::Answer, ChatCompletions),
+        "/v1/messages/count_tokens" => (Endpoint::CountTokens, Messages),
+        "/v1/models" => (Endpoint::Models, told()),
+        "/v1/responses" => (Endpoint::Responses, ChatCompletions),
+        "/health" if prefixed.is_none() => (Endpoint::Health, ChatCompletions),
+        "" | "/api/hello" => (Endpoint::Alive, told()),
+        _ => match path.strip_prefix("/v1/models/") {
+            Some(id) => (Endpoint::Model(id), told()),
+            None => (Endpoint::Unknown, told()),
+        },
+    };
+    Place {
+        endpoint,
+        format,
+        path,
+    }
+}
+
+/// What stands in `path` behind `prefix`, which must be whole segments.
+fn below<'a>(path: &'a str, prefix: &str) -> Option<&'a str> {
+    path.strip_prefix(prefix)
+        .filter(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+impl Endpoint<'_> {
+    fn methods(self) -> &'static str {
+        match self {
+            Endpoint::Answer | Endpoint::CountTokens => "POST",
+            Endpoint::Models | Endpoint::Model(_) | Endpoint::Health => "GET",
+            Endpoint::Responses | Endpoint::Alive | Endpoint::Unknown => "HEAD",
+        }
+    }
+
+    fn takes(self, method: &Method) -> bool {
+        match self.methods() {
+            "POST" => method == Method::POST,
+            "GET" => method == Method::GET || method == Method::HEAD,
+            _ => method == Method::HEAD,
+        }
+    }
+
+    /// Where nobody has to show the local key: nothing of the tenant is told there.
+    fn is_open(self, method: &Method) -> bool {
+        matches!(self, Endpoint::Health | Endpoint::Alive) && self.takes(method)
+    }
+
+    /// For the log: paths that we know are no news, others are somebody's mistake worth reading.
+    fn name(self, path: &str) -> Cow<'static, str> {
+        match self {
+            Endpoint::CountTokens => Cow::Borrowed("/v1/messages/count_tokens"),
+            Endpoint::Models => Cow::Borrowed("/v1/models"),
+            Endpoint::Health => Cow::Borrowed("/health"),
+            Endpoint::Answer if path == "/v1/messages" => Cow::Borrowed("/v1/messages"),
+            Endpoint::Answer => Cow::Borrowed("/v1/chat/completions"),
+            _ => Cow::Owned(path.chars().take(100).collect()),
+        }
+    }
+}
+
+/// Answers one request, whatever happens.
+pub(crate) async fn handle(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    let (head, body) = request.into_parts();
+    let place = find(head.uri.path(), &head.headers);
+    let ongoing = Ongoing::new(
+        Arc::clone(&shared),
+        head.method.clone(),
+        place.endpoint.name(place.path),
+        place.format,
+    );
+    let id = ongoing.exchange.id.clone();
+    let answered = AssertUnwindSafe(answer(&shared, &place, &head, body, ongoing))
+        .catch_unwind()
+        .await;
+    answered.unwrap_or_else(|_| {
+        let problem = Problem::internal();
+        tracing::error!(code = problem.code, id, "a request failed by a panic");
+        problem.response(place.format, &id)
+    })
+}
+
+async fn answer(
+    shared: &Arc<Shared>,
+    place: &Place<'_>,
+    head: &request::Parts,
+    body: Body,
+    mut ongoing: Ongoing,
+) -> Response {
+    let configuration = shared.configuration();
+    let answered = match admit(&configuration, place, head) {
+        Ok(()) => respond(shared, &configuration, place, head, body, &mut ongoing).await,
+        Err(problem) => {
+            request_body::discard(body).await;
+            Err(problem)
+        }
+    };
+    match answered {
+        Ok(Answered::Whole(mut response)) => {
+            set_request_id(response.headers_mut(), place.format, &ongoing.exchange.id);
+            ongoing.begun(response.status().as_u16());
+            ongoing.answered(ongoing.exchange.usage);
+            response
+        }
+        Ok(Answered::Model(forwarded)) => forwarded_response(&configuration, forwarded, ongoing),
+        Err(problem) => {
+            ongoing.failed(&problem);
+            problem.response(place.format, &ongoing.exchange.id)
+        }
+    }
+}
+
+fn admit(configuration: &Configuration, place: &Place<'_>, head: &request::Parts) -> Result<(), Problem> {
+    admission::check_origin(configuration, &head.uri, &head.headers)?;
+    if place.endpoint.is_open(&head.method) {
+        return Ok(());
+    }
+    admission::check_key(configuration, &head.headers)?;
+    if place.endpoint == Endpoint::Unknown {
+        return Err(Problem::path_unknown(head.uri.path()));
+    }
+    if place.endpoint == Endpoint::Responses {
+        let websocket = head
+            .headers
+            .get(UPGRADE)
+            .is_some_and(|to| to.as_bytes().eq_ignore_ascii_case(b"websocket"));
+        return Err(if websocket {
+            Problem::websocket_refused()
+        } else {
+            Problem::path_unknown(head.uri.path())
+        });
+    }
+    if !place.endpoint.takes(&head.method) {
+        let allowed = place.endpoint.methods();
+        return Err(Problem::method_refused(
+            head.method.as_str(),
+            head.uri.path(),
+            allowed,
+        ));
+    }
+    Ok(())
+}
+
+/// What a path gives when all went well.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it is taken apart where it is made, and kept nowhere"
+)]
+enum Answered {
+    Whole(Response),
+    Model(Forwarded),
+}
+
+async fn respond(
+    shared: &Arc<Shared>,
+    configuration: &Configuration,
+    place: &Place<'_>,
+    head: &request::Parts,
+    body: Body,
+    ongoing: &mut Ongoing,
+) -> Result<Answered, Problem> {
+    let json = match place.endpoint {
+        Endpoint::Answer => {
+            let body = request_body::read(&head.headers, body, configuration.limits.body).await?;
+            let knowledge = &shared.knowledge;
+            return forward(
+                configuration,
+                knowledge,
+                place.format,
+                &head.headers,
+                &body,
+                ongoing,
+            )
+            .await
+            .map(Answered::Model);
+        }
+        Endpoint::CountTokens => {
+            let body = request_body::read(&head.headers, body, configuration.limits.body).await?;
+            format!(r#"{{"input_tokens":{}}}"#, count_tokens(&body)?).into_bytes()
+        }
+        Endpoint::Models => models::list(&configuration.aicore, place.format).await?,
+        Endpoint::Model(id) => {
+            models::entry(&configuration.aicore, place.format, &percent_decoded(id)).await?
+        }
+        Endpoint::Health => HEALTH.as_bytes().to_vec(),
+        Endpoint::Alive | Endpoint::Responses | Endpoint::Unknown => {
+            return Ok(Answered::Whole(Response::new(Body::empty())));
+        }
+    };
+    let mut response = Response::new(Body::from(json));
+    response.headers_mut().insert(CONTENT_TYPE, JSON);
+    Ok(Answered::Whole(response))
+}
+
+const HEALTH: &str = concat!(
+    r#"{"status":"ok","version":""#,
+    env!("CARGO_PKG_VERSION"),
+    r#""}"#
+);
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// The head for a model's answer, and its body: whole, or as a stream that takes the exchange with it.
+fn forwarded_response(configuration: &Configuration, forwarded: Forwarded, mut ongoing: Ongoing) -> Response {
+    let Forwarded { begun, model } = forwarded;
+    let mut headers = HeaderMap::with_capacity(8);
+    set_request_id(&mut headers, ongoing.exchange.format, &ongoing.exchange.id);
+    if let Some(name) = &model.header {
+        headers.insert(HeaderName::from_static("x-coretap-model"), name.clone());
+    }
+    if let Some(dropped) = dropped_header(&ongoing.exchange.dropped) {
+        headers.insert(HeaderName::from_static("x-coretap-dropped"), dropped);
+    }
+    let streams = ongoing.exchange.stream;
+    headers.insert(
+        CONTENT_TYPE,
+        if streams {
+            HeaderValue::from_static(EVENT_STREAM)
+        } else {
+            JSON
+        },
+    );
+    if streams {
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    }
+    ongoing.begun(200);
+    let (body, upstream_id) = match begun {
+        Begun::Whole { answer, upstream_id } => {
+            ongoing.answered(answer.outcome.usage);
+            (Body::from(answer.body), upstream_id)
+        }
+        Begun::Stream { opening, upstream_id } => {
+            let stream = AgentStream::new(opening, configuration.limits.keep_alive, ongoing);
+            (Body::new(stream), upstream_id)
+        }
+    };
+    if let Some(id) = upstream_id {
+        headers.insert(HeaderName::from_static("x-upstream-request-id"), id);
+    }
+    let mut response = Response::new(body);
+    *response.headers_mut() = headers;
+    response
+}
+
+const EVENT_STREAM: &str = "text/event-stream; charset=utf-8";
+
+/// The names of what was left out. Agents choose some of them (a tool's name), so whatever can't stand in a header is
+/// replaced, and the list has an end.
+fn dropped_header(dropped: &[Cow<'static, str>]) -> Option<HeaderValue> {
+    const LONGEST: usize = 2000;
+    if dropped.is_empty() {
+        return None;
+    }
+    let list = dropped.join(",");
+    let fit = |character: char| {
+        if character.is_ascii_graphic() || character == ' ' {
+            character
+        } else {
+            '?'
+        }
+    };
+    HeaderValue::try_from(list.chars().take(LONGEST).map(fit).collect::<String>()).ok()
+}
+
+/// A path's segments may hold `%2F` and the like: `sap%2Fgpt-4o`.
+fn percent_decoded(text: &str) -> Cow<'_, str> {
+    if !text.contains('%') {
+        return Cow::Borrowed(text);
+    }
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&first, after)) = rest.split_first() {
+        let decoded = after
+            .split_at_checked(2)
+            .filter(|_| first == b'%')
+            .and_then(|(digits, behind)| {
+                let digits = std::str::from_utf8(digits).ok()?;
+                Some((u8::from_str_radix(digits, 16).ok()?, behind))
+            });
+        let (byte, behind) = decoded.unwrap_or((first, after));
+        bytes.push(byte);
+        rest = behind;
+    }
+    Cow::Owned(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_path_is_found_below_each_prefix() {
+        use AgentFormat::{ChatCompletions, Messages};
+        let none = HeaderMap::new();
+        for prefix in ["", "/anthropic", "/openai"] {
+            for slash in ["", "/"] {
+                for (path, endpoint, format) in [
+                    ("/v1/messages", Endpoint::Answer, Messages),
+                    ("/v1/messages/count_tokens", Endpoint::CountTokens, Messages),
+                    ("/v1/chat/completions", Endpoint::Answer, ChatCompletions),
+                ] {
+                    let whole = format!("{prefix}{path}{slash}");
+                    assert_eq!(
+                        find(&whole, &none),
+                        Place {
+                            endpoint,
+                            format,
+                            path
+                        },
+                        "{whole}"
+                    );
+                }
+            }
+        }
+        for unknown in [
+            "/v1/message",
+            "/v1/messages/x",
+            "/anthropicv1/messages",
+            "/openai/health",
+            "/v2/models",
+            "//",
+        ] {
+            assert_eq!(find(unknown, &none).endpoint, Endpoint::Unknown, "{unknown}");
+        }
+        assert_eq!(find("/health", &none).endpoint, Endpoint::Health);
+        for alive in ["/", "/api/hello", "/anthropic/", "/anthropic/api/hello"] {
+            assert_eq!(find(alive, &none).endpoint, Endpoint::Alive, "{alive}");
+        }
+    }
+
+    #[test]
+    fn the_list_of_models_has_the_shape_of_who_asks() {
+        use AgentFormat::{ChatCompletions, Messages};
+        let none = HeaderMap::new();
+        let mut anthropic = HeaderMap::new();
+        anthropic.insert("anthropic-version", HeaderValue::from_static("2023-06-01"));
+        assert_eq!(find("/v1/models", &none).format, ChatCompletions);
+        assert_eq!(find("/v1/models", &anthropic).format, Messages);
+        assert_eq!(find("/anthropic/v1/models", &none).format, Messages);
+        assert_eq!(find("/openai/v1/models", &anthropic).format, ChatCompletions);
+        let one = find("/v1/models/anthropic--claude-4.5-sonnet", &anthropic);
+        assert_eq!(
+            (one.endpoint, one.format),
+            (Endpoint::Model("anthropic--claude-4.5-sonnet"), Messages)
+        );
+    }
+
+    #[test]
+    fn names_in_paths_are_decoded() {
+        assert_eq!(percent_decoded("gpt-4o"), "gpt-4o");
+        assert_eq!(percent_decoded("sap%2Fgpt-4o"), "sap/gpt-4o");
+        assert_eq!(percent_decoded("%e2%82%ac%5b1m%5D"), "€[1m]");
+        assert_eq!(percent_decoded("100%"), "100%");
+        assert_eq!(percent_decoded("%zz%ff"), "%zz\u{fffd}");
+    }
+
+    #[test]
+    fn what_was_left_out_fits_into_a_header() {
+        assert_eq!(dropped_header(&[]), None);
+        let dropped = [
+            Cow::Borrowed("temperature"),
+            Cow::Owned("tool wörk\r\nx-evil: 1".to_owned()),
+        ];
+        assert_eq!(
+            dropped_header(&dropped).unwrap(),
+            "temperature,tool w?rk??x-evil: 1"
+        );
+        let many = vec![Cow::Borrowed("top_k"); 10_000];
+        assert!(dropped_header(&many).unwrap().len() <= 2000);
+    }
+}

@@ -1,0 +1,322 @@
+//! The listening socket, its connections and the proxy's run state.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::{Duration, SystemTime};
+
+use axum::Router;
+use coretap_formats::rules::Rules;
+use hyper::server::conn::http1;
+use hyper_util::rt::TokioIo;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Mutex, mpsc, watch};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use crate::configuration::Configuration;
+use crate::exchange::Exchange;
+use crate::knowledge::Knowledge;
+use crate::port_owner::{self, PortOwner};
+use crate::problem::{Problem, code};
+use crate::routes;
+
+/// What the proxy is doing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RunState {
+    /// It does not listen.
+    Stopped,
+    /// It is about to listen.
+    Starting,
+    /// It listens, and the last exchange with SAP AI Core, if there was one, worked.
+    Running {
+        /// Where it listens.
+        address: SocketAddr,
+    },
+    /// It listens, but the last exchange with SAP AI Core failed.
+    Degraded {
+        /// Where it listens.
+        address: SocketAddr,
+        /// What failed last.
+        problem: Arc<Problem>,
+        /// Since when nothing has worked.
+        since: SystemTime,
+    },
+    /// It takes nothing new; running streams may end.
+    Stopping,
+    /// It could not start.
+    Failed {
+        /// Why, as [`StartError::code`] says it.
+        code: &'static str,
+        /// The same for people.
+        sentence: String,
+    },
+}
+
+/// Why the proxy could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Another program listens on the port.
+    #[error("Port {port} is taken{}.", by(owner.as_ref()))]
+    PortTaken {
+        /// The port.
+        port: u16,
+        /// Who has it, where the system tells.
+        owner: Option<PortOwner>,
+    },
+    /// The system refused the address for another reason.
+    #[error("Port {port} can't be listened on: {source}.")]
+    Bind {
+        /// The port.
+        port: u16,
+        /// The cause.
+        source: io::Error,
+    },
+}
+
+impl StartError {
+    /// The stable code, one of [`crate::CODES`].
+    pub fn code(&self) -> &'static str {
+        match self {
+            StartError::PortTaken { .. } => code::PORT_TAKEN,
+            StartError::Bind { .. } => code::BIND,
+        }
+    }
+}
+
+fn by(owner: Option<&PortOwner>) -> String {
+    owner
+        .map(|owner| format!(" by {} (process {})", owner.name, owner.pid))
+        .unwrap_or_default()
+}
+
+/// What all requests share.
+pub(crate) struct Shared {
+    configuration: watch::Receiver<Arc<Configuration>>,
+    pub(crate) knowledge: Knowledge,
+    pub(crate) exchanges: Option<mpsc::Sender<Exchange>>,
+    pub(crate) lost_exchanges: AtomicU64,
+    state: watch::Sender<RunState>,
+}
+
+impl Shared {
+    pub(crate) fn configuration(&self) -> Arc<Configuration> {
+        Arc::clone(&self.configuration.borrow())
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        *self.state.borrow() == RunState::Stopping
+    }
+
+    /// Takes the outcome of an exchange with SAP AI Core for the proxy's health.
+    pub(crate) fn measure(&self, problem: Option<&Problem>) {
+        // Nearly always nothing changes, and then nobody is woken and no lock is taken for writing.
+        let unchanged = match (&*self.state.borrow(), problem) {
+            (RunState::Degraded { problem: last, .. }, Some(problem)) => last.as_ref() == problem,
+            (RunState::Degraded { .. }, None) | (RunState::Running { .. }, Some(_)) => false,
+            _ => true,
+        };
+        if unchanged {
+            return;
+        }
+        self.state.send_if_modified(|state| {
+            let (address, since) = match state {
+                RunState::Running { address } => (*address, SystemTime::now()),
+                RunState::Degraded { address, since, .. } => (*address, *since),
+                _ => return false,
+            };
+            *state = match problem {
+                None => RunState::Running { address },
+                Some(problem) => RunState::Degraded {
+                    address,
+                    problem: Arc::new(problem.clone()),
+                    since,
+                },
+            };
+            true
+        });
+    }
+}
+
+/// The proxy. It can be started and stopped any number of times; both may be called at any time, by anybody.
+pub struct Proxy {
+    shared: Arc<Shared>,
+    listening: Mutex<Option<Listening>>,
+}
+
+struct Listening {
+    address: SocketAddr,
+    stop: CancellationToken,
+    connections: JoinHandle<()>,
+}
+
+impl Proxy {
+    /// A proxy that does not listen yet. Finished requests are sent to `exchanges`; when nobody takes them in time they
+    /// are dropped and counted, never waited for.
+    pub fn new(
+        configuration: watch::Receiver<Arc<Configuration>>,
+        exchanges: Option<mpsc::Sender<Exchange>>,
+    ) -> Self {
+        Proxy {
+            shared: Arc::new(Shared {
+                configuration,
+                knowledge: Knowledge::new(Rules::embedded()),
+                exchanges,
+                lost_exchanges: AtomicU64::new(0),
+                state: watch::Sender::new(RunState::Stopped),
+            }),
+            listening: Mutex::new(None),
+        }
+    }
+
+    /// The run state, now and whenever it changes.
+    pub fn state(&self) -> watch::Receiver<RunState> {
+        self.shared.state.subscribe()
+    }
+
+    /// How many exchanges nobody took in time.
+    pub fn lost_exchanges(&self) -> u64 {
+        self.shared
+            .lost_exchanges
+            .load(std::sync::atomic::Ordering::Relaxed)
+    }
+
+    /// Listens on 127.0.0.1 at the configured port and gives the address. Does nothing when it already listens.
+    ///
+    /// # Errors
+    /// When the port is taken or can't be listened on; the run state says the same.
+    pub async fn start(&self) -> Result<SocketAddr, StartError> {
+        let mut listening = self.listening.lock().await;
+        if let Some(listening) = &*listening {
+            return Ok(listening.address);
+        }
+        self.shared.state.send_replace(RunState::Starting);
+        let port = self.shared.configuration().port;
+        let bound = match TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await {
+            Ok(listener) => listener.local_addr().map(|address| (listener, address)),
+            Err(error) => Err(error),
+        };
+        let (listener, address) = match bound {
+            Ok(bound) => bound,
+            Err(source) => {
+                let error = start_error(port, source).await;
+                self.shared.state.send_replace(RunState::Failed {
+                    code: error.code(),
+                    sentence: error.to_string(),
+                });
+                return Err(error);
+            }
+        };
+        let stop = CancellationToken::new();
+        let connections = tokio::spawn(accept(listener, Arc::clone(&self.shared), stop.clone()));
+        *listening = Some(Listening {
+            address,
+            stop,
+            connections,
+        });
+        self.shared.state.send_replace(RunState::Running { address });
+        Ok(address)
+    }
+
+    /// Takes nothing new, gives running answers the configured time to end, and closes what is left. Does nothing when
+    /// it does not listen.
+    pub async fn stop(&self) {
+        let mut listening = self.listening.lock().await;
+        let Some(Listening {
+            stop, connections, ..
+        }) = listening.take()
+        else {
+            return;
+        };
+        self.shared.state.send_replace(RunState::Stopping);
+        stop.cancel();
+        if let Err(error) = connections.await {
+            tracing::error!(%error, "the connections' task failed");
+        }
+        self.shared.state.send_replace(RunState::Stopped);
+    }
+}
+
+async fn start_error(port: u16, source: io::Error) -> StartError {
+    if source.kind() != io::ErrorKind::AddrInUse {
+        return StartError::Bind { port, source };
+    }
+    // It reads /proc, which may be long.
+    let owner = tokio::task::spawn_blocking(move || port_owner::find(port))
+        .await
+        .ok()
+        .flatten();
+    StartError::PortTaken { port, owner }
+}
+
+/// Accepts connections until `stop`, then lets them drain.
+async fn accept(listener: TcpListener, shared: Arc<Shared>, stop: CancellationToken) {
+    let router = Router::new()
+        .fallback(routes::handle)
+        .with_state(Arc::clone(&shared));
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => break,
+            Some(_) = connections.join_next() => {}
+            accepted = listener.accept() => match accepted {
+                Ok((socket, _)) => {
+                    connections.spawn(serve(socket, router.clone(), stop.clone()));
+                }
+                Err(error) => refused_accept(&error, &stop).await,
+            },
+        }
+    }
+    drop(listener);
+    let drained = async { while connections.join_next().await.is_some() {} };
+    if tokio::time::timeout(shared.configuration().limits.drain, drained)
+        .await
+        .is_err()
+    {
+        tracing::warn!(
+            open = connections.len(),
+            "connections are closed in the middle of an answer"
+        );
+        connections.shutdown().await;
+    }
+}
+
+/// A client that left while it was being accepted is nobody's problem. Anything else (no more file descriptors) lasts a
+/// while, and asking again at once would only burn the processor.
+async fn refused_accept(error: &io::Error, stop: &CancellationToken) {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    if matches!(
+        error.kind(),
+        ConnectionAborted | ConnectionRefused | ConnectionReset
+    ) {
+        return;
+    }
+    tracing::error!(%error, "no connection can be accepted");
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = tokio::time::sleep(Duration::from_secs(1)) => {}
+    }
+}
+
+async fn serve(socket: TcpStream, router: Router, stop: CancellationToken) {
+    // Without it the kernel holds every small event back until the one before was acknowledged.
+    if let Err(error) = socket.set_nodelay(true) {
+        tracing::debug!(%error, "TCP_NODELAY");
+    }
+    let connection =
+        http1::Builder::new().serve_connection(TokioIo::new(socket), TowerToHyperService::new(router));
+    let mut connection = std::pin::pin!(connection);
+    let ended = tokio::select! {
+        biased;
+        ended = connection.as_mut() => ended,
+        () = stop.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection ended early");
+    }
+}
