@@ -5,13 +5,19 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
-use crate::json::Text;
+use crate::AgentFormat;
+use crate::json::{Object, Text};
 
 /// A whole request in no vendor's spelling.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Conversation<'a> {
+    /// The format it was read from. A writer of the same format copies what no rule edits from the raw members that
+    /// turns, parts and tools keep; any other writer ignores those.
+    pub origin: AgentFormat,
+    /// The request's own members, unread.
+    pub members: Object<'a>,
     /// System texts that stand before everything.
-    pub system: Vec<TextPart<'a>>,
+    pub system: Vec<Part<'a>>,
     /// The turns, oldest first.
     pub turns: Vec<Turn<'a>>,
     /// The tools on offer.
@@ -26,8 +32,10 @@ pub struct Conversation<'a> {
     pub parameters: Vec<(&'static str, &'a RawValue)>,
     /// Stop sequences.
     pub stop: Vec<Text<'a>>,
-    /// How much the model shall think; absent is the vendor's default.
-    pub reasoning: Option<Reasoning>,
+    /// Whether and how the model shall think; absent is the vendor's default.
+    pub thinking: Option<Thinking>,
+    /// How hard it shall work (`output_config.effort`, `reasoning_effort`).
+    pub effort: Option<Effort>,
     /// The shape that the answer must have.
     pub response_format: Option<ResponseFormat<'a>>,
     /// Whether the answer shall stream.
@@ -36,7 +44,28 @@ pub struct Conversation<'a> {
     pub dropped: Vec<Cow<'static, str>>,
 }
 
-impl Conversation<'_> {
+impl<'a> Conversation<'a> {
+    /// A conversation in which nothing stands yet.
+    pub fn new(origin: AgentFormat, members: Object<'a>) -> Self {
+        Conversation {
+            origin,
+            members,
+            system: Vec::new(),
+            turns: Vec::new(),
+            tools: Vec::new(),
+            tool_choice: None,
+            parallel_tool_calls: None,
+            max_tokens: None,
+            parameters: Vec::new(),
+            stop: Vec::new(),
+            thinking: None,
+            effort: None,
+            response_format: None,
+            stream: false,
+            dropped: Vec::new(),
+        }
+    }
+
     /// Notes that something of the request is not sent on. A name stands once, however often it occurred.
     pub fn drop_reported(&mut self, name: impl Into<Cow<'static, str>>) {
         let name = name.into();
@@ -53,6 +82,8 @@ pub struct Turn<'a> {
     pub role: Role,
     /// What it holds, in order.
     pub parts: Vec<Part<'a>>,
+    /// The agent's own message, where one message is one turn (Chat Completions).
+    pub raw: Option<Object<'a>>,
 }
 
 /// Whose turn it is. Tool results are parts of a user turn.
@@ -68,9 +99,32 @@ pub enum Role {
 
 /// One piece of a turn.
 #[derive(Clone, Debug)]
-pub enum Part<'a> {
+pub struct Part<'a> {
+    /// What it is.
+    pub content: Content<'a>,
+    /// Whether the prompt up to here shall be cached.
+    pub cache: Option<Cache<'a>>,
+    /// The agent's own block, from which a writer of the same format copies the members that it does not edit.
+    pub raw: Option<Object<'a>>,
+}
+
+impl<'a> Part<'a> {
+    /// A part that the agent did not send in this form.
+    pub fn made(content: Content<'a>) -> Self {
+        Part { content, cache: None, raw: None }
+    }
+
+    /// A text that the agent did not send in this form.
+    pub fn text(text: Text<'a>) -> Self {
+        Part::made(Content::Text(text))
+    }
+}
+
+/// What a part is.
+#[derive(Clone, Debug)]
+pub enum Content<'a> {
     /// Text.
-    Text(TextPart<'a>),
+    Text(Text<'a>),
     /// A picture.
     Image(Attachment<'a>),
     /// A document, mostly a PDF.
@@ -86,27 +140,12 @@ pub enum Part<'a> {
         /// The vendor's signature, absent in formats that have none.
         signature: Option<Text<'a>>,
     },
-    /// Thinking that only the vendor can read.
-    RedactedThinking {
-        /// The vendor's data.
-        data: Text<'a>,
+    /// Thinking that only the vendor can read, and whatever else only the agent's own format has. It is copied to a
+    /// model of the same format and reported as dropped on every other way.
+    Other {
+        /// The block's type.
+        kind: Text<'a>,
     },
-}
-
-/// A text with its cache mark.
-#[derive(Clone, Debug)]
-pub struct TextPart<'a> {
-    /// The text.
-    pub text: Text<'a>,
-    /// Whether the prompt up to here shall be cached.
-    pub cache: Option<Cache<'a>>,
-}
-
-impl<'a> TextPart<'a> {
-    /// A text without a cache mark.
-    pub fn plain(text: Text<'a>) -> Self {
-        TextPart { text, cache: None }
-    }
 }
 
 /// A mark that the prompt up to here shall be cached (Anthropic's `cache_control`, always `ephemeral`).
@@ -125,8 +164,6 @@ pub struct Attachment<'a> {
     pub name: Option<Text<'a>>,
     /// `low`, `high` or `auto`, where the agent asks for a resolution.
     pub detail: Option<Text<'a>>,
-    /// Whether the prompt up to here shall be cached.
-    pub cache: Option<Cache<'a>>,
 }
 
 /// Where the content of an attachment is.
@@ -154,8 +191,6 @@ pub struct ToolCall<'a> {
     pub name: Text<'a>,
     /// The arguments: the JSON text of an object.
     pub arguments: Cow<'a, str>,
-    /// Whether the prompt up to here shall be cached.
-    pub cache: Option<Cache<'a>>,
 }
 
 /// What a tool gave.
@@ -167,8 +202,6 @@ pub struct ToolResult<'a> {
     pub parts: Vec<Part<'a>>,
     /// Whether the tool failed.
     pub is_error: bool,
-    /// Whether the prompt up to here shall be cached.
-    pub cache: Option<Cache<'a>>,
 }
 
 /// A tool on offer.
@@ -184,6 +217,10 @@ pub struct Tool<'a> {
     pub strict: Option<bool>,
     /// Whether the prompt up to here shall be cached.
     pub cache: Option<Cache<'a>>,
+    /// The type of a tool that the vendor runs itself (`web_search_20250305`), or of none of the agent's own.
+    pub vendor_type: Option<Text<'a>>,
+    /// The agent's own definition.
+    pub raw: Object<'a>,
 }
 
 /// How the model may choose among the tools.
@@ -199,17 +236,15 @@ pub enum ToolChoice<'a> {
     Named(Text<'a>),
 }
 
-/// How much the model shall think.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Reasoning {
+/// Whether and how the model shall think.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Thinking {
     /// Not at all.
     Disabled,
-    /// As much as the model finds fit, at this effort.
-    Adaptive(Option<Effort>),
+    /// As much as the model finds fit.
+    Adaptive,
     /// At most so many tokens.
     Budget(u64),
-    /// An effort without a kind of thinking (Chat Completions' `reasoning_effort`, Messages' `output_config.effort`).
-    Effort(Effort),
 }
 
 /// Levels of effort, in rising order.

@@ -103,10 +103,9 @@ impl<'a> Text<'a> {
         for (position, text) in texts.iter().enumerate() {
             if position > 0 {
                 for letter in separator.chars() {
-                    if letter == '\n' {
-                        joined.push_str("\\n")
-                    } else {
-                        joined.push(letter)
+                    match letter {
+                        '\n' => joined.push_str("\\n"),
+                        letter => joined.push(letter),
                     }
                 }
             }
@@ -464,7 +463,8 @@ mod tests {
     proptest! {
         #[test]
         fn any_string_survives_its_literal(plain in ".*") {
-            prop_assert_eq!(Text::of(&plain).decode(), plain);
+            let text = Text::of(&plain);
+            prop_assert_eq!(text.decode(), plain);
         }
 
         #[test]

@@ -1,9 +1,14 @@
 //! Requests: an agent's format in, a model's format out.
 
 use std::borrow::Cow;
+use std::fmt;
 
+use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
+
+use crate::conversation::Conversation;
+use crate::json::{self, Object};
 use crate::rules::ModelRules;
-use crate::{AgentFormat, ModelFormat, ReadError};
+use crate::{AgentFormat, ModelFormat, ReadError, azure, chat, claude, messages, orchestration, tokens};
 
 /// Where a request goes.
 #[derive(Clone, Copy, Debug)]
@@ -31,7 +36,7 @@ pub struct UpstreamRequest {
     pub include_usage: bool,
     /// What was left out, by name.
     pub dropped: Vec<Cow<'static, str>>,
-    /// An estimate of the input tokens.
+    /// An estimate of the input tokens; 0 where the answer does not stream and so needs none.
     pub estimated_input: u64,
 }
 
@@ -40,8 +45,37 @@ pub struct UpstreamRequest {
 /// # Errors
 /// When the body is no JSON object or names no model.
 pub fn model_name(body: &[u8]) -> Result<Cow<'_, str>, ReadError> {
-    let _ = body;
-    Err(ReadError::missing("", "model"))
+    /// Leaves the rest of the body unread by failing with what it found.
+    struct Model<'m, 'de>(&'m mut Option<Cow<'de, str>>);
+    impl<'de> Visitor<'de> for Model<'_, 'de> {
+        type Value = ();
+        fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+            formatter.write_str("a JSON object")
+        }
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+            while let Some(name) = map.next_key_seed(json::Name)? {
+                if name == "model" {
+                    *self.0 = Some(map.next_value_seed(json::Name)?);
+                    return Err(A::Error::custom("found"));
+                }
+                map.next_value::<IgnoredAny>()?;
+            }
+            Ok(())
+        }
+    }
+    let mut model = None;
+    let read = serde_json::Deserializer::from_slice(body).deserialize_map(Model(&mut model));
+    match (model, read) {
+        (Some(model), _) if !model.trim().is_empty() => Ok(model),
+        (Some(_), _) => Err(ReadError::new("model", "must name a model")),
+        (None, Ok(())) => Err(ReadError::missing("", "model")),
+        (None, Err(error)) if error.is_data() => Err(ReadError::new("", format!("expected a JSON object with a model: {error}"))),
+        (None, Err(error)) => Err(not_json(&error)),
+    }
+}
+
+fn not_json(error: &serde_json::Error) -> ReadError {
+    ReadError::new("", format!("is not valid JSON: {error}"))
 }
 
 /// Reads a request in the agent's format and writes it in the route's. `betas` is the `anthropic-beta` header, empty
@@ -55,8 +89,25 @@ pub fn write_request(
     betas: &str,
     target: &Target<'_>,
 ) -> Result<UpstreamRequest, ReadError> {
-    let _ = (agent, body, betas, target);
-    Err(ReadError::missing("", "messages"))
+    let text = text(body)?;
+    let mut conversation = read(agent, &text)?;
+    let stream = conversation.stream;
+    let include_usage = match agent {
+        AgentFormat::ChatCompletions => chat::request::include_usage(&conversation.members)?,
+        AgentFormat::Messages => false,
+    };
+    // Claude's own stream begins with its count; every other stream ends with it.
+    let estimate = stream && agent == AgentFormat::Messages && target.format != ModelFormat::Claude;
+    let estimated_input = if estimate { tokens::estimate(&conversation) } else { 0 };
+    conversation.stream = target.stream.unwrap_or(stream) && stream;
+    let mut out = Vec::with_capacity(body.len() + body.len() / 16 + 1024);
+    match target.format {
+        ModelFormat::Orchestration => orchestration::request::write(&mut conversation, target, &mut out),
+        ModelFormat::Claude => claude::request::write(&mut conversation, betas, target, &mut out),
+        ModelFormat::AzureChat => azure::request::write(&mut conversation, target, &mut out),
+    }
+    report_unread(agent, target.format, &mut conversation);
+    Ok(UpstreamRequest { body: out, stream, include_usage, dropped: conversation.dropped, estimated_input })
 }
 
 /// Estimates the input tokens of a Messages request, never below 1 (mapping.md, `count_tokens`).
@@ -64,6 +115,37 @@ pub fn write_request(
 /// # Errors
 /// When the body cannot be read.
 pub fn count_tokens(body: &[u8]) -> Result<u64, ReadError> {
-    let _ = body;
-    Ok(1)
+    let text = text(body)?;
+    Ok(tokens::estimate(&read(AgentFormat::Messages, &text)?))
+}
+
+/// The body as text that every JSON reader takes.
+fn text(body: &[u8]) -> Result<Cow<'_, str>, ReadError> {
+    let text = std::str::from_utf8(body)
+        .map_err(|error| ReadError::new("", format!("is not UTF-8 (byte {})", error.valid_up_to())))?;
+    Ok(json::replace_lone_surrogates(text))
+}
+
+fn read(agent: AgentFormat, text: &str) -> Result<Conversation<'_>, ReadError> {
+    let body: Object<'_> = serde_json::from_str(text).map_err(|error| {
+        if error.is_data() { ReadError::expected("", "a JSON object") } else { not_json(&error) }
+    })?;
+    match agent {
+        AgentFormat::Messages => messages::request::read(body),
+        AgentFormat::ChatCompletions => chat::request::read(body),
+    }
+}
+
+/// Between two formats, members that nobody read are left out, and that is said.
+fn report_unread(agent: AgentFormat, route: ModelFormat, conversation: &mut Conversation<'_>) {
+    let understood: &[&str] = match (agent, route) {
+        (AgentFormat::Messages, ModelFormat::Claude) | (AgentFormat::ChatCompletions, ModelFormat::AzureChat) => return,
+        (AgentFormat::Messages, _) => &messages::request::UNDERSTOOD,
+        (AgentFormat::ChatCompletions, _) => &chat::request::UNDERSTOOD,
+    };
+    for (name, value) in conversation.members.clone().members() {
+        if !understood.contains(&name) && value.get() != "null" {
+            conversation.drop_reported(name.to_owned());
+        }
+    }
 }

@@ -1,1 +1,183 @@
-//! Requests.
+//! Writes the body of Azure's `/chat/completions` (sap-wire.md §3.2). The deployment is fail-closed: it refuses members that
+//! it does not know, so only known ones are sent.
+//!
+//! A Chat Completions request is not written anew: its messages and tools are copied, and only what the model refuses is edited.
+
+use std::borrow::Cow;
+
+use serde_json::value::RawValue;
+
+use crate::conversation::{Content, Conversation, Part, Turn};
+use crate::json::{Object, write_string};
+use crate::openai::messages::{messages, place_cache_marks, write_message};
+use crate::request::Target;
+use crate::{AgentFormat, chat, openai, repair};
+
+/// Members of a message that Azure takes (spec chatCompletionRequest…Message).
+const MESSAGE_MEMBERS: [&str; 7] =
+    ["role", "content", "name", "tool_calls", "tool_call_id", "refusal", "function_call"];
+
+/// Writes the body.
+pub(crate) fn write(conversation: &mut Conversation<'_>, target: &Target<'_>, out: &mut Vec<u8>) {
+    let same_format = conversation.origin == AgentFormat::ChatCompletions;
+    if same_format {
+        repair::pair_tool_calls(conversation);
+    } else {
+        repair::repair(conversation);
+    }
+    repair::repair_tools(conversation, true);
+    let mut dropped: Vec<Cow<'static, str>> = Vec::new();
+    let mut parameters = Vec::new();
+    openai::write_parameters(conversation, target, &mut parameters);
+    openai::write_tool_choice(conversation, &mut parameters);
+    write_other_members(conversation, target, same_format, &mut parameters);
+
+    out.extend_from_slice(b"{\"messages\":[");
+    let start = out.len();
+    if same_format {
+        for turn in &conversation.turns {
+            copy_turn(turn, start, &mut dropped, out);
+        }
+    } else {
+        let mut messages = messages(conversation, target.rules, &mut dropped);
+        place_cache_marks(&mut messages, &mut [], false);
+        for message in &messages {
+            separate(start, out);
+            write_message(message, None, out);
+        }
+    }
+    out.push(b']');
+    if conversation.stream {
+        out.extend_from_slice(b",\"stream\":true");
+    }
+    write_tools(conversation, same_format, out);
+    if let Some(format) = &conversation.response_format {
+        out.extend_from_slice(b",\"response_format\":");
+        openai::write_response_format(format, |json| Cow::Borrowed(json), out);
+    }
+    out.extend_from_slice(&parameters);
+    out.push(b'}');
+    for name in dropped {
+        conversation.drop_reported(name);
+    }
+}
+
+fn separate(start: usize, out: &mut Vec<u8>) {
+    if out.len() > start {
+        out.push(b',');
+    }
+}
+
+/// Members that the conversation has no place for: copied where the rules let them through, reported otherwise.
+fn write_other_members(
+    conversation: &mut Conversation<'_>,
+    target: &Target<'_>,
+    same_format: bool,
+    out: &mut Vec<u8>,
+) {
+    if !same_format {
+        return;
+    }
+    for (name, value) in conversation.members.clone().members() {
+        if chat::request::UNDERSTOOD.contains(&name) || value.get() == "null" {
+            continue;
+        }
+        if target.rules.takes(name) {
+            out.push(b',');
+            write_string(out, name);
+            out.push(b':');
+            out.extend_from_slice(value.get().as_bytes());
+        } else {
+            conversation.drop_reported(name.to_owned());
+        }
+    }
+}
+
+/// Copies the agent's messages of one turn.
+fn copy_turn(turn: &Turn<'_>, start: usize, dropped: &mut Vec<Cow<'static, str>>, out: &mut Vec<u8>) {
+    if let Some(message) = &turn.raw {
+        separate(start, out);
+        copy_message(message, &turn.parts, dropped, out);
+        return;
+    }
+    for part in &turn.parts {
+        let Content::ToolResult(result) = &part.content else { continue };
+        separate(start, out);
+        match &part.raw {
+            Some(message) => copy_message(message, &[], dropped, out),
+            None => {
+                out.extend_from_slice(b"{\"role\":\"tool\",\"tool_call_id\":");
+                out.extend_from_slice(result.call.literal().as_bytes());
+                out.extend_from_slice(b",\"content\":\"\"}");
+            }
+        }
+    }
+}
+
+fn copy_message(
+    message: &Object<'_>,
+    parts: &[Part<'_>],
+    dropped: &mut Vec<Cow<'static, str>>,
+    out: &mut Vec<u8>,
+) {
+    // Agents that know Claude behind this format mark parts for its cache; OpenAI refuses the mark.
+    let marked = parts.iter().any(|part| part.cache.is_some());
+    out.push(b'{');
+    let start = out.len();
+    for (name, value) in message.members() {
+        let empty = matches!((name, value.get()), ("tool_calls", "[]" | "null") | ("name" | "refusal", "null"));
+        if empty {
+            continue;
+        }
+        if !MESSAGE_MEMBERS.contains(&name) {
+            dropped.push(Cow::Owned(format!("messages.{name}")));
+            continue;
+        }
+        separate(start, out);
+        write_string(out, name);
+        out.push(b':');
+        if name == "content" && marked {
+            write_unmarked(value, out);
+        } else {
+            out.extend_from_slice(value.get().as_bytes());
+        }
+    }
+    out.push(b'}');
+}
+
+/// A list of content parts without their cache marks.
+fn write_unmarked(content: &RawValue, out: &mut Vec<u8>) {
+    out.push(b'[');
+    let list = out.len();
+    for part in crate::json::list(content).unwrap_or_default() {
+        separate(list, out);
+        let Ok(part) = Object::read(part, "") else { continue };
+        out.push(b'{');
+        let start = out.len();
+        for (name, value) in part.members().filter(|(name, _)| *name != "cache_control") {
+            separate(start, out);
+            write_string(out, name);
+            out.push(b':');
+            out.extend_from_slice(value.get().as_bytes());
+        }
+        out.push(b'}');
+    }
+    out.push(b']');
+}
+
+fn write_tools(conversation: &Conversation<'_>, same_format: bool, out: &mut Vec<u8>) {
+    for (position, tool) in conversation.tools.iter().enumerate() {
+        out.extend_from_slice(if position == 0 { b",\"tools\":[" } else { b"," });
+        if let Some(function) = tool.raw.get("function").filter(|_| same_format) {
+            out.extend_from_slice(b"{\"type\":\"function\",\"function\":");
+            out.extend_from_slice(function.get().as_bytes());
+            out.push(b'}');
+            continue;
+        }
+        openai::write_function(tool, |json| Cow::Borrowed(json), out);
+        out.push(b'}');
+    }
+    if !conversation.tools.is_empty() {
+        out.push(b']');
+    }
+}

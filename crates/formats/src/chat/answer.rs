@@ -108,13 +108,12 @@ fn write_quoted(escaped: &str, out: &mut Vec<u8>) {
 
 /// The answer's id: the upstream's where it looks like OpenAI's, otherwise Coretap's own.
 pub(crate) fn write_id(id: Option<&Text<'_>>, options: &AnswerOptions, out: &mut Vec<u8>) {
-    match id.filter(|id| id.escaped().starts_with("chatcmpl-")) {
-        Some(id) => out.extend_from_slice(id.literal().as_bytes()),
-        None => {
-            out.extend_from_slice(b"\"chatcmpl-");
-            write_escaped(out, &options.id);
-            out.push(b'"');
-        }
+    if let Some(id) = id.filter(|id| id.escaped().starts_with("chatcmpl-")) {
+        out.extend_from_slice(id.literal().as_bytes());
+    } else {
+        out.extend_from_slice(b"\"chatcmpl-");
+        write_escaped(out, &options.id);
+        out.push(b'"');
     }
 }
 

@@ -43,7 +43,7 @@ struct Delta<'a> {
     tool_calls: Few<ToolCall<'a>>,
 }
 
-/// `reasoning_content` of orchestration: a list of these (spec ReasoningBlock).
+/// `reasoning_content` of orchestration: a list of these (spec `ReasoningBlock`).
 #[derive(serde::Deserialize)]
 struct ReasoningBlock<'a> {
     #[serde(borrow)]
@@ -94,7 +94,7 @@ impl Completion<'_> {
         });
         let cached = cache_read.unwrap_or(0).saturating_add(cache_write.unwrap_or(0));
         Some(Usage {
-            // The prompt's tokens include the cached ones ("Cached tokens present in the prompt", spec TokenUsage). Where
+            // The prompt's tokens include the cached ones ("Cached tokens present in the prompt", spec `TokenUsage`). Where
             // that cannot be, the vendor's own counts came through, which exclude them.
             input: usage
                 .prompt_tokens
@@ -177,23 +177,20 @@ impl CompletionReader {
             (said(function.name), said(function.arguments))
         });
         let known = self.calls.iter().rposition(|known| known.position == position);
-        let index = match known.filter(|&known| !self.is_another(known, id.as_ref(), name.as_ref())) {
-            Some(index) => index,
-            None => {
-                let id = id.unwrap_or_else(|| Text::of(""));
-                self.calls.push(KnownCall {
-                    position,
-                    id: id.escaped().to_owned(),
-                });
-                let index = self.calls.len() - 1;
-                emit(Event::ToolCall {
-                    index,
-                    id,
-                    name: name.unwrap_or_else(|| Text::of("")),
-                });
-                index
-            }
-        };
+        let known = known.filter(|&known| !self.is_another(known, id.as_ref(), name.as_ref()));
+        let index = known.unwrap_or(self.calls.len());
+        if known.is_none() {
+            let id = id.unwrap_or_else(|| Text::of(""));
+            self.calls.push(KnownCall {
+                position,
+                id: id.escaped().to_owned(),
+            });
+            emit(Event::ToolCall {
+                index,
+                id,
+                name: name.unwrap_or_else(|| Text::of("")),
+            });
+        }
         if let Some(piece) = arguments {
             emit(Event::ToolArguments { index, piece });
         }

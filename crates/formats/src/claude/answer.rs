@@ -59,10 +59,14 @@ struct Delta<'a> {
 
 #[derive(Deserialize)]
 struct TokenUsage {
-    input_tokens: Option<u64>,
-    cache_read_input_tokens: Option<u64>,
-    cache_creation_input_tokens: Option<u64>,
-    output_tokens: Option<u64>,
+    #[serde(rename = "input_tokens")]
+    input: Option<u64>,
+    #[serde(rename = "cache_read_input_tokens")]
+    cache_read: Option<u64>,
+    #[serde(rename = "cache_creation_input_tokens")]
+    cache_write: Option<u64>,
+    #[serde(rename = "output_tokens")]
+    output: Option<u64>,
 }
 
 /// Reads a stream's payloads.
@@ -82,7 +86,7 @@ impl Decoder {
             return;
         };
         match event.r#type.map_or("", RawValue::get) {
-            "\"message_start\"" => self.read_start(event.message, emit),
+            "\"message_start\"" => read_start(event.message, emit),
             "\"content_block_start\"" => {
                 if let Some(block) = &event.content_block {
                     self.read_block(block, emit);
@@ -107,14 +111,6 @@ impl Decoder {
             }
             _ => {}
         }
-    }
-
-    fn read_start(&mut self, message: Option<&RawValue>, emit: &mut impl FnMut(Event<'_>)) {
-        let message = message.and_then(|message| serde_json::from_str::<Message<'_>>(message.get()).ok());
-        emit_usage(message.as_ref().and_then(|message| message.usage), emit);
-        emit(Event::Start {
-            id: message.and_then(|message| said(message.id)),
-        });
     }
 
     /// A block as it begins in a stream. Its texts are empty then, as a rule; its input always.
@@ -147,6 +143,14 @@ impl Decoder {
             emit(Event::ToolArguments { index, piece });
         }
     }
+}
+
+fn read_start(message: Option<&RawValue>, emit: &mut impl FnMut(Event<'_>)) {
+    let message = message.and_then(|message| serde_json::from_str::<Message<'_>>(message.get()).ok());
+    emit_usage(message.as_ref().and_then(|message| message.usage), emit);
+    emit(Event::Start {
+        id: message.and_then(|message| said(message.id)),
+    });
 }
 
 /// Reads a whole message.
@@ -195,10 +199,10 @@ fn emit_usage(usage: Option<&RawValue>, emit: &mut impl FnMut(Event<'_>)) {
     let usage = usage.and_then(|usage| serde_json::from_str::<TokenUsage>(usage.get()).ok());
     if let Some(usage) = usage {
         emit(Event::Usage(Usage {
-            input: usage.input_tokens,
-            cache_read: usage.cache_read_input_tokens,
-            cache_write: usage.cache_creation_input_tokens,
-            output: usage.output_tokens,
+            input: usage.input,
+            cache_read: usage.cache_read,
+            cache_write: usage.cache_write,
+            output: usage.output,
             reasoning: None,
         }));
     }

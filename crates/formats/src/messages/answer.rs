@@ -109,7 +109,7 @@ impl Whole {
                 }
             }
             Event::Stop { reason, sequence } => {
-                self.stop = Some((*reason, sequence.clone().map(Text::into_owned)))
+                self.stop = Some((*reason, sequence.clone().map(Text::into_owned)));
             }
             Event::Usage(usage) => self.usage.update(*usage),
             Event::End | Event::Failure(_) => self.open(Block::None, options),
@@ -198,13 +198,12 @@ fn input(arguments: &str) -> String {
 
 /// The answer's id: the upstream's where it looks like Anthropic's, otherwise Coretap's own.
 pub(crate) fn write_id(id: Option<&Text<'_>>, options: &AnswerOptions, out: &mut Vec<u8>) {
-    match id.filter(|id| id.escaped().starts_with("msg_")) {
-        Some(id) => out.extend_from_slice(id.literal().as_bytes()),
-        None => {
-            out.extend_from_slice(b"\"msg_");
-            write_escaped(out, &options.id);
-            out.push(b'"');
-        }
+    if let Some(id) = id.filter(|id| id.escaped().starts_with("msg_")) {
+        out.extend_from_slice(id.literal().as_bytes());
+    } else {
+        out.extend_from_slice(b"\"msg_");
+        write_escaped(out, &options.id);
+        out.push(b'"');
     }
 }
 

@@ -103,7 +103,7 @@ impl Encoder {
             }
             // Token counts may follow, and they belong into the same event.
             Event::Stop { reason, sequence } => {
-                self.stop = Some((*reason, sequence.clone().map(Text::into_owned)))
+                self.stop = Some((*reason, sequence.clone().map(Text::into_owned)));
             }
             Event::Usage(usage) => self.usage.update(*usage),
             Event::End => self.write_end(options, out),

@@ -1,0 +1,346 @@
+//! The conversation as OpenAI's messages, which Azure and SAP's harmonized API both take.
+
+use std::borrow::Cow;
+
+use crate::conversation::{
+    Attachment, Cache, Content, Conversation, Part, Role, Source, ToolCall, ToolResult, Turn,
+};
+use crate::json::{Text, write_escaped, write_string};
+use crate::orchestration::template::{Placeholders, escape_braces};
+use crate::repair::CACHE_MARKS;
+use crate::rules::ModelRules;
+
+/// A message as OpenAI spells it, borrowed from the conversation.
+pub(crate) enum Message<'r, 'a> {
+    /// `system` or `user`: a list of texts and attachments.
+    Items { role: &'static str, items: Vec<Item<'r, 'a>> },
+    /// The model's turn. Its text has no place for a cache mark.
+    Assistant {
+        text: Option<Text<'a>>,
+        calls: Vec<&'r ToolCall<'a>>,
+        thinking: Vec<(&'r Text<'a>, &'r Text<'a>)>,
+        cache: Option<Cache<'a>>,
+    },
+    /// What a tool gave, as one string: Claude behind the harmonized API takes nothing else.
+    Tool { call: &'r Text<'a>, text: Text<'a>, cache: Option<Cache<'a>> },
+}
+
+pub(crate) struct Item<'r, 'a> {
+    pub(crate) content: ItemContent<'r, 'a>,
+    pub(crate) cache: Option<Cache<'a>>,
+}
+
+pub(crate) enum ItemContent<'r, 'a> {
+    Text(Text<'a>),
+    Image(&'r Attachment<'a>),
+    File(&'r Attachment<'a>),
+}
+
+/// The conversation as messages. What has no place in them is added to `dropped`.
+pub(crate) fn messages<'r, 'a>(
+    conversation: &'r Conversation<'a>,
+    rules: &ModelRules,
+    dropped: &mut Vec<Cow<'static, str>>,
+) -> Vec<Message<'r, 'a>> {
+    let mut messages = Vec::with_capacity(conversation.turns.len() * 2 + 1);
+    let mut system = Vec::with_capacity(conversation.system.len());
+    for part in &conversation.system {
+        match &part.content {
+            Content::Text(text) => {
+                system.push(Item { content: ItemContent::Text(text.clone()), cache: part.cache.clone() });
+            }
+            _ => dropped.push(Cow::Borrowed("system attachment")),
+        }
+    }
+    if !system.is_empty() {
+        messages.push(Message::Items { role: "system", items: system });
+    }
+    for turn in &conversation.turns {
+        if turn.role == Role::Assistant {
+            messages.push(assistant(turn, rules, dropped));
+        } else {
+            user(turn, &mut messages, dropped);
+        }
+    }
+    messages
+}
+
+fn assistant<'r, 'a>(
+    turn: &'r Turn<'a>,
+    rules: &ModelRules,
+    dropped: &mut Vec<Cow<'static, str>>,
+) -> Message<'r, 'a> {
+    let (mut texts, mut calls, mut thinking, mut cache) = (Vec::new(), Vec::new(), Vec::new(), None);
+    for part in &turn.parts {
+        cache = part.cache.clone().or(cache);
+        match &part.content {
+            Content::Text(text) => texts.push(text.clone()),
+            Content::ToolCall(call) => calls.push(call),
+            Content::Thinking { text, signature: Some(signature) } if rules.thinking_replay => {
+                thinking.push((text, signature));
+            }
+            Content::Thinking { .. } => dropped.push(Cow::Borrowed("thinking of earlier turns")),
+            Content::Other { kind } => dropped.push(Cow::Owned(kind.decode().into_owned())),
+            Content::Image(_) | Content::File(_) | Content::ToolResult(_) => {
+                dropped.push(Cow::Borrowed("attachment of the assistant"));
+            }
+        }
+    }
+    let text = (!texts.is_empty()).then(|| Text::join(&texts, "\n"));
+    Message::Assistant { text, calls, thinking, cache }
+}
+
+/// A user turn: its tool results first, then one message with their attachments and everything else.
+fn user<'r, 'a>(turn: &'r Turn<'a>, messages: &mut Vec<Message<'r, 'a>>, dropped: &mut Vec<Cow<'static, str>>) {
+    let mut attachments = Vec::new();
+    let mut items = Vec::new();
+    for part in &turn.parts {
+        match &part.content {
+            Content::ToolResult(result) => {
+                tool_result(result, part.cache.as_ref(), messages, &mut attachments, dropped);
+            }
+            Content::Text(text) => {
+                items.push(Item { content: ItemContent::Text(text.clone()), cache: part.cache.clone() });
+            }
+            Content::Image(_) | Content::File(_) => items.extend(attachment(part)),
+            Content::Other { kind } => dropped.push(Cow::Owned(kind.decode().into_owned())),
+            Content::ToolCall(_) | Content::Thinking { .. } => dropped.push(Cow::Borrowed("misplaced block")),
+        }
+    }
+    attachments.append(&mut items);
+    if !attachments.is_empty() {
+        messages.push(Message::Items { role: "user", items: attachments });
+    }
+}
+
+fn tool_result<'r, 'a>(
+    result: &'r ToolResult<'a>,
+    cache: Option<&Cache<'a>>,
+    messages: &mut Vec<Message<'r, 'a>>,
+    attachments: &mut Vec<Item<'r, 'a>>,
+    dropped: &mut Vec<Cow<'static, str>>,
+) {
+    let (text, parts) = split_result(result, dropped);
+    messages.push(Message::Tool { call: &result.call, text, cache: cache.cloned() });
+    attachments.extend(parts.into_iter().filter_map(attachment));
+}
+
+fn attachment<'r, 'a>(part: &'r Part<'a>) -> Option<Item<'r, 'a>> {
+    let content = match &part.content {
+        // A document of plain text is text.
+        Content::File(Attachment { source: Source::Text(text), .. }) => ItemContent::Text(text.clone()),
+        Content::Image(image) => ItemContent::Image(image),
+        Content::File(file) => ItemContent::File(file),
+        _ => return None,
+    };
+    Some(Item { content, cache: part.cache.clone() })
+}
+
+/// Moves marks from where orchestration has no place for them to the nearest earlier item that may carry one, and
+/// keeps the last four; models that know no marks get none.
+pub(crate) fn place_cache_marks<'a>(
+    messages: &mut [Message<'_, 'a>],
+    tools: &mut [Option<Cache<'a>>],
+    wanted: bool,
+) {
+    if !wanted {
+        tools.fill(None);
+        for message in messages {
+            if let Message::Items { items, .. } = message {
+                items.iter_mut().for_each(|item| item.cache = None);
+            }
+        }
+        return;
+    }
+    let mut carriers: Vec<&mut Option<Cache<'a>>> = tools.iter_mut().collect();
+    for message in messages {
+        match message {
+            Message::Items { items, .. } => carriers.extend(items.iter_mut().map(|item| &mut item.cache)),
+            Message::Assistant { cache, .. } | Message::Tool { cache, .. } => {
+                if let (Some(mark), Some(carrier)) = (cache.take(), carriers.last_mut()) {
+                    **carrier = Some(mark);
+                }
+            }
+        }
+    }
+    let marked = carriers.iter().filter(|carrier| carrier.is_some()).count();
+    let surplus = marked.saturating_sub(CACHE_MARKS);
+    for carrier in carriers.into_iter().filter(|carrier| carrier.is_some()).take(surplus) {
+        *carrier = None;
+    }
+}
+
+/// Writes one message; in the template every text stands behind a placeholder.
+pub(crate) fn write_message<'a>(
+    message: &Message<'_, 'a>,
+    mut placeholders: Option<&mut Placeholders<'a>>,
+    out: &mut Vec<u8>,
+) {
+    let mut write_text = |text: &Text<'a>, out: &mut Vec<u8>| match &mut placeholders {
+        Some(placeholders) => placeholders.write(text, out),
+        None => out.extend_from_slice(text.literal().as_bytes()),
+    };
+    match message {
+        Message::Items { role, items } => {
+            out.extend_from_slice(b"{\"role\":");
+            write_string(out, role);
+            out.extend_from_slice(b",\"content\":");
+            if let [Item { content: ItemContent::Text(text), cache: None }] = items.as_slice() {
+                write_text(text, out);
+            } else {
+                write_items(items, &mut write_text, out);
+            }
+        }
+        Message::Assistant { text, calls, thinking, .. } => {
+            out.extend_from_slice(b"{\"role\":\"assistant\"");
+            if let Some(text) = text {
+                out.extend_from_slice(b",\"content\":");
+                write_text(text, out);
+            }
+            write_thinking(thinking, &mut write_text, out);
+            let templated = placeholders.is_some();
+            write_tool_calls(calls, templated, out);
+        }
+        Message::Tool { call, text, .. } => {
+            out.extend_from_slice(b"{\"role\":\"tool\",\"tool_call_id\":");
+            out.extend_from_slice(call.literal().as_bytes());
+            out.extend_from_slice(b",\"content\":");
+            write_text(text, out);
+        }
+    }
+    out.push(b'}');
+}
+
+fn write_items<'a>(
+    items: &[Item<'_, 'a>],
+    write_text: &mut impl FnMut(&Text<'a>, &mut Vec<u8>),
+    out: &mut Vec<u8>,
+) {
+    out.push(b'[');
+    for (position, item) in items.iter().enumerate() {
+        out.extend_from_slice(if position > 0 { b"," } else { b"" });
+        match &item.content {
+            ItemContent::Text(text) => {
+                out.extend_from_slice(b"{\"type\":\"text\",\"text\":");
+                write_text(text, out);
+            }
+            ItemContent::Image(image) => write_attachment(image, true, out),
+            ItemContent::File(file) => write_attachment(file, false, out),
+        }
+        if let Some(cache) = &item.cache {
+            write_cache(cache, out);
+        }
+        out.push(b'}');
+    }
+    out.push(b']');
+}
+
+fn write_thinking<'a>(
+    thinking: &[(&Text<'a>, &Text<'a>)],
+    write_text: &mut impl FnMut(&Text<'a>, &mut Vec<u8>),
+    out: &mut Vec<u8>,
+) {
+    for (position, (text, signature)) in thinking.iter().enumerate() {
+        out.extend_from_slice(if position == 0 { b",\"reasoning_content\":[" } else { b"," });
+        out.extend_from_slice(b"{\"content\":");
+        write_text(text, out);
+        out.extend_from_slice(b",\"signature\":");
+        out.extend_from_slice(signature.literal().as_bytes());
+        out.push(b'}');
+    }
+    if !thinking.is_empty() {
+        out.push(b']');
+    }
+}
+
+fn write_tool_calls(calls: &[&ToolCall<'_>], templated: bool, out: &mut Vec<u8>) {
+    for (position, call) in calls.iter().enumerate() {
+        out.extend_from_slice(if position == 0 { b",\"tool_calls\":[" } else { b"," });
+        out.extend_from_slice(b"{\"id\":");
+        out.extend_from_slice(call.id.literal().as_bytes());
+        out.extend_from_slice(b",\"type\":\"function\",\"function\":{\"name\":");
+        out.extend_from_slice(call.name.literal().as_bytes());
+        out.extend_from_slice(b",\"arguments\":\"");
+        let arguments = if templated { escape_braces(&call.arguments) } else { Cow::Borrowed(&*call.arguments) };
+        write_escaped(out, &arguments);
+        out.extend_from_slice(b"\"}}");
+    }
+    if !calls.is_empty() {
+        out.push(b']');
+    }
+}
+
+/// `,"cache_control":…` (spec CacheControl).
+pub(crate) fn write_cache(cache: &Cache<'_>, out: &mut Vec<u8>) {
+    out.extend_from_slice(b",\"cache_control\":{\"type\":\"ephemeral\"");
+    if let Some(ttl) = &cache.ttl {
+        out.extend_from_slice(b",\"ttl\":");
+        out.extend_from_slice(ttl.literal().as_bytes());
+    }
+    out.push(b'}');
+}
+
+/// The texts of a tool result as one, and its attachments apart: a tool message can hold text only (sap-wire.md §4.1).
+fn split_result<'r, 'a>(
+    result: &'r ToolResult<'a>,
+    dropped: &mut Vec<Cow<'static, str>>,
+) -> (Text<'a>, Vec<&'r Part<'a>>) {
+    let mut texts = Vec::with_capacity(result.parts.len());
+    let mut attachments = Vec::new();
+    for part in &result.parts {
+        match &part.content {
+            Content::Text(text) => texts.push(text.clone()),
+            Content::Image(_) | Content::File(_) => attachments.push(part),
+            Content::Other { kind } => dropped.push(Cow::Owned(kind.decode().into_owned())),
+            Content::ToolCall(_) | Content::ToolResult(_) | Content::Thinking { .. } => {
+                dropped.push(Cow::Borrowed("nested block"));
+            }
+        }
+    }
+    if !attachments.is_empty() {
+        texts.push(Text::of("See the attachment below."));
+    }
+    if texts.is_empty() && result.is_error {
+        texts.push(Text::of("The tool failed."));
+    }
+    let text = if texts.is_empty() { Text::of("") } else { Text::join(&texts, "\n") };
+    (text, attachments)
+}
+
+/// Writes an image or a file as a content part, without its closing brace.
+fn write_attachment(attachment: &Attachment<'_>, image: bool, out: &mut Vec<u8>) {
+    if image {
+        out.extend_from_slice(b"{\"type\":\"image_url\",\"image_url\":{\"url\":");
+        write_url(&attachment.source, out);
+        if let Some(detail) = &attachment.detail {
+            out.extend_from_slice(b",\"detail\":");
+            out.extend_from_slice(detail.literal().as_bytes());
+        }
+    } else {
+        out.extend_from_slice(b"{\"type\":\"file\",\"file\":{\"file_data\":");
+        write_url(&attachment.source, out);
+        out.extend_from_slice(b",\"filename\":");
+        write_string(out, &file_name(attachment));
+    }
+    out.push(b'}');
+}
+
+fn file_name(attachment: &Attachment<'_>) -> String {
+    let name = attachment.name.as_ref().map_or(Cow::Borrowed("document.pdf"), Text::decode);
+    // A brace in a name could be taken for a template; a name may lose it.
+    name.replace(['{', '}'], "_")
+}
+
+fn write_url(source: &Source<'_>, out: &mut Vec<u8>) {
+    match source {
+        Source::Base64 { media_type, data } => {
+            out.extend_from_slice(b"\"data:");
+            out.extend_from_slice(media_type.escaped().as_bytes());
+            out.extend_from_slice(b";base64,");
+            out.extend_from_slice(data.escaped().as_bytes());
+            out.push(b'"');
+        }
+        Source::Url(url) => write_string(out, &url.decode().replace('{', "%7B").replace('}', "%7D")),
+        Source::Text(_) => out.extend_from_slice(b"\"\""),
+    }
+}
