@@ -40,11 +40,16 @@ fn present(suite: &str, path: PathBuf) -> Option<PathBuf> {
     None
 }
 
-/// Says on stderr, and in the file that `./dev` prints at its end, that `suite` could not be run, and why.
+/// Says that `suite` could not be run, and why.
 pub fn skipped(suite: &str, why: &str) {
-    let line = format!("SKIPPED {suite}: {why}\n");
+    report(&format!("SKIPPED {suite}: {why}"));
+}
+
+/// Writes a line to stderr and to the file that `./dev` prints at its end: a test that passes is not heard otherwise.
+pub fn report(line: &str) {
+    let line = format!("{line}\n");
     let _ = std::io::stderr().write_all(line.as_bytes());
-    if let Some(file) = std::env::var_os("CORETAP_SKIPPED") {
+    if let Some(file) = std::env::var_os("CORETAP_REPORT") {
         let mut file = std::fs::OpenOptions::new()
             .append(true)
             .create(true)

@@ -47,9 +47,9 @@ async fn reads_a_file(mode: Mode, model: &str, arguments: &[&str], chunking: &st
     let home = tempfile::tempdir().unwrap();
     let project = home.path().join("project");
     std::fs::create_dir(&project).unwrap();
-    let content = format!("the plum weighs {} grams – früh 🙂", fastrand::u64(..));
+    let words = format!("the plum weighs {} grams – früh 🙂", fastrand::u64(..));
     let file = project.join("plum.txt");
-    std::fs::write(&file, &content).unwrap();
+    std::fs::write(&file, &words).unwrap();
 
     let output = Command::new(claude)
         .args([
@@ -98,7 +98,7 @@ async fn reads_a_file(mode: Mode, model: &str, arguments: &[&str], chunking: &st
     let answer: Value =
         serde_json::from_str(stdout.trim()).unwrap_or_else(|error| panic!("{error}: {context}"));
     assert_eq!(answer["is_error"], false, "{context}");
-    assert!(answer["result"].as_str().unwrap().contains(&content), "{context}");
+    assert!(answer["result"].as_str().unwrap().contains(&words), "{context}");
     assert!(
         answer["num_turns"].as_u64().unwrap() >= 2,
         "no tool turn: {context}"
@@ -109,7 +109,7 @@ async fn reads_a_file(mode: Mode, model: &str, arguments: &[&str], chunking: &st
     );
     simulator.refused_nothing().await;
     assert!(
-        !coretap.errors().contains(&content),
+        !coretap.errors().contains(&words),
         "a prompt stands in the log: {context}"
     );
 }

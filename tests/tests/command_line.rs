@@ -16,6 +16,9 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::process::Command;
 
+/// Variables that a command is given.
+type Environment<'a> = &'a [(&'a str, &'a str)];
+
 const MODEL: &str = "anthropic--claude-4.5-sonnet";
 
 /// The service key's parts, by the names they have in the environment.
@@ -78,7 +81,7 @@ async fn wrong_usage_ends_with_2() {
 async fn wrong_configuration_ends_with_3_and_says_what_is_wrong() {
     let plain_http = r#"{"clientid":"a","clientsecret":"plum-secret","url":"http://auth.example.com","serviceurls":{"AI_API_URL":"https://api.example.com"}}"#;
     let incomplete = r#"{"clientid":"a","url":"https://auth.example.com","serviceurls":{"AI_API_URL":"https://api.example.com"}}"#;
-    let cases: [(&[(&str, &str)], &[&str]); 6] = [
+    let cases: [(Environment, &[&str]); 6] = [
         (&[], &["AICORE_SERVICE_KEY"]),
         (
             &[("AICORE_CLIENT_ID", "a"), ("AICORE_CLIENT_SECRET", "plum-secret")],
@@ -134,7 +137,7 @@ async fn a_taken_port_ends_with_4_and_names_its_owner() {
     }
 }
 
-/// Flag over environment; the group over the service key over VCAP_SERVICES.
+/// Flag over environment; the group over the service key over `VCAP_SERVICES`.
 #[tokio::test]
 async fn the_nearer_setting_wins() {
     let simulator = Simulator::start().await;
@@ -148,7 +151,7 @@ async fn the_nearer_setting_wins() {
         ("AICORE_SERVICE_KEY", dead),
         ("VCAP_SERVICES", dead_vcap.as_str()),
     ]);
-    let winners: [&[(&str, &str)]; 4] = [
+    let winners: [Environment; 4] = [
         &group_wins,
         &[
             ("AICORE_SERVICE_KEY", &simulator.service_key),

@@ -292,5 +292,5 @@ fn is_code(word: &str) -> bool {
     let parts: Vec<&str> = word.split('-').collect();
     let upper =
         |part: &&str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
-    parts.len() > 1 && parts[0].len() > 2 && parts.iter().all(|part| upper(&part))
+    parts.len() > 1 && parts[0].len() > 2 && parts.iter().all(upper)
 }

@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use coretap_tests::folders::{installed, shared, skipped};
+use coretap_tests::folders::{installed, report, shared, skipped};
 use coretap_tests::http::{empty, send};
 use coretap_tests::process::{Coretap, KEY, binary, in_time, signal};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
@@ -202,7 +202,9 @@ impl Drop for Kit {
 }
 
 fn within(what: &str, measured: u64, limit: u64) {
-    println!("{what}: {measured} instructions, at most {limit}");
+    report(&format!(
+        "measured {what}: {measured} instructions, at most {limit}"
+    ));
     assert!(
         measured <= limit,
         "{what}: {measured} instructions, {limit} are allowed"
