@@ -411,6 +411,16 @@ pub fn answer_as_stream(options: &AnswerOptions, body: &[u8]) -> Result<Answer, 
     let mut written = Ok(());
     read_whole(options.upstream, body, &mut |event| {
         seen.observe(&event);
+        let event = match event {
+            // An agent that speaks Messages cannot be told broken arguments: they are an object there.
+            Event::ToolArguments { index, piece } if options.agent == AgentFormat::Messages => {
+                Event::ToolArguments {
+                    index,
+                    piece: Text::of(&messages::answer::input(piece.escaped())),
+                }
+            }
+            event => event,
+        };
         if written.is_ok() {
             written = encoder.write(&event, options, &mut out);
         }

@@ -111,7 +111,11 @@ pub struct Part<'a> {
 impl<'a> Part<'a> {
     /// A part that the agent did not send in this form.
     pub fn made(content: Content<'a>) -> Self {
-        Part { content, cache: None, raw: None }
+        Part {
+            content,
+            cache: None,
+            raw: None,
+        }
     }
 
     /// A text that the agent did not send in this form.
@@ -191,6 +195,8 @@ pub struct ToolCall<'a> {
     pub name: Text<'a>,
     /// The arguments: the JSON text of an object.
     pub arguments: Cow<'a, str>,
+    /// Whether the agent sent arguments that are empty or broken, for which `{}` stands.
+    pub broken: bool,
 }
 
 /// What a tool gave.

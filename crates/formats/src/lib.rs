@@ -23,6 +23,7 @@ mod orchestration;
 mod repair;
 mod request;
 pub mod rules;
+mod sampling;
 mod sse;
 mod tokens;
 mod upstream_error;

@@ -14,7 +14,7 @@ pub(crate) const CACHE_MARKS: usize = 4;
 /// Claude Code's stand-in that keeps its late loading of tools switched on; it is never called.
 const DEFERRED_TOOL_PLACEHOLDER: &str = "DeferredToolPlaceholder";
 
-/// The longest name of a function that orchestration and OpenAI take (spec FunctionObject).
+/// The longest name of a function that orchestration and OpenAI take (spec `FunctionObject`).
 const TOOL_NAME_LENGTH: usize = 64;
 
 /// Brings a conversation into the form that every model of another format takes, and Claude of its own.
@@ -30,9 +30,26 @@ pub(crate) fn repair(conversation: &mut Conversation<'_>) {
     conversation.system.retain(|part| !is_blank(part));
     for turn in &mut conversation.turns {
         turn.parts.retain(|part| !is_blank(part));
-        if turn.parts.iter().all(|part| matches!(part.content, Content::Thinking { .. } | Content::Other { .. })) {
+        if turn
+            .parts
+            .iter()
+            .all(|part| matches!(part.content, Content::Thinking { .. } | Content::Other { .. }))
+        {
             turn.parts.push(Part::text(Text::of(".")));
         }
+    }
+    // A conversation begins with the person.
+    if conversation
+        .turns
+        .first()
+        .is_none_or(|turn| turn.role == Role::Assistant)
+    {
+        let nothing = Turn {
+            role: Role::User,
+            parts: vec![Part::text(Text::of("."))],
+            raw: None,
+        };
+        conversation.turns.insert(0, nothing);
     }
 }
 
@@ -46,7 +63,11 @@ fn hoist_leading_system(conversation: &mut Conversation<'_>) {
     if conversation.origin != crate::AgentFormat::ChatCompletions {
         return;
     }
-    let leading = conversation.turns.iter().take_while(|turn| turn.role == Role::System).count();
+    let leading = conversation
+        .turns
+        .iter()
+        .take_while(|turn| turn.role == Role::System)
+        .count();
     for turn in conversation.turns.drain(..leading) {
         conversation.system.extend(turn.parts);
     }
@@ -55,7 +76,11 @@ fn hoist_leading_system(conversation: &mut Conversation<'_>) {
 /// Gives every tool call exactly one result, directly behind the model's turn; results that answer no call are left out.
 pub(crate) fn pair_tool_calls(conversation: &mut Conversation<'_>) {
     let has_tools = |part: &Part<'_>| matches!(part.content, Content::ToolCall(_) | Content::ToolResult(_));
-    if !conversation.turns.iter().any(|turn| turn.parts.iter().any(has_tools)) {
+    if !conversation
+        .turns
+        .iter()
+        .any(|turn| turn.parts.iter().any(has_tools))
+    {
         return;
     }
     let turns = std::mem::take(&mut conversation.turns);
@@ -86,7 +111,11 @@ pub(crate) fn pair_tool_calls(conversation: &mut Conversation<'_>) {
         if rest.is_empty() && held_results {
             continue;
         }
-        let turn = Turn { role, parts: rest, raw };
+        let turn = Turn {
+            role,
+            parts: rest,
+            raw,
+        };
         match &mut open {
             Some(open) => open.following.push(turn),
             None => paired.push(turn),
@@ -109,25 +138,41 @@ impl<'a> OpenCalls<'a> {
             _ => None,
         });
         let calls: Vec<_> = ids.collect();
-        (!calls.is_empty()).then(|| OpenCalls { calls, following: Vec::new() })
+        (!calls.is_empty()).then(|| OpenCalls {
+            calls,
+            following: Vec::new(),
+        })
     }
 
     /// The empty place for the result of a call.
     fn slot(&mut self, call: &Text<'_>) -> Option<&mut Option<Part<'a>>> {
-        let place = self.calls.iter_mut().find(|(id, result)| result.is_none() && id.literal() == call.literal());
+        let place = self
+            .calls
+            .iter_mut()
+            .find(|(id, result)| result.is_none() && id.literal() == call.literal());
         place.map(|(_, result)| result)
     }
 
     fn close(open: Option<Self>, turns: &mut Vec<Turn<'a>>, conversation: &mut Conversation<'a>) {
-        let Some(OpenCalls { calls, following }) = open else { return };
+        let Some(OpenCalls { calls, following }) = open else {
+            return;
+        };
         let results = calls.into_iter().map(|(call, result)| {
             result.unwrap_or_else(|| {
                 conversation.drop_reported("tool call without result");
-                Part::made(Content::ToolResult(ToolResult { call, parts: Vec::new(), is_error: false }))
+                Part::made(Content::ToolResult(ToolResult {
+                    call,
+                    parts: Vec::new(),
+                    is_error: false,
+                }))
             })
         });
         let parts = results.collect();
-        turns.push(Turn { role: Role::User, parts, raw: None });
+        turns.push(Turn {
+            role: Role::User,
+            parts,
+            raw: None,
+        });
         turns.extend(following);
     }
 }
@@ -180,16 +225,24 @@ pub(crate) fn repair_tools(conversation: &mut Conversation<'_>, openai_names: bo
 }
 
 pub(crate) fn is_openai_name(name: &str) -> bool {
-    let letters = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
+    let letters = name
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
     letters && (1..=TOOL_NAME_LENGTH).contains(&name.len())
 }
 
 /// Thinking that the model must see signed at the start of its open turn, when it thinks within a budget: an agent whose
 /// format has no signatures cannot send it back, so the model cannot be asked to think in the middle of such a turn.
 pub(crate) fn lacks_signed_thinking(conversation: &Conversation<'_>) -> bool {
-    let answered = |turn: &Turn<'_>| turn.parts.iter().any(|part| matches!(part.content, Content::ToolResult(_)));
+    let answered = |turn: &Turn<'_>| {
+        turn.parts
+            .iter()
+            .any(|part| matches!(part.content, Content::ToolResult(_)))
+    };
     let mut newest = conversation.turns.iter().rev();
-    let (Some(last), Some(before)) = (newest.next(), newest.next()) else { return false };
+    let (Some(last), Some(before)) = (newest.next(), newest.next()) else {
+        return false;
+    };
     if last.role != Role::User || !answered(last) || before.role != Role::Assistant {
         return false;
     }
@@ -202,5 +255,8 @@ pub(crate) fn lacks_signed_thinking(conversation: &Conversation<'_>) -> bool {
 
 /// Whether the model is forced to call a tool, which excludes thinking.
 pub(crate) fn forces_tool(conversation: &Conversation<'_>) -> bool {
-    matches!(conversation.tool_choice, Some(ToolChoice::Required | ToolChoice::Named(_)))
+    matches!(
+        conversation.tool_choice,
+        Some(ToolChoice::Required | ToolChoice::Named(_))
+    )
 }

@@ -69,7 +69,10 @@ pub fn model_name(body: &[u8]) -> Result<Cow<'_, str>, ReadError> {
         (Some(model), _) if !model.trim().is_empty() => Ok(model),
         (Some(_), _) => Err(ReadError::new("model", "must name a model")),
         (None, Ok(())) => Err(ReadError::missing("", "model")),
-        (None, Err(error)) if error.is_data() => Err(ReadError::new("", format!("expected a JSON object with a model: {error}"))),
+        (None, Err(error)) if error.is_data() => Err(ReadError::new(
+            "",
+            format!("expected a JSON object with a model: {error}"),
+        )),
         (None, Err(error)) => Err(not_json(&error)),
     }
 }
@@ -98,7 +101,11 @@ pub fn write_request(
     };
     // Claude's own stream begins with its count; every other stream ends with it.
     let estimate = stream && agent == AgentFormat::Messages && target.format != ModelFormat::Claude;
-    let estimated_input = if estimate { tokens::estimate(&conversation) } else { 0 };
+    let estimated_input = if estimate {
+        tokens::estimate(&conversation)
+    } else {
+        0
+    };
     conversation.stream = target.stream.unwrap_or(stream) && stream;
     let mut out = Vec::with_capacity(body.len() + body.len() / 16 + 1024);
     match target.format {
@@ -107,7 +114,13 @@ pub fn write_request(
         ModelFormat::AzureChat => azure::request::write(&mut conversation, target, &mut out),
     }
     report_unread(agent, target.format, &mut conversation);
-    Ok(UpstreamRequest { body: out, stream, include_usage, dropped: conversation.dropped, estimated_input })
+    Ok(UpstreamRequest {
+        body: out,
+        stream,
+        include_usage,
+        dropped: conversation.dropped,
+        estimated_input,
+    })
 }
 
 /// Estimates the input tokens of a Messages request, never below 1 (mapping.md, `count_tokens`).
@@ -128,7 +141,11 @@ fn text(body: &[u8]) -> Result<Cow<'_, str>, ReadError> {
 
 fn read(agent: AgentFormat, text: &str) -> Result<Conversation<'_>, ReadError> {
     let body: Object<'_> = serde_json::from_str(text).map_err(|error| {
-        if error.is_data() { ReadError::expected("", "a JSON object") } else { not_json(&error) }
+        if error.is_data() {
+            ReadError::expected("", "a JSON object")
+        } else {
+            not_json(&error)
+        }
     })?;
     match agent {
         AgentFormat::Messages => messages::request::read(body),
@@ -139,7 +156,8 @@ fn read(agent: AgentFormat, text: &str) -> Result<Conversation<'_>, ReadError> {
 /// Between two formats, members that nobody read are left out, and that is said.
 fn report_unread(agent: AgentFormat, route: ModelFormat, conversation: &mut Conversation<'_>) {
     let understood: &[&str] = match (agent, route) {
-        (AgentFormat::Messages, ModelFormat::Claude) | (AgentFormat::ChatCompletions, ModelFormat::AzureChat) => return,
+        (AgentFormat::Messages, ModelFormat::Claude)
+        | (AgentFormat::ChatCompletions, ModelFormat::AzureChat) => return,
         (AgentFormat::Messages, _) => &messages::request::UNDERSTOOD,
         (AgentFormat::ChatCompletions, _) => &chat::request::UNDERSTOOD,
     };

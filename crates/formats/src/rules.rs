@@ -28,11 +28,19 @@ pub struct BadRow {
 
 /// What holds for one model on one route. It is worked out once for a route, not once for a request.
 #[derive(Clone, Debug, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is one column of the rules file"
+)]
 pub struct ModelRules {
     /// Members of the body that the route takes besides those that Coretap writes itself.
     pub(crate) fields: Vec<String>,
     /// Parameters that this model refuses.
     pub(crate) refused: Vec<String>,
+    /// The highest temperature that the model takes; agents of OpenAI's formats go up to 2.
+    pub(crate) max_temperature: Option<f64>,
+    /// Whether the model takes `temperature` or `top_p`, but not both.
+    pub(crate) temperature_excludes_top_p: bool,
     pub(crate) thinking: ThinkingKind,
     /// Efforts that the model takes, rising; empty where it takes none.
     pub(crate) efforts: Vec<Effort>,
@@ -123,7 +131,10 @@ impl MaxTokensName {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RouteRow {
-    #[expect(dead_code, reason = "rows are told apart by it where the settings folder overrides them")]
+    #[expect(
+        dead_code,
+        reason = "rows are told apart by it where the settings folder overrides them"
+    )]
     id: String,
     format: RouteName,
     fields: Vec<String>,
@@ -151,7 +162,10 @@ impl RouteName {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ModelRow {
-    #[expect(dead_code, reason = "rows are told apart by it where the settings folder overrides them")]
+    #[expect(
+        dead_code,
+        reason = "rows are told apart by it where the settings folder overrides them"
+    )]
     id: String,
     #[serde(rename = "match")]
     patterns: Vec<String>,
@@ -159,7 +173,10 @@ struct ModelRow {
     thinking: Option<ThinkingKind>,
     efforts: Option<Vec<String>>,
     effort_with_tools: Option<bool>,
-    refused: Option<Vec<String>>,
+    #[serde(default)]
+    refused: Vec<String>,
+    max_temperature: Option<f64>,
+    temperature_excludes_top_p: Option<bool>,
     max_output_tokens: Option<u64>,
     max_tokens_name: Option<MaxTokensName>,
     structured_output: Option<bool>,
@@ -170,7 +187,10 @@ struct ModelRow {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct BetaRow {
-    #[expect(dead_code, reason = "rows are told apart by it where the settings folder overrides them")]
+    #[expect(
+        dead_code,
+        reason = "rows are told apart by it where the settings folder overrides them"
+    )]
     id: String,
     flag: String,
     #[serde(rename = "match")]
@@ -184,7 +204,10 @@ struct BetaRow {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ToolMemberRow {
-    #[expect(dead_code, reason = "rows are told apart by it where the settings folder overrides them")]
+    #[expect(
+        dead_code,
+        reason = "rows are told apart by it where the settings folder overrides them"
+    )]
     id: String,
     names: Vec<String>,
 }
@@ -202,7 +225,15 @@ impl Rules {
         let mut bad = Vec::new();
         let tables = match text.parse::<toml::Table>() {
             Ok(tables) => tables,
-            Err(error) => return (rules, vec![BadRow { row: "the file".to_owned(), problem: error.to_string() }]),
+            Err(error) => {
+                return (
+                    rules,
+                    vec![BadRow {
+                        row: "the file".to_owned(),
+                        problem: error.to_string(),
+                    }],
+                );
+            }
         };
         for (table, rows) in tables {
             let rows = match rows {
@@ -210,9 +241,16 @@ impl Rules {
                 other => vec![other],
             };
             for row in rows {
-                let id = row.get("id").and_then(toml::Value::as_str).unwrap_or("without id").to_owned();
+                let id = row
+                    .get("id")
+                    .and_then(toml::Value::as_str)
+                    .unwrap_or("without id")
+                    .to_owned();
                 if let Err(problem) = rules.add(&table, row) {
-                    bad.push(BadRow { row: format!("[[{table}]] {id}"), problem });
+                    bad.push(BadRow {
+                        row: format!("[[{table}]] {id}"),
+                        problem,
+                    });
                 }
             }
         }
@@ -221,7 +259,8 @@ impl Rules {
 
     fn add(&mut self, table: &str, row: toml::Value) -> Result<(), String> {
         fn read<T: serde::de::DeserializeOwned>(row: toml::Value) -> Result<T, String> {
-            row.try_into().map_err(|error: toml::de::Error| error.message().to_owned())
+            row.try_into()
+                .map_err(|error: toml::de::Error| error.message().to_owned())
         }
         match table {
             "route" => self.routes.push(read(row)?),
@@ -242,22 +281,36 @@ impl Rules {
 
     /// What holds for one model (SAP's name) on one route.
     pub fn for_model(&self, format: ModelFormat, model: &str) -> ModelRules {
-        let mut rules = ModelRules { effort_with_tools: true, ..ModelRules::default() };
+        let mut rules = ModelRules {
+            effort_with_tools: true,
+            ..ModelRules::default()
+        };
         for row in self.routes.iter().filter(|row| row.format.is(format)) {
             rules.fields.clone_from(&row.fields);
         }
         let applies = |patterns: &[String]| patterns.iter().any(|pattern| matches(pattern, model));
         for row in self.models.iter().filter(|row| applies(&row.patterns)) {
-            if row.formats.as_ref().is_some_and(|formats| !formats.iter().any(|name| name.is(format))) {
+            if row
+                .formats
+                .as_ref()
+                .is_some_and(|formats| !formats.iter().any(|name| name.is(format)))
+            {
                 continue;
             }
             let efforts = row.efforts.as_ref();
             rules.efforts = efforts.map_or(rules.efforts, |efforts| {
-                efforts.iter().filter_map(|effort| Effort::from_word(effort)).collect()
+                efforts
+                    .iter()
+                    .filter_map(|effort| Effort::from_word(effort))
+                    .collect()
             });
             rules.thinking = row.thinking.unwrap_or(rules.thinking);
             rules.effort_with_tools = row.effort_with_tools.unwrap_or(rules.effort_with_tools);
-            rules.refused = row.refused.clone().unwrap_or(rules.refused);
+            rules.refused.extend(row.refused.iter().cloned());
+            rules.max_temperature = row.max_temperature.or(rules.max_temperature);
+            rules.temperature_excludes_top_p = row
+                .temperature_excludes_top_p
+                .unwrap_or(rules.temperature_excludes_top_p);
             rules.max_output_tokens = row.max_output_tokens.or(rules.max_output_tokens);
             rules.max_tokens_name = row.max_tokens_name.unwrap_or(rules.max_tokens_name);
             rules.structured_output = row.structured_output.unwrap_or(rules.structured_output);
@@ -265,9 +318,17 @@ impl Rules {
             rules.thinking_replay = row.thinking_replay.unwrap_or(rules.thinking_replay);
         }
         for row in self.betas.iter().filter(|row| applies(&row.patterns)) {
-            rules.betas.push(Beta { flag: row.flag.clone(), effort: row.effort, long_context: row.long_context });
+            rules.betas.push(Beta {
+                flag: row.flag.clone(),
+                effort: row.effort,
+                long_context: row.long_context,
+            });
         }
-        rules.tool_members = self.tool_members.iter().flat_map(|row| row.names.clone()).collect();
+        rules.tool_members = self
+            .tool_members
+            .iter()
+            .flat_map(|row| row.names.clone())
+            .collect();
         rules
     }
 }
@@ -302,9 +363,13 @@ mod tests {
              [[model]]\nid = \"b\"\nmatch = [\"x\"]\nmax_output_tokens = 5\n[[host]]\nid = \"c\"\n\
              [[model]]\nid = \"d\"\nmatch = [\"x\"]\nefforts = [\"extreme\"]\n",
         );
-        let named: Vec<_> = bad.iter().map(|bad| bad.row.as_str()).collect();
-        assert_eq!(named, ["[[model]] a", "[[model]] d", "[[host]] c"].map(|row| row));
-        assert_eq!(rules.for_model(ModelFormat::Claude, "x").max_output_tokens, Some(5));
+        let mut named: Vec<_> = bad.iter().map(|bad| bad.row.as_str()).collect();
+        named.sort_unstable();
+        assert_eq!(named, ["[[host]] c", "[[model]] a", "[[model]] d"]);
+        assert_eq!(
+            rules.for_model(ModelFormat::Claude, "x").max_output_tokens,
+            Some(5)
+        );
         assert_eq!(Rules::parse("= [").1.len(), 1);
     }
 
@@ -312,10 +377,16 @@ mod tests {
     fn later_rows_override_earlier_ones() {
         let rules = Rules::embedded();
         let opus = rules.for_model(ModelFormat::Claude, "anthropic--claude-4.8-opus");
-        assert_eq!((opus.thinking, opus.max_output_tokens), (ThinkingKind::Adaptive, Some(128_000)));
+        assert_eq!(
+            (opus.thinking, opus.max_output_tokens),
+            (ThinkingKind::Adaptive, Some(128_000))
+        );
         assert!(opus.refuses("temperature") && !opus.takes("temperature"));
         let sonnet = rules.for_model(ModelFormat::Claude, "anthropic--claude-4.5-sonnet");
-        assert_eq!((sonnet.thinking, sonnet.max_output_tokens), (ThinkingKind::Budget, Some(64_000)));
+        assert_eq!(
+            (sonnet.thinking, sonnet.max_output_tokens),
+            (ThinkingKind::Budget, Some(64_000))
+        );
         assert_eq!(sonnet.effort(Effort::Max), None);
         let sonnet = rules.for_model(ModelFormat::Orchestration, "anthropic--claude-4.5-sonnet");
         assert_eq!(sonnet.effort(Effort::Max), Some(Effort::High));

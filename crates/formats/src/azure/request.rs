@@ -9,13 +9,20 @@ use serde_json::value::RawValue;
 
 use crate::conversation::{Content, Conversation, Part, Turn};
 use crate::json::{Object, write_string};
-use crate::openai::messages::{messages, place_cache_marks, write_message};
+use crate::openai::messages::{messages, place_cache_marks, write_message, write_tool_call_list};
 use crate::request::Target;
 use crate::{AgentFormat, chat, openai, repair};
 
 /// Members of a message that Azure takes (spec chatCompletionRequest…Message).
-const MESSAGE_MEMBERS: [&str; 7] =
-    ["role", "content", "name", "tool_calls", "tool_call_id", "refusal", "function_call"];
+const MESSAGE_MEMBERS: [&str; 7] = [
+    "role",
+    "content",
+    "name",
+    "tool_calls",
+    "tool_call_id",
+    "refusal",
+    "function_call",
+];
 
 /// Writes the body.
 pub(crate) fn write(conversation: &mut Conversation<'_>, target: &Target<'_>, out: &mut Vec<u8>) {
@@ -101,15 +108,16 @@ fn copy_turn(turn: &Turn<'_>, start: usize, dropped: &mut Vec<Cow<'static, str>>
         return;
     }
     for part in &turn.parts {
-        let Content::ToolResult(result) = &part.content else { continue };
+        let Content::ToolResult(result) = &part.content else {
+            continue;
+        };
         separate(start, out);
-        match &part.raw {
-            Some(message) => copy_message(message, &[], dropped, out),
-            None => {
-                out.extend_from_slice(b"{\"role\":\"tool\",\"tool_call_id\":");
-                out.extend_from_slice(result.call.literal().as_bytes());
-                out.extend_from_slice(b",\"content\":\"\"}");
-            }
+        if let Some(message) = &part.raw {
+            copy_message(message, &[], dropped, out);
+        } else {
+            out.extend_from_slice(b"{\"role\":\"tool\",\"tool_call_id\":");
+            out.extend_from_slice(result.call.literal().as_bytes());
+            out.extend_from_slice(b",\"content\":\"\"}");
         }
     }
 }
@@ -122,10 +130,15 @@ fn copy_message(
 ) {
     // Agents that know Claude behind this format mark parts for its cache; OpenAI refuses the mark.
     let marked = parts.iter().any(|part| part.cache.is_some());
+    let broken = |part: &Part<'_>| matches!(&part.content, Content::ToolCall(call) if call.broken);
+    let broken = parts.iter().any(broken);
     out.push(b'{');
     let start = out.len();
     for (name, value) in message.members() {
-        let empty = matches!((name, value.get()), ("tool_calls", "[]" | "null") | ("name" | "refusal", "null"));
+        let empty = matches!(
+            (name, value.get()),
+            ("tool_calls", "[]" | "null") | ("name" | "refusal", "null")
+        );
         if empty {
             continue;
         }
@@ -138,11 +151,25 @@ fn copy_message(
         out.push(b':');
         if name == "content" && marked {
             write_unmarked(value, out);
+        } else if name == "tool_calls" && broken {
+            write_repaired_calls(parts, out);
         } else {
             out.extend_from_slice(value.get().as_bytes());
         }
     }
     out.push(b'}');
+}
+
+/// Tool calls of which one had empty or broken arguments.
+fn write_repaired_calls(parts: &[Part<'_>], out: &mut Vec<u8>) {
+    let calls: Vec<_> = parts
+        .iter()
+        .filter_map(|part| match &part.content {
+            Content::ToolCall(call) => Some(call),
+            _ => None,
+        })
+        .collect();
+    write_tool_call_list(&calls, false, out);
 }
 
 /// A list of content parts without their cache marks.
@@ -151,7 +178,9 @@ fn write_unmarked(content: &RawValue, out: &mut Vec<u8>) {
     let list = out.len();
     for part in crate::json::list(content).unwrap_or_default() {
         separate(list, out);
-        let Ok(part) = Object::read(part, "") else { continue };
+        let Ok(part) = Object::read(part, "") else {
+            continue;
+        };
         out.push(b'{');
         let start = out.len();
         for (name, value) in part.members().filter(|(name, _)| *name != "cache_control") {

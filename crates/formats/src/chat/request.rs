@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use serde_json::value::RawValue;
 
 use crate::conversation::{
-    Attachment, Cache, Content, Conversation, Effort, Part, ResponseFormat, Role, Source, Thinking, Tool, ToolCall,
-    ToolChoice, ToolResult, Turn,
+    Attachment, Cache, Content, Conversation, Effort, Part, ResponseFormat, Role, Source, Thinking, Tool,
+    ToolCall, ToolChoice, ToolResult, Turn,
 };
 use crate::error::join;
 use crate::json::{self, Object, Text};
@@ -14,15 +14,42 @@ use crate::{AgentFormat, ReadError};
 
 /// Sampling parameters of Chat Completions.
 const PARAMETERS: [&str; 10] = [
-    "temperature", "top_p", "presence_penalty", "frequency_penalty", "logit_bias", "logprobs", "top_logprobs", "seed",
-    "n", "user",
+    "temperature",
+    "top_p",
+    "presence_penalty",
+    "frequency_penalty",
+    "logit_bias",
+    "logprobs",
+    "top_logprobs",
+    "seed",
+    "n",
+    "user",
 ];
 
 /// Members that are read into the conversation; any other is left out on the way to another format.
 pub(crate) const UNDERSTOOD: [&str; 22] = [
-    "model", "messages", "tools", "tool_choice", "parallel_tool_calls", "max_tokens", "max_completion_tokens", "stop",
-    "stream", "stream_options", "reasoning_effort", "response_format", "temperature", "top_p", "presence_penalty",
-    "frequency_penalty", "logit_bias", "logprobs", "top_logprobs", "seed", "n", "user",
+    "model",
+    "messages",
+    "tools",
+    "tool_choice",
+    "parallel_tool_calls",
+    "max_tokens",
+    "max_completion_tokens",
+    "stop",
+    "stream",
+    "stream_options",
+    "reasoning_effort",
+    "response_format",
+    "temperature",
+    "top_p",
+    "presence_penalty",
+    "frequency_penalty",
+    "logit_bias",
+    "logprobs",
+    "top_logprobs",
+    "seed",
+    "n",
+    "user",
 ];
 
 /// Reads a request.
@@ -36,18 +63,31 @@ pub(crate) fn read(body: Object<'_>) -> Result<Conversation<'_>, ReadError> {
     let max_tokens = body.count("max_completion_tokens", "")?;
     conversation.max_tokens = max_tokens.or(body.count("max_tokens", "")?);
     conversation.parallel_tool_calls = body.boolean("parallel_tool_calls", "")?;
-    conversation.parameters =
-        PARAMETERS.iter().filter_map(|name| body.get(name).map(|value| (*name, value))).collect();
-    let messages = body.list("messages", "")?.ok_or_else(|| ReadError::missing("", "messages"))?;
+    conversation.parameters = PARAMETERS
+        .iter()
+        .filter_map(|name| body.get(name).map(|value| (*name, value)))
+        .collect();
+    let messages = body
+        .list("messages", "")?
+        .ok_or_else(|| ReadError::missing("", "messages"))?;
     if messages.is_empty() {
         return Err(ReadError::new("messages", "at least one message is required"));
     }
     conversation.turns.reserve(messages.len());
     for (position, message) in messages.into_iter().enumerate() {
-        conversation.turns.push(turn(message, &format!("messages.{position}"))?);
+        conversation
+            .turns
+            .push(turn(message, &format!("messages.{position}"))?);
     }
-    for (position, tool_definition) in body.list("tools", "")?.unwrap_or_default().into_iter().enumerate() {
-        conversation.tools.push(tool(tool_definition, &format!("tools.{position}"))?);
+    for (position, tool_definition) in body
+        .list("tools", "")?
+        .unwrap_or_default()
+        .into_iter()
+        .enumerate()
+    {
+        conversation
+            .tools
+            .push(tool(tool_definition, &format!("tools.{position}"))?);
     }
     if let Some(stop) = body.get("stop") {
         conversation.stop = stop_sequences(stop)?;
@@ -75,7 +115,11 @@ pub(crate) fn read(body: Object<'_>) -> Result<Conversation<'_>, ReadError> {
 /// When `stream_options` is of the wrong kind.
 pub(crate) fn include_usage(body: &Object<'_>) -> Result<bool, ReadError> {
     let options = body.object("stream_options", "")?;
-    Ok(options.map_or(Ok(None), |options| options.boolean("include_usage", "stream_options"))?.unwrap_or(false))
+    Ok(options
+        .map_or(Ok(None), |options| {
+            options.boolean("include_usage", "stream_options")
+        })?
+        .unwrap_or(false))
 }
 
 fn turn<'a>(raw: &'a RawValue, path: &str) -> Result<Turn<'a>, ReadError> {
@@ -92,7 +136,12 @@ fn turn<'a>(raw: &'a RawValue, path: &str) -> Result<Turn<'a>, ReadError> {
         "user" => (Role::User, content(true)?),
         "assistant" => {
             let mut parts = content(false)?;
-            for (position, call) in message.list("tool_calls", path)?.unwrap_or_default().into_iter().enumerate() {
+            for (position, call) in message
+                .list("tool_calls", path)?
+                .unwrap_or_default()
+                .into_iter()
+                .enumerate()
+            {
                 parts.push(tool_call(call, &format!("{path}.tool_calls.{position}"))?);
             }
             (Role::Assistant, parts)
@@ -103,12 +152,30 @@ fn turn<'a>(raw: &'a RawValue, path: &str) -> Result<Turn<'a>, ReadError> {
                 parts: content(false)?,
                 is_error: false,
             };
-            let part = Part { content: Content::ToolResult(result), cache: None, raw: Some(message) };
-            return Ok(Turn { role: Role::User, parts: vec![part], raw: None });
+            let part = Part {
+                content: Content::ToolResult(result),
+                cache: None,
+                raw: Some(message),
+            };
+            return Ok(Turn {
+                role: Role::User,
+                parts: vec![part],
+                raw: None,
+            });
         }
-        _ => return Err(ReadError::member(path, "role", "'system', 'developer', 'user', 'assistant' or 'tool'")),
+        _ => {
+            return Err(ReadError::member(
+                path,
+                "role",
+                "'system', 'developer', 'user', 'assistant' or 'tool'",
+            ));
+        }
     };
-    Ok(Turn { role, parts, raw: Some(message) })
+    Ok(Turn {
+        role,
+        parts,
+        raw: Some(message),
+    })
 }
 
 /// A string, or a list of content parts.
@@ -117,7 +184,11 @@ fn parts<'a>(raw: &'a RawValue, path: &str) -> Result<Vec<Part<'a>>, ReadError> 
         return Ok(vec![Part::text(text)]);
     }
     let blocks = json::list(raw).ok_or_else(|| ReadError::expected(path, "a string or a list of parts"))?;
-    blocks.into_iter().enumerate().map(|(position, block)| part(block, &format!("{path}.{position}"))).collect()
+    blocks
+        .into_iter()
+        .enumerate()
+        .map(|(position, block)| part(block, &format!("{path}.{position}")))
+        .collect()
 }
 
 fn part<'a>(raw: &'a RawValue, path: &str) -> Result<Part<'a>, ReadError> {
@@ -127,7 +198,9 @@ fn part<'a>(raw: &'a RawValue, path: &str) -> Result<Part<'a>, ReadError> {
         "text" => Content::Text(block.required_text("text", path)?),
         "refusal" => Content::Text(block.required_text("refusal", path)?),
         "image_url" => {
-            let image = block.object("image_url", path)?.ok_or_else(|| ReadError::missing(path, "image_url"))?;
+            let image = block
+                .object("image_url", path)?
+                .ok_or_else(|| ReadError::missing(path, "image_url"))?;
             let image_path = join(path, "image_url");
             Content::Image(Attachment {
                 source: source(image.required_text("url", &image_path)?),
@@ -136,7 +209,9 @@ fn part<'a>(raw: &'a RawValue, path: &str) -> Result<Part<'a>, ReadError> {
             })
         }
         "file" => {
-            let file = block.object("file", path)?.ok_or_else(|| ReadError::missing(path, "file"))?;
+            let file = block
+                .object("file", path)?
+                .ok_or_else(|| ReadError::missing(path, "file"))?;
             let file_path = join(path, "file");
             match file.text("file_data", &file_path)? {
                 Some(data) => Content::File(Attachment {
@@ -152,15 +227,24 @@ fn part<'a>(raw: &'a RawValue, path: &str) -> Result<Part<'a>, ReadError> {
     };
     // Not OpenAI's, but agents that know Claude behind a Chat Completions endpoint set it.
     let cache = match block.object("cache_control", path)? {
-        Some(mark) => Some(Cache { ttl: mark.text("ttl", "cache_control")? }),
+        Some(mark) => Some(Cache {
+            ttl: mark.text("ttl", "cache_control")?,
+        }),
         None => None,
     };
-    Ok(Part { content, cache, raw: None })
+    Ok(Part {
+        content,
+        cache,
+        raw: None,
+    })
 }
 
 /// A data URL is taken apart; any other address stays one.
 fn source(url: Text<'_>) -> Source<'_> {
-    let parts = url.escaped().strip_prefix("data:").and_then(|rest| rest.split_once(";base64,"));
+    let parts = url
+        .escaped()
+        .strip_prefix("data:")
+        .and_then(|rest| rest.split_once(";base64,"));
     match parts {
         Some((media_type, data)) => Source::Base64 {
             // Parts of a literal without quotes are literals once they are quoted again.
@@ -174,25 +258,32 @@ fn source(url: Text<'_>) -> Source<'_> {
 fn tool_call<'a>(raw: &'a RawValue, path: &str) -> Result<Part<'a>, ReadError> {
     let call = Object::read(raw, path)?;
     let Some(function) = call.object("function", path)? else {
-        return Err(ReadError::new(join(path, "function"), "is required; only function calls can be sent back"));
+        return Err(ReadError::new(
+            join(path, "function"),
+            "is required; only function calls can be sent back",
+        ));
     };
     let function_path = join(path, "function");
-    let arguments = function.text("arguments", &function_path)?;
+    let arguments = function
+        .text("arguments", &function_path)?
+        .as_ref()
+        .and_then(arguments_of);
     Ok(Part::made(Content::ToolCall(ToolCall {
         id: call.required_text("id", path)?,
         name: function.required_text("name", &function_path)?,
-        arguments: arguments.map_or(Cow::Borrowed("{}"), arguments_of),
+        broken: arguments.is_none(),
+        arguments: arguments.map_or(Cow::Borrowed("{}"), Cow::Owned),
     })))
 }
 
-/// The arguments as the JSON text of an object. What models left empty or broken becomes `{}`, because services
-/// answer 500 to it (sap-wire.md §4.1).
-fn arguments_of(arguments: Text<'_>) -> Cow<'_, str> {
+/// The arguments as the JSON text of an object; nothing when the model left them empty or broken, because services
+/// answer 500 to such a text (sap-wire.md §4.1).
+fn arguments_of(arguments: &Text<'_>) -> Option<String> {
     let decoded = arguments.decode();
-    match serde_json::from_str::<&RawValue>(&decoded) {
-        Ok(value) if json::is_object(value) => Cow::Owned(value.get().to_owned()),
-        _ => Cow::Borrowed("{}"),
-    }
+    let value = serde_json::from_str::<&RawValue>(&decoded)
+        .ok()
+        .filter(|value| json::is_object(value))?;
+    Some(value.get().to_owned())
 }
 
 fn tool<'a>(raw: &'a RawValue, path: &str) -> Result<Tool<'a>, ReadError> {
@@ -214,7 +305,9 @@ fn tool<'a>(raw: &'a RawValue, path: &str) -> Result<Tool<'a>, ReadError> {
     Ok(Tool {
         name: function.required_text("name", &function_path)?,
         description: function.text("description", &function_path)?,
-        schema: function.get("parameters").filter(|schema| json::is_object(schema)),
+        schema: function
+            .get("parameters")
+            .filter(|schema| json::is_object(schema)),
         strict: function.boolean("strict", &function_path)?,
         cache: None,
         vendor_type: kind,
@@ -227,7 +320,11 @@ fn stop_sequences(raw: &RawValue) -> Result<Vec<Text<'_>>, ReadError> {
         return Ok(vec![text]);
     }
     let wrong = || ReadError::expected("stop", "a string or a list of strings");
-    json::list(raw).ok_or_else(wrong)?.into_iter().map(|text| Text::from_raw(text).ok_or_else(wrong)).collect()
+    json::list(raw)
+        .ok_or_else(wrong)?
+        .into_iter()
+        .map(|text| Text::from_raw(text).ok_or_else(wrong))
+        .collect()
 }
 
 fn tool_choice(raw: &RawValue) -> Result<ToolChoice<'_>, ReadError> {
@@ -242,7 +339,9 @@ fn tool_choice(raw: &RawValue) -> Result<ToolChoice<'_>, ReadError> {
     }
     let choice = Object::read(raw, "tool_choice")?;
     match choice.object("function", "tool_choice")? {
-        Some(function) => Ok(ToolChoice::Named(function.required_text("name", "tool_choice.function")?)),
+        Some(function) => Ok(ToolChoice::Named(
+            function.required_text("name", "tool_choice.function")?,
+        )),
         None => Err(ReadError::expected("tool_choice", expected)),
     }
 }
@@ -266,6 +365,10 @@ fn response_format<'a>(format: &Object<'a>) -> Result<Option<ResponseFormat<'a>>
                 strict: definition.boolean("strict", path)?,
             }))
         }
-        _ => Err(ReadError::member("response_format", "type", "'text', 'json_object' or 'json_schema'")),
+        _ => Err(ReadError::member(
+            "response_format",
+            "type",
+            "'text', 'json_object' or 'json_schema'",
+        )),
     }
 }

@@ -6,14 +6,14 @@
 use serde_json::value::RawValue;
 
 use crate::conversation::{
-    Attachment, Cache, Content, Conversation, Effort, Part, ResponseFormat, Role, Source, Thinking, Tool, ToolChoice,
-    ToolResult,
+    Attachment, Cache, Content, Conversation, Effort, Part, ResponseFormat, Role, Source, Thinking, Tool,
+    ToolChoice, ToolResult,
 };
 use crate::json::{Object, Text, write_count, write_string};
 use crate::repair::{self, CACHE_MARKS, is_blank};
 use crate::request::Target;
 use crate::rules::ThinkingKind;
-use crate::{AgentFormat, ModelFormat, messages};
+use crate::{AgentFormat, ModelFormat, messages, sampling};
 
 /// The output limit where the agent gives none; a deployment demands one.
 const DEFAULT_MAX_TOKENS: u64 = 4096;
@@ -22,7 +22,12 @@ const DEFAULT_MAX_TOKENS: u64 = 4096;
 const LEAST_BUDGET: u64 = 1024;
 
 /// Writes the body. `betas` are the flags the agent named, separated by commas.
-pub(crate) fn write(conversation: &mut Conversation<'_>, betas: &str, target: &Target<'_>, out: &mut Vec<u8>) {
+pub(crate) fn write(
+    conversation: &mut Conversation<'_>,
+    betas: &str,
+    target: &Target<'_>,
+    out: &mut Vec<u8>,
+) {
     debug_assert_eq!(target.format, ModelFormat::Claude);
     repair::repair(conversation);
     repair::repair_tools(conversation, false);
@@ -30,7 +35,7 @@ pub(crate) fn write(conversation: &mut Conversation<'_>, betas: &str, target: &T
     let rules = target.rules;
     let limit = rules.clamp_output(conversation.max_tokens.unwrap_or(DEFAULT_MAX_TOKENS));
     let thinking = thinking(conversation, target, limit);
-    let effort = effort(conversation, target, thinking);
+    let effort = effort(conversation, target);
 
     out.extend_from_slice(b"{\"anthropic_version\":\"bedrock-2023-05-31\"");
     write_betas(betas, target, effort.is_some(), out);
@@ -49,15 +54,21 @@ pub(crate) fn write(conversation: &mut Conversation<'_>, betas: &str, target: &T
     write_parameters(conversation, target, thinking, out);
     if !conversation.stop.is_empty() {
         out.extend_from_slice(b",\"stop_sequences\":[");
-        separated(&conversation.stop, out, |text, out| out.extend_from_slice(text.literal().as_bytes()));
+        separated(&conversation.stop, out, |text, out| {
+            out.extend_from_slice(text.literal().as_bytes());
+        });
         out.push(b']');
     }
-    write_system(conversation, target, out);
+    write_system(conversation, out);
     out.extend_from_slice(b",\"messages\":[");
     let same_format = conversation.origin == AgentFormat::Messages;
     let mut dropped = Vec::new();
     separated(&conversation.turns, out, |turn, out| {
-        let role: &[u8] = if turn.role == Role::Assistant { b"assistant" } else { b"user" };
+        let role: &[u8] = if turn.role == Role::Assistant {
+            b"assistant"
+        } else {
+            b"user"
+        };
         out.extend_from_slice(b"{\"role\":\"");
         out.extend_from_slice(role);
         out.extend_from_slice(b"\",\"content\":");
@@ -70,7 +81,9 @@ pub(crate) fn write(conversation: &mut Conversation<'_>, betas: &str, target: &T
     }
     if !conversation.tools.is_empty() {
         out.extend_from_slice(b",\"tools\":[");
-        separated(&conversation.tools, out, |tool, out| write_tool(tool, same_format, target, out));
+        separated(&conversation.tools, out, |tool, out| {
+            write_tool(tool, same_format, target, out);
+        });
         out.push(b']');
         write_tool_choice(conversation, out);
     }
@@ -89,7 +102,9 @@ fn separated<T>(items: &[T], out: &mut Vec<u8>, mut write: impl FnMut(&T, &mut V
 
 /// What of the thinking the agent asked for this model takes.
 fn thinking(conversation: &mut Conversation<'_>, target: &Target<'_>, limit: u64) -> Option<Thinking> {
-    let wanted = conversation.thinking.filter(|thinking| *thinking != Thinking::Disabled)?;
+    let wanted = conversation
+        .thinking
+        .filter(|thinking| *thinking != Thinking::Disabled)?;
     let kind = target.rules.thinking;
     if kind == ThinkingKind::None || repair::forces_tool(conversation) {
         conversation.drop_reported("thinking");
@@ -125,15 +140,11 @@ fn budget_of(effort: Effort) -> u64 {
     }
 }
 
-fn effort(
-    conversation: &mut Conversation<'_>,
-    target: &Target<'_>,
-    thinking: Option<Thinking>,
-) -> Option<Effort> {
+fn effort(conversation: &mut Conversation<'_>, target: &Target<'_>) -> Option<Effort> {
     let wanted = conversation.effort?;
     let effort = target.rules.effort(wanted);
-    // An effort that has become a budget is not lost; one that came to nothing is.
-    if effort.is_none() && thinking.is_none() && wanted != Effort::None {
+    // An effort beside thinking has become its budget, or was reported with it.
+    if effort.is_none() && conversation.thinking.is_none() {
         conversation.drop_reported("output_config.effort");
     }
     effort
@@ -192,43 +203,28 @@ fn write_parameters(
     thinking: Option<Thinking>,
     out: &mut Vec<u8>,
 ) {
-    let rules = target.rules;
-    let mut dropped = Vec::new();
-    for (name, value) in &conversation.parameters {
-        // While Claude thinks it takes no sampling parameter but a temperature of 1, which is the default.
-        let default = *name == "temperature" && matches!(value.get(), "1" | "1.0");
-        if thinking.is_some() && default || is_nothing(name, value) {
-            continue;
-        }
-        if thinking.is_some() || !rules.takes(name) {
-            dropped.push(*name);
-            continue;
-        }
-        write_member(name, value, out);
-    }
-    if conversation.origin == AgentFormat::Messages {
-        for (name, value) in conversation.members.clone().members() {
-            if messages::request::UNDERSTOOD.contains(&name) || value.get() == "null" {
-                continue;
-            }
-            if rules.takes(name) {
-                write_member(name, value, out);
-            } else {
-                conversation.drop_reported(name.to_owned());
+    if thinking.is_some() {
+        // While Claude thinks it takes no sampling parameter but the defaults.
+        for (name, value) in std::mem::take(&mut conversation.parameters) {
+            if !sampling::is_default(name, value) {
+                conversation.drop_reported(name);
             }
         }
     }
-    for name in dropped {
-        conversation.drop_reported(name);
+    sampling::write(conversation, target.rules, out);
+    if conversation.origin != AgentFormat::Messages {
+        return;
     }
-}
-
-/// Parameters of Chat Completions whose given value is what happens without them.
-fn is_nothing(name: &str, value: &RawValue) -> bool {
-    matches!(
-        (name, value.get()),
-        ("n", "1") | ("presence_penalty" | "frequency_penalty", "0" | "0.0") | ("logprobs", "false")
-    )
+    for (name, value) in conversation.members.clone().members() {
+        if messages::request::UNDERSTOOD.contains(&name) || value.get() == "null" {
+            continue;
+        }
+        if target.rules.takes(name) {
+            write_member(name, value, out);
+        } else {
+            conversation.drop_reported(name.to_owned());
+        }
+    }
 }
 
 fn write_member(name: &str, value: &RawValue, out: &mut Vec<u8>) {
@@ -238,13 +234,16 @@ fn write_member(name: &str, value: &RawValue, out: &mut Vec<u8>) {
     out.extend_from_slice(value.get().as_bytes());
 }
 
-fn write_system(conversation: &mut Conversation<'_>, _target: &Target<'_>, out: &mut Vec<u8>) {
+fn write_system(conversation: &mut Conversation<'_>, out: &mut Vec<u8>) {
     // A model that takes no schema is asked for it in words.
     let asked_for = match conversation.response_format.take() {
-        Some(ResponseFormat::JsonSchema { schema, .. }) => {
-            Some(format!("Answer with JSON that follows this JSON schema, and with nothing else:\n{}", schema.get()))
+        Some(ResponseFormat::JsonSchema { schema, .. }) => Some(format!(
+            "Answer with JSON that follows this JSON schema, and with nothing else:\n{}",
+            schema.get()
+        )),
+        Some(ResponseFormat::JsonObject) => {
+            Some("Answer with one JSON object, and with nothing else.".to_owned())
         }
-        Some(ResponseFormat::JsonObject) => Some("Answer with one JSON object, and with nothing else.".to_owned()),
         None => None,
     };
     if let Some(words) = asked_for {
@@ -281,11 +280,7 @@ fn write_parts(parts: &[Part<'_>], same_format: bool, dropped: &mut Vec<String>,
 /// Writes one block; says whether Claude has a place for it.
 fn write_part(part: &Part<'_>, same_format: bool, dropped: &mut Vec<String>, out: &mut Vec<u8>) -> bool {
     if let Some(block) = part.raw.as_ref().filter(|_| same_format) {
-        let result = match &part.content {
-            Content::ToolResult(result) => Some(result),
-            _ => None,
-        };
-        copy_block(block, part.cache.as_ref(), result, dropped, out);
+        copy_block(block, part, dropped, out);
         return true;
     }
     match &part.content {
@@ -311,7 +306,10 @@ fn write_part(part: &Part<'_>, same_format: bool, dropped: &mut Vec<String>, out
                 write_result_content(result, same_format, dropped, out);
             }
         }
-        Content::Thinking { text, signature: Some(signature) } => {
+        Content::Thinking {
+            text,
+            signature: Some(signature),
+        } => {
             out.extend_from_slice(b"{\"type\":\"thinking\",\"thinking\":");
             out.extend_from_slice(text.literal().as_bytes());
             out.extend_from_slice(b",\"signature\":");
@@ -331,14 +329,8 @@ fn write_part(part: &Part<'_>, same_format: bool, dropped: &mut Vec<String>, out
     true
 }
 
-/// Copies a block member by member; only its cache mark, and the inside of a tool result, are written anew.
-fn copy_block(
-    block: &Object<'_>,
-    cache: Option<&Cache<'_>>,
-    result: Option<&ToolResult<'_>>,
-    dropped: &mut Vec<String>,
-    out: &mut Vec<u8>,
-) {
+/// Copies a block member by member; only its cache mark, a broken input and the inside of a tool result are written anew.
+fn copy_block(block: &Object<'_>, part: &Part<'_>, dropped: &mut Vec<String>, out: &mut Vec<u8>) {
     out.push(b'{');
     let mut first = true;
     for (name, value) in block.members() {
@@ -351,21 +343,33 @@ fn copy_block(
         first = false;
         write_string(out, name);
         out.push(b':');
-        match result {
-            Some(result) if name == "content" && !result.parts.is_empty() => {
+        match (&part.content, name) {
+            (Content::ToolCall(call), "input") => out.extend_from_slice(call.arguments.as_bytes()),
+            (Content::ToolResult(result), "content") if !result.parts.is_empty() => {
                 write_result_content(result, true, dropped, out);
             }
             _ => out.extend_from_slice(value.get().as_bytes()),
         }
     }
-    write_cache(cache, out);
+    write_cache(part.cache.as_ref(), out);
     out.push(b'}');
 }
 
 /// The content of a tool result: a single text stays a string, which a result may be even when it is blank.
-fn write_result_content(result: &ToolResult<'_>, same_format: bool, dropped: &mut Vec<String>, out: &mut Vec<u8>) {
+fn write_result_content(
+    result: &ToolResult<'_>,
+    same_format: bool,
+    dropped: &mut Vec<String>,
+    out: &mut Vec<u8>,
+) {
     match result.parts.as_slice() {
-        [Part { content: Content::Text(text), raw: None, cache: None }] => {
+        [
+            Part {
+                content: Content::Text(text),
+                raw: None,
+                cache: None,
+            },
+        ] => {
             out.extend_from_slice(text.literal().as_bytes());
         }
         parts if parts.iter().all(is_blank) => out.extend_from_slice(b"\"\""),
@@ -413,9 +417,17 @@ fn write_cache(cache: Option<&Cache<'_>>, out: &mut Vec<u8>) {
 /// At most four marks: the last ones hold, since a later prefix contains the earlier ones.
 fn limit_cache_marks(conversation: &mut Conversation<'_>) {
     let system = conversation.system.iter_mut().map(|part| &mut part.cache);
-    let turns = conversation.turns.iter_mut().flat_map(|turn| &mut turn.parts).map(|part| &mut part.cache);
+    let turns = conversation
+        .turns
+        .iter_mut()
+        .flat_map(|turn| &mut turn.parts)
+        .map(|part| &mut part.cache);
     let tools = conversation.tools.iter_mut().map(|tool| &mut tool.cache);
-    let mut marks: Vec<_> = tools.chain(system).chain(turns).filter(|cache| cache.is_some()).collect();
+    let mut marks: Vec<_> = tools
+        .chain(system)
+        .chain(turns)
+        .filter(|cache| cache.is_some())
+        .collect();
     let surplus = marks.len().saturating_sub(CACHE_MARKS);
     for mark in marks.iter_mut().take(surplus) {
         **mark = None;
@@ -447,7 +459,9 @@ fn write_tool(tool: &Tool<'_>, same_format: bool, target: &Target<'_>, out: &mut
             out.extend_from_slice(description.literal().as_bytes());
         }
         out.extend_from_slice(b",\"input_schema\":");
-        let schema = tool.schema.map_or("{\"type\":\"object\",\"properties\":{}}", RawValue::get);
+        let schema = tool
+            .schema
+            .map_or("{\"type\":\"object\",\"properties\":{}}", RawValue::get);
         out.extend_from_slice(schema.as_bytes());
     }
     write_cache(tool.cache.as_ref(), out);

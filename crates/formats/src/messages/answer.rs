@@ -182,8 +182,9 @@ impl Whole {
     }
 }
 
-/// The object that a tool call's arguments spell; an empty one where they are none or broken.
-fn input(arguments: &str) -> String {
+/// The object that a tool call's arguments spell, as they stand between quotes; an empty one where they are none or
+/// broken.
+pub(crate) fn input(arguments: &str) -> String {
     let literal = format!("\"{arguments}\"");
     let text = serde_json::from_str(&literal).ok().and_then(Text::from_raw);
     let text = text

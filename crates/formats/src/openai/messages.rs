@@ -13,7 +13,10 @@ use crate::rules::ModelRules;
 /// A message as OpenAI spells it, borrowed from the conversation.
 pub(crate) enum Message<'r, 'a> {
     /// `system` or `user`: a list of texts and attachments.
-    Items { role: &'static str, items: Vec<Item<'r, 'a>> },
+    Items {
+        role: &'static str,
+        items: Vec<Item<'r, 'a>>,
+    },
     /// The model's turn. Its text has no place for a cache mark.
     Assistant {
         text: Option<Text<'a>>,
@@ -22,7 +25,11 @@ pub(crate) enum Message<'r, 'a> {
         cache: Option<Cache<'a>>,
     },
     /// What a tool gave, as one string: Claude behind the harmonized API takes nothing else.
-    Tool { call: &'r Text<'a>, text: Text<'a>, cache: Option<Cache<'a>> },
+    Tool {
+        call: &'r Text<'a>,
+        text: Text<'a>,
+        cache: Option<Cache<'a>>,
+    },
 }
 
 pub(crate) struct Item<'r, 'a> {
@@ -47,13 +54,19 @@ pub(crate) fn messages<'r, 'a>(
     for part in &conversation.system {
         match &part.content {
             Content::Text(text) => {
-                system.push(Item { content: ItemContent::Text(text.clone()), cache: part.cache.clone() });
+                system.push(Item {
+                    content: ItemContent::Text(text.clone()),
+                    cache: part.cache.clone(),
+                });
             }
             _ => dropped.push(Cow::Borrowed("system attachment")),
         }
     }
     if !system.is_empty() {
-        messages.push(Message::Items { role: "system", items: system });
+        messages.push(Message::Items {
+            role: "system",
+            items: system,
+        });
     }
     for turn in &conversation.turns {
         if turn.role == Role::Assistant {
@@ -76,7 +89,10 @@ fn assistant<'r, 'a>(
         match &part.content {
             Content::Text(text) => texts.push(text.clone()),
             Content::ToolCall(call) => calls.push(call),
-            Content::Thinking { text, signature: Some(signature) } if rules.thinking_replay => {
+            Content::Thinking {
+                text,
+                signature: Some(signature),
+            } if rules.thinking_replay => {
                 thinking.push((text, signature));
             }
             Content::Thinking { .. } => dropped.push(Cow::Borrowed("thinking of earlier turns")),
@@ -87,11 +103,20 @@ fn assistant<'r, 'a>(
         }
     }
     let text = (!texts.is_empty()).then(|| Text::join(&texts, "\n"));
-    Message::Assistant { text, calls, thinking, cache }
+    Message::Assistant {
+        text,
+        calls,
+        thinking,
+        cache,
+    }
 }
 
 /// A user turn: its tool results first, then one message with their attachments and everything else.
-fn user<'r, 'a>(turn: &'r Turn<'a>, messages: &mut Vec<Message<'r, 'a>>, dropped: &mut Vec<Cow<'static, str>>) {
+fn user<'r, 'a>(
+    turn: &'r Turn<'a>,
+    messages: &mut Vec<Message<'r, 'a>>,
+    dropped: &mut Vec<Cow<'static, str>>,
+) {
     let mut attachments = Vec::new();
     let mut items = Vec::new();
     for part in &turn.parts {
@@ -100,7 +125,10 @@ fn user<'r, 'a>(turn: &'r Turn<'a>, messages: &mut Vec<Message<'r, 'a>>, dropped
                 tool_result(result, part.cache.as_ref(), messages, &mut attachments, dropped);
             }
             Content::Text(text) => {
-                items.push(Item { content: ItemContent::Text(text.clone()), cache: part.cache.clone() });
+                items.push(Item {
+                    content: ItemContent::Text(text.clone()),
+                    cache: part.cache.clone(),
+                });
             }
             Content::Image(_) | Content::File(_) => items.extend(attachment(part)),
             Content::Other { kind } => dropped.push(Cow::Owned(kind.decode().into_owned())),
@@ -109,7 +137,10 @@ fn user<'r, 'a>(turn: &'r Turn<'a>, messages: &mut Vec<Message<'r, 'a>>, dropped
     }
     attachments.append(&mut items);
     if !attachments.is_empty() {
-        messages.push(Message::Items { role: "user", items: attachments });
+        messages.push(Message::Items {
+            role: "user",
+            items: attachments,
+        });
     }
 }
 
@@ -121,19 +152,29 @@ fn tool_result<'r, 'a>(
     dropped: &mut Vec<Cow<'static, str>>,
 ) {
     let (text, parts) = split_result(result, dropped);
-    messages.push(Message::Tool { call: &result.call, text, cache: cache.cloned() });
+    messages.push(Message::Tool {
+        call: &result.call,
+        text,
+        cache: cache.cloned(),
+    });
     attachments.extend(parts.into_iter().filter_map(attachment));
 }
 
 fn attachment<'r, 'a>(part: &'r Part<'a>) -> Option<Item<'r, 'a>> {
     let content = match &part.content {
         // A document of plain text is text.
-        Content::File(Attachment { source: Source::Text(text), .. }) => ItemContent::Text(text.clone()),
+        Content::File(Attachment {
+            source: Source::Text(text),
+            ..
+        }) => ItemContent::Text(text.clone()),
         Content::Image(image) => ItemContent::Image(image),
         Content::File(file) => ItemContent::File(file),
         _ => return None,
     };
-    Some(Item { content, cache: part.cache.clone() })
+    Some(Item {
+        content,
+        cache: part.cache.clone(),
+    })
 }
 
 /// Moves marks from where orchestration has no place for them to the nearest earlier item that may carry one, and
@@ -147,7 +188,9 @@ pub(crate) fn place_cache_marks<'a>(
         tools.fill(None);
         for message in messages {
             if let Message::Items { items, .. } = message {
-                items.iter_mut().for_each(|item| item.cache = None);
+                for item in items {
+                    item.cache = None;
+                }
             }
         }
         return;
@@ -165,7 +208,11 @@ pub(crate) fn place_cache_marks<'a>(
     }
     let marked = carriers.iter().filter(|carrier| carrier.is_some()).count();
     let surplus = marked.saturating_sub(CACHE_MARKS);
-    for carrier in carriers.into_iter().filter(|carrier| carrier.is_some()).take(surplus) {
+    for carrier in carriers
+        .into_iter()
+        .filter(|carrier| carrier.is_some())
+        .take(surplus)
+    {
         *carrier = None;
     }
 }
@@ -185,13 +232,24 @@ pub(crate) fn write_message<'a>(
             out.extend_from_slice(b"{\"role\":");
             write_string(out, role);
             out.extend_from_slice(b",\"content\":");
-            if let [Item { content: ItemContent::Text(text), cache: None }] = items.as_slice() {
+            if let [
+                Item {
+                    content: ItemContent::Text(text),
+                    cache: None,
+                },
+            ] = items.as_slice()
+            {
                 write_text(text, out);
             } else {
                 write_items(items, &mut write_text, out);
             }
         }
-        Message::Assistant { text, calls, thinking, .. } => {
+        Message::Assistant {
+            text,
+            calls,
+            thinking,
+            ..
+        } => {
             out.extend_from_slice(b"{\"role\":\"assistant\"");
             if let Some(text) = text {
                 out.extend_from_slice(b",\"content\":");
@@ -241,7 +299,11 @@ fn write_thinking<'a>(
     out: &mut Vec<u8>,
 ) {
     for (position, (text, signature)) in thinking.iter().enumerate() {
-        out.extend_from_slice(if position == 0 { b",\"reasoning_content\":[" } else { b"," });
+        out.extend_from_slice(if position == 0 {
+            b",\"reasoning_content\":["
+        } else {
+            b","
+        });
         out.extend_from_slice(b"{\"content\":");
         write_text(text, out);
         out.extend_from_slice(b",\"signature\":");
@@ -254,23 +316,33 @@ fn write_thinking<'a>(
 }
 
 fn write_tool_calls(calls: &[&ToolCall<'_>], templated: bool, out: &mut Vec<u8>) {
+    if !calls.is_empty() {
+        out.extend_from_slice(b",\"tool_calls\":");
+        write_tool_call_list(calls, templated, out);
+    }
+}
+
+/// Writes the list of tool calls; in the template their arguments must open none.
+pub(crate) fn write_tool_call_list(calls: &[&ToolCall<'_>], templated: bool, out: &mut Vec<u8>) {
     for (position, call) in calls.iter().enumerate() {
-        out.extend_from_slice(if position == 0 { b",\"tool_calls\":[" } else { b"," });
+        out.push(if position == 0 { b'[' } else { b',' });
         out.extend_from_slice(b"{\"id\":");
         out.extend_from_slice(call.id.literal().as_bytes());
         out.extend_from_slice(b",\"type\":\"function\",\"function\":{\"name\":");
         out.extend_from_slice(call.name.literal().as_bytes());
         out.extend_from_slice(b",\"arguments\":\"");
-        let arguments = if templated { escape_braces(&call.arguments) } else { Cow::Borrowed(&*call.arguments) };
+        let arguments = if templated {
+            escape_braces(&call.arguments)
+        } else {
+            Cow::Borrowed(&*call.arguments)
+        };
         write_escaped(out, &arguments);
         out.extend_from_slice(b"\"}}");
     }
-    if !calls.is_empty() {
-        out.push(b']');
-    }
+    out.push(b']');
 }
 
-/// `,"cache_control":…` (spec CacheControl).
+/// `,"cache_control":…` (spec `CacheControl`).
 pub(crate) fn write_cache(cache: &Cache<'_>, out: &mut Vec<u8>) {
     out.extend_from_slice(b",\"cache_control\":{\"type\":\"ephemeral\"");
     if let Some(ttl) = &cache.ttl {
@@ -303,7 +375,11 @@ fn split_result<'r, 'a>(
     if texts.is_empty() && result.is_error {
         texts.push(Text::of("The tool failed."));
     }
-    let text = if texts.is_empty() { Text::of("") } else { Text::join(&texts, "\n") };
+    let text = if texts.is_empty() {
+        Text::of("")
+    } else {
+        Text::join(&texts, "\n")
+    };
     (text, attachments)
 }
 
@@ -326,7 +402,10 @@ fn write_attachment(attachment: &Attachment<'_>, image: bool, out: &mut Vec<u8>)
 }
 
 fn file_name(attachment: &Attachment<'_>) -> String {
-    let name = attachment.name.as_ref().map_or(Cow::Borrowed("document.pdf"), Text::decode);
+    let name = attachment
+        .name
+        .as_ref()
+        .map_or(Cow::Borrowed("document.pdf"), Text::decode);
     // A brace in a name could be taken for a template; a name may lose it.
     name.replace(['{', '}'], "_")
 }

@@ -11,6 +11,7 @@ use crate::json::{Text, write_count, write_string};
 use crate::repair;
 use crate::request::Target;
 use crate::rules::ThinkingKind;
+use crate::sampling;
 
 /// The name of an answer's schema where the agent gives none, or one that OpenAI would refuse.
 const SCHEMA_NAME: &str = "answer";
@@ -22,14 +23,7 @@ pub(crate) fn write_parameters(conversation: &mut Conversation<'_>, target: &Tar
         write_name(rules.max_tokens_name.name(), out);
         write_count(out, rules.clamp_output(wanted));
     }
-    for (name, value) in std::mem::take(&mut conversation.parameters) {
-        if rules.takes(name) {
-            write_name(name, out);
-            out.extend_from_slice(value.get().as_bytes());
-        } else if !is_nothing(name, value) {
-            conversation.drop_reported(name);
-        }
-    }
+    sampling::write(conversation, target.rules, out);
     if !conversation.stop.is_empty() {
         if rules.refuses("stop") {
             conversation.drop_reported("stop");
@@ -51,12 +45,6 @@ pub(crate) fn write_parameters(conversation: &mut Conversation<'_>, target: &Tar
         write_name("stream_options", out);
         out.extend_from_slice(b"{\"include_usage\":true}");
     }
-}
-
-/// Parameters whose given value is what happens without them.
-fn is_nothing(name: &str, value: &RawValue) -> bool {
-    matches!((name, value.get()), ("n" | "temperature" | "top_p", "1" | "1.0") | ("logprobs", "false") | ("user", _))
-        || matches!((name, value.get()), ("presence_penalty" | "frequency_penalty", "0" | "0.0"))
 }
 
 fn write_name(name: &str, out: &mut Vec<u8>) {
@@ -84,13 +72,21 @@ fn effort(conversation: &mut Conversation<'_>, target: &Target<'_>) -> Option<Ef
     if !conversation.tools.is_empty() && !rules.effort_with_tools {
         effort = None;
     }
-    let budgeted = matches!(rules.thinking, ThinkingKind::Budget | ThinkingKind::BudgetOrAdaptive);
+    let budgeted = matches!(
+        rules.thinking,
+        ThinkingKind::Budget | ThinkingKind::BudgetOrAdaptive
+    );
     let claude = rules.thinking != ThinkingKind::None;
-    if budgeted && repair::lacks_signed_thinking(conversation) || claude && repair::forces_tool(conversation) {
+    if budgeted && repair::lacks_signed_thinking(conversation) || claude && repair::forces_tool(conversation)
+    {
         effort = None;
     }
     if effort.is_none() && wanted != Some(Effort::None) {
-        conversation.drop_reported(if wanted.is_some() { "thinking" } else { "output_config.effort" });
+        conversation.drop_reported(if wanted.is_some() {
+            "thinking"
+        } else {
+            "output_config.effort"
+        });
     }
     effort
 }
@@ -124,19 +120,32 @@ pub(crate) fn write_response_format(
     mut text: impl for<'j> FnMut(&'j str) -> Cow<'j, str>,
     out: &mut Vec<u8>,
 ) {
-    let ResponseFormat::JsonSchema { name, description, schema, strict } = format else {
+    let ResponseFormat::JsonSchema {
+        name,
+        description,
+        schema,
+        strict,
+    } = format
+    else {
         out.extend_from_slice(b"{\"type\":\"json_object\"}");
         return;
     };
     out.extend_from_slice(b"{\"type\":\"json_schema\",\"json_schema\":{\"name\":");
-    let name = name.as_ref().map(Text::decode).filter(|name| repair::is_openai_name(name));
+    let name = name
+        .as_ref()
+        .map(Text::decode)
+        .filter(|name| repair::is_openai_name(name));
     write_string(out, name.as_deref().unwrap_or(SCHEMA_NAME));
     if let Some(description) = description {
         out.extend_from_slice(b",\"description\":");
         out.extend_from_slice(text(description.literal()).as_bytes());
     }
     if let Some(strict) = strict {
-        out.extend_from_slice(if *strict { b",\"strict\":true" } else { b",\"strict\":false" });
+        out.extend_from_slice(if *strict {
+            b",\"strict\":true"
+        } else {
+            b",\"strict\":false"
+        });
     }
     out.extend_from_slice(b",\"schema\":");
     out.extend_from_slice(text(schema.get()).as_bytes());
@@ -157,10 +166,16 @@ pub(crate) fn write_function(
         out.extend_from_slice(text(description.literal()).as_bytes());
     }
     out.extend_from_slice(b",\"parameters\":");
-    let schema = tool.schema.map_or("{\"type\":\"object\",\"properties\":{}}", RawValue::get);
+    let schema = tool
+        .schema
+        .map_or("{\"type\":\"object\",\"properties\":{}}", RawValue::get);
     out.extend_from_slice(text(schema).as_bytes());
     if let Some(strict) = tool.strict {
-        out.extend_from_slice(if strict { b",\"strict\":true" } else { b",\"strict\":false" });
+        out.extend_from_slice(if strict {
+            b",\"strict\":true"
+        } else {
+            b",\"strict\":false"
+        });
     }
     out.push(b'}');
 }

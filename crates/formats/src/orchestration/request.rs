@@ -1,4 +1,4 @@
-//! Writes the body of `/v2/completion` (sap-wire.md §4.1, spec CompletionRequestConfiguration).
+//! Writes the body of `/v2/completion` (sap-wire.md §4.1, spec `CompletionRequestConfiguration`).
 //!
 //! One form serves every request: `messages_history` holds everything up to the open turn, which SAP does not template;
 //! `prompt.template` holds the open turn, every text of it behind a placeholder.

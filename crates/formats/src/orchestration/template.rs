@@ -28,7 +28,11 @@ impl<'a> Placeholders<'a> {
     /// Writes `,"placeholder_values":{…}`, exactly those that are used; nothing where none is.
     pub(crate) fn write_values(&self, out: &mut Vec<u8>) {
         for (position, value) in self.values.iter().enumerate() {
-            out.extend_from_slice(if position == 0 { b",\"placeholder_values\":{\"" } else { b",\"" });
+            out.extend_from_slice(if position == 0 {
+                b",\"placeholder_values\":{\""
+            } else {
+                b",\""
+            });
             write_placeholder_name(position + 1, out);
             out.extend_from_slice(b"\":");
             out.extend_from_slice(value.literal().as_bytes());
@@ -69,7 +73,11 @@ pub(crate) fn break_braces(json: &str) -> Cow<'_, str> {
         broken.push_str(spelling);
         after_brace = letter == '{';
     }
-    if changed { Cow::Owned(broken) } else { Cow::Borrowed(json) }
+    if changed {
+        Cow::Owned(broken)
+    } else {
+        Cow::Borrowed(json)
+    }
 }
 
 /// JSON text of tool arguments in which the brace that opens such a pair is written `\u007b`: the same value, and no
@@ -95,7 +103,11 @@ fn letters(json: &str) -> impl Iterator<Item = (char, &str)> {
     let mut rest = json;
     std::iter::from_fn(move || {
         let first = rest.chars().next()?;
-        let escape = if first == '\\' { rest.get(..6).filter(|escape| escape.starts_with("\\u")) } else { None };
+        let escape = if first == '\\' {
+            rest.get(..6).filter(|escape| escape.starts_with("\\u"))
+        } else {
+            None
+        };
         let code = escape.and_then(|escape| u32::from_str_radix(escape.get(2..)?, 16).ok());
         let (letter, length) = match (code.and_then(char::from_u32), first) {
             (Some(letter), _) => (letter, 6),
@@ -123,7 +135,10 @@ mod tests {
         match value {
             Value::String(text) => vec![text],
             Value::Array(values) => values.iter().flat_map(strings).collect(),
-            Value::Object(members) => members.iter().flat_map(|(name, value)| [vec![name.as_str()], strings(value)].concat()).collect(),
+            Value::Object(members) => members
+                .iter()
+                .flat_map(|(name, value)| [vec![name.as_str()], strings(value)].concat())
+                .collect(),
             _ => vec![],
         }
     }
@@ -131,9 +146,19 @@ mod tests {
     #[test]
     fn braces_are_found_in_decoded_strings() {
         assert_eq!(break_braces(r#"{"a":"{{?x}}"}"#), r#"{"a":"{ {?x}}"}"#);
-        assert_eq!(break_braces(r#""\u007b\u007B?x}} {% {# {{{""#), r#""\u007b \u007B?x}} { % { # { { {""#);
-        assert_eq!(break_braces(r#""\\u007b{""#), r#""\\u007b{""#, "an escaped backslash and six letters");
-        assert!(matches!(break_braces(r#"{"type":"object","properties":{}}"#), Cow::Borrowed(_)));
+        assert_eq!(
+            break_braces(r#""\u007b\u007B?x}} {% {# {{{""#),
+            r#""\u007b \u007B?x}} { % { # { { {""#
+        );
+        assert_eq!(
+            break_braces(r#""\\u007b{""#),
+            r#""\\u007b{""#,
+            "an escaped backslash and six letters"
+        );
+        assert!(matches!(
+            break_braces(r#"{"type":"object","properties":{}}"#),
+            Cow::Borrowed(_)
+        ));
     }
 
     proptest! {

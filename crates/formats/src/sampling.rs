@@ -1,0 +1,53 @@
+//! Sampling parameters, as far as a model takes them.
+
+use std::borrow::Cow;
+
+use serde_json::value::RawValue;
+
+use crate::conversation::Conversation;
+use crate::json::write_string;
+use crate::rules::ModelRules;
+
+/// Writes `,"name":value` for every parameter that the model takes. One whose value is the default anyway is left out
+/// where the model refuses it; the loss of any other is reported.
+pub(crate) fn write(conversation: &mut Conversation<'_>, rules: &ModelRules, out: &mut Vec<u8>) {
+    let parameters = std::mem::take(&mut conversation.parameters);
+    let temperature = parameters.iter().any(|(name, _)| *name == "temperature") && rules.takes("temperature");
+    for (name, value) in parameters {
+        let excluded = name == "top_p" && temperature && rules.temperature_excludes_top_p;
+        if !rules.takes(name) || excluded {
+            if !is_default(name, value) {
+                conversation.drop_reported(name);
+            }
+            continue;
+        }
+        let value = within_bounds(name, value, rules);
+        if let Cow::Owned(_) = value {
+            conversation.drop_reported("temperature above the model's highest");
+        }
+        out.push(b',');
+        write_string(out, name);
+        out.push(b':');
+        out.extend_from_slice(value.as_bytes());
+    }
+}
+
+/// The value, lowered to the highest temperature that the model takes.
+fn within_bounds<'v>(name: &str, value: &'v RawValue, rules: &ModelRules) -> Cow<'v, str> {
+    match (rules.max_temperature, value.get().parse::<f64>()) {
+        (Some(highest), Ok(wanted)) if name == "temperature" && wanted > highest => {
+            Cow::Owned(highest.to_string())
+        }
+        _ => Cow::Borrowed(value.get()),
+    }
+}
+
+/// Parameters whose given value is what happens without them.
+pub(crate) fn is_default(name: &str, value: &RawValue) -> bool {
+    matches!(
+        (name, value.get()),
+        ("n" | "temperature" | "top_p", "1" | "1.0")
+            | ("logprobs", "false")
+            | ("presence_penalty" | "frequency_penalty", "0" | "0.0")
+    )
+}

@@ -1,0 +1,141 @@
+//! A stream step by step: what each push gives, and what is known then.
+
+use coretap_formats::event::Failure;
+use coretap_formats::{AgentFormat, AnswerStream, ModelFormat, Progress};
+
+use crate::{AGENTS, UPSTREAMS, options, upstream_files};
+
+/// The stream's lines, each with what ends it.
+fn events(bytes: &[u8]) -> Vec<&[u8]> {
+    bytes
+        .split_inclusive(|byte| *byte == b'\n')
+        .filter(|line| line.starts_with(b"data:"))
+        .collect()
+}
+
+fn file(upstream: &str, name: &str) -> Vec<u8> {
+    upstream_files(upstream, "sse")
+        .into_iter()
+        .find(|(stem, _)| stem == name)
+        .unwrap()
+        .1
+}
+
+#[test]
+fn what_only_opens_leaves_the_stream_opening() {
+    for (format, upstream) in UPSTREAMS {
+        for (agent, _) in AGENTS {
+            let bytes = file(upstream, "text");
+            let mut stream = AnswerStream::new(options(format, agent));
+            let mut out = Vec::new();
+            let mut saw_opening = false;
+            for event in events(&bytes) {
+                let progress = stream.push(event, &mut out);
+                let text = std::str::from_utf8(&out).unwrap();
+                let says_something = text.contains("Grüße");
+                let expected = match (says_something, std::str::from_utf8(event).unwrap()) {
+                    (false, _) => Progress::Opening,
+                    (true, event) if event.contains("[DONE]") || event.contains("message_stop") => {
+                        Progress::Ended
+                    }
+                    (true, _) => Progress::Running,
+                };
+                assert_eq!(progress, expected, "{upstream}: {text}");
+                saw_opening |= progress == Progress::Opening && !out.is_empty();
+            }
+            assert!(saw_opening, "{upstream}: the opening is written at once");
+        }
+    }
+}
+
+#[test]
+fn every_event_goes_out_as_soon_as_its_line_is_complete() {
+    for (format, upstream) in UPSTREAMS {
+        for (agent, _) in AGENTS {
+            let bytes = file(upstream, "text");
+            let mut stream = AnswerStream::new(options(format, agent));
+            let mut out = Vec::new();
+            for event in events(&bytes)
+                .iter()
+                .filter(|event| std::str::from_utf8(event).unwrap().contains("world"))
+            {
+                let before = out.len();
+                stream.push(event, &mut out);
+                assert!(
+                    String::from_utf8_lossy(&out[before..]).contains("world"),
+                    "{upstream}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn a_failure_is_returned_and_written_only_when_the_caller_says_so() {
+    let bytes = file("orchestration", "error-at-once");
+    for (agent, _) in AGENTS {
+        let mut stream = AnswerStream::new(options(ModelFormat::Orchestration, agent));
+        let mut out = Vec::new();
+        let progress = stream.push(&bytes, &mut out);
+        let expected = Failure {
+            status: 400,
+            message: "400 - LLM Module: Model gpt-5 in version x not found.".to_owned(),
+            retry_after: None,
+        };
+        assert_eq!(progress, Progress::Failed(expected));
+        assert_eq!(out, b"");
+    }
+}
+
+#[test]
+fn a_sign_of_life_comes_only_between_the_opening_and_the_end() {
+    for (format, upstream) in UPSTREAMS {
+        for (agent, sign) in [
+            (
+                AgentFormat::Messages,
+                "event: ping\ndata: {\"type\":\"ping\"}\n\n",
+            ),
+            (AgentFormat::ChatCompletions, ": keep-alive\n\n"),
+        ] {
+            let bytes = file(upstream, "text");
+            let mut stream = AnswerStream::new(options(format, agent));
+            let signs = |stream: &AnswerStream| {
+                let mut out = Vec::new();
+                stream.keep_alive(&mut out);
+                String::from_utf8(out).unwrap()
+            };
+            assert_eq!(signs(&stream), "");
+            let (last, others) = events(&bytes)
+                .split_last()
+                .map(|(last, others)| (*last, others.to_vec()))
+                .unwrap();
+            for event in others {
+                stream.push(event, &mut Vec::new());
+                assert_eq!(signs(&stream), sign, "{upstream}");
+            }
+            stream.push(last, &mut Vec::new());
+            assert_eq!(signs(&stream), "");
+        }
+    }
+}
+
+#[test]
+fn the_caller_may_end_a_stream_for_its_own_reason() {
+    let failure = Failure {
+        status: 503,
+        message: "Coretap is stopping.".to_owned(),
+        retry_after: None,
+    };
+    let mut stream = AnswerStream::new(options(ModelFormat::Claude, AgentFormat::Messages));
+    let mut out = Vec::new();
+    stream.push(events(&file("claude", "text"))[0], &mut Vec::new());
+    stream.fail(&failure, &mut out);
+    assert_eq!(
+        String::from_utf8(out).unwrap(),
+        "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"api_error\",\"message\":\"Coretap is stopping.\"}}\n\n"
+    );
+    assert_eq!(
+        stream.push(b"data: {\"type\":\"message_stop\"}\n", &mut Vec::new()),
+        Progress::Failed(failure)
+    );
+}
