@@ -1,1 +1,36 @@
-//! coretap-simulator
+//! A strict stand-in for SAP AI Core: it answers what the service answers and refuses what it refuses, so that
+//! Coretap can be tested, shown and measured without a tenant. The facts are those of sap-wire.md; it shares no
+//! code with the rooms that talk to SAP, so that a mistake there cannot cancel itself out here.
+
+mod ai_api;
+mod answer;
+mod azure;
+mod bedrock;
+mod cache;
+mod catalogue;
+mod control;
+mod conversation;
+mod faults;
+mod fill;
+mod model;
+mod oauth;
+mod options;
+mod orchestration;
+mod query;
+mod record;
+mod route;
+mod server;
+mod shape;
+mod tokens;
+mod wants;
+
+pub use options::{BackendDetails, Chunking, FinishReason, Options};
+pub use server::Simulator;
+
+/// Whether `body` is an orchestration request as SAP's spec has it; says what is wrong otherwise.
+///
+/// # Errors
+/// The service's words for the first difference.
+pub fn check_orchestration_request(body: &serde_json::Value) -> Result<(), String> {
+    orchestration::validate(body)
+}

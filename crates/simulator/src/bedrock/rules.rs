@@ -1,0 +1,191 @@
+//! What Bedrock and Claude refuse beyond the form of the body.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::order;
+use super::wish::{Wish, too_many_tokens};
+use crate::catalogue::Model;
+
+/// The beta flags that pass. Bedrock fails closed: what is not known is an `invalid beta flag`.
+const BETAS: &[&str] = &[
+    "claude-code-20250219",
+    "computer-use-2025-01-24",
+    "computer-use-2025-11-24",
+    "context-1m-2025-08-07",
+    "context-management-2025-06-27",
+    "dev-full-thinking-2025-05-14",
+    "effort-2025-11-24",
+    "fine-grained-tool-streaming-2025-05-14",
+    "interleaved-thinking-2025-05-14",
+    "output-128k-2025-02-19",
+    "structured-outputs-2025-11-13",
+    "structured-outputs-2025-12-15",
+    "token-efficient-tools-2025-02-19",
+    "tool-examples-2025-10-29",
+    "tool-search-tool-2025-10-19",
+];
+
+/// Refuses what Claude refuses; `body` has the right form.
+pub(super) fn check(body: &Value, model: &'static Model) -> Result<(), String> {
+    let betas = items(body, "anthropic_beta");
+    if betas
+        .iter()
+        .filter_map(Value::as_str)
+        .any(|beta| !BETAS.contains(&beta))
+    {
+        return Err("invalid beta flag".to_owned());
+    }
+    let most_tokens = body.get("max_tokens").and_then(Value::as_u64).unwrap_or(0);
+    if most_tokens > model.output {
+        return Err(too_many_tokens(model, most_tokens));
+    }
+    check_sampling(body, model)?;
+    check_output_config(body, model)?;
+    let thinks = thinks(body);
+    let choice = body.get("tool_choice").map_or("", |choice| text(choice, "type"));
+    let wish = Wish {
+        model,
+        thinking: body.get("thinking"),
+        thinks,
+        most_tokens,
+        temperature: body.get("temperature"),
+        effort: body.pointer("/output_config/effort"),
+        forced: matches!(choice, "any" | "tool"),
+    };
+    wish.check()?;
+    check_tools(body, choice)?;
+    check_cache_control(body)?;
+    check_texts(body)?;
+    order::check(items(body, "messages"), model, body.get("thinking"))
+}
+
+/// Whether the model is to think.
+pub(super) fn thinks(body: &Value) -> bool {
+    body.get("thinking")
+        .is_some_and(|thinking| matches!(text(thinking, "type"), "enabled" | "adaptive"))
+}
+
+fn check_sampling(body: &Value, model: &Model) -> Result<(), String> {
+    let refused = ["temperature", "top_p", "top_k"]
+        .into_iter()
+        .find(|name| body.get(name).is_some());
+    match refused {
+        Some(name) if !model.sampling => Err(format!("`{name}` is not supported on this model.")),
+        Some(name) if name != "temperature" && thinks(body) && body.get("top_k").is_some() => {
+            Err("`top_k` must be unset when thinking is enabled or in adaptive mode.".to_owned())
+        }
+        _ => Ok(()),
+    }
+}
+
+fn check_output_config(body: &Value, model: &Model) -> Result<(), String> {
+    let Some(config) = body.get("output_config") else {
+        return Ok(());
+    };
+    if !model.effort && !model.format {
+        return Err("output_config: Extra inputs are not permitted".to_owned());
+    }
+    if config.get("format").is_some() && !model.format {
+        return Err("output_config.format: Extra inputs are not permitted".to_owned());
+    }
+    Ok(())
+}
+
+fn check_tools(body: &Value, choice: &str) -> Result<(), String> {
+    let tools = items(body, "tools");
+    let mut names = BTreeSet::new();
+    if !tools.iter().all(|tool| names.insert(text(tool, "name"))) {
+        return Err("tools: Tool names must be unique.".to_owned());
+    }
+    if !choice.is_empty() && tools.is_empty() {
+        return Err("tool_choice: tool_choice may only be specified while providing tools".to_owned());
+    }
+    let named = body.pointer("/tool_choice/name").and_then(Value::as_str);
+    if let Some(name) = named.filter(|name| !names.contains(name)) {
+        return Err(format!("tool_choice: Tool '{name}' not found in provided tools"));
+    }
+    Ok(())
+}
+
+fn check_cache_control(body: &Value) -> Result<(), String> {
+    fn count(value: &Value) -> usize {
+        match value {
+            Value::Array(items) => items.iter().map(count).sum(),
+            Value::Object(members) => {
+                usize::from(members.contains_key("cache_control")) + members.get("content").map_or(0, count)
+            }
+            _ => 0,
+        }
+    }
+    let found: usize = ["tools", "system", "messages"]
+        .iter()
+        .filter_map(|key| body.get(key))
+        .map(count)
+        .sum();
+    if found > 4 {
+        return Err(format!(
+            "A maximum of 4 blocks with cache_control may be provided. Found {found}."
+        ));
+    }
+    Ok(())
+}
+
+/// No text may be empty or blank, save the string of a tool result.
+fn check_texts(body: &Value) -> Result<(), String> {
+    let refuse = |place: &str, content: &str| {
+        if content.is_empty() {
+            Err(format!("{place}: text content blocks must be non-empty"))
+        } else if content.trim().is_empty() {
+            Err(format!(
+                "{place}: text content blocks must contain non-whitespace text"
+            ))
+        } else {
+            Ok(())
+        }
+    };
+    let blocks = |place: &str, blocks: &[Value]| {
+        let texts = blocks.iter().filter(|block| text(block, "type") == "text");
+        texts
+            .map(|block| text(block, "text"))
+            .try_for_each(|content| refuse(place, content))
+    };
+    if let Some(system) = body.get("system").and_then(Value::as_str) {
+        refuse("system", system)?;
+    }
+    blocks("system", items(body, "system"))?;
+    for (index, message) in items(body, "messages").iter().enumerate() {
+        let content = items(message, "content");
+        let nothing = match message.get("content") {
+            Some(Value::String(content)) => content.is_empty(),
+            _ => content.is_empty(),
+        };
+        if nothing {
+            return Err(format!(
+                "messages.{index}: all messages must have non-empty content"
+            ));
+        }
+        if let Some(content) = message.get("content").and_then(Value::as_str) {
+            refuse("messages", content)?;
+        }
+        blocks("messages", content)?;
+        for block in content {
+            blocks("messages", items(block, "content"))?;
+        }
+    }
+    Ok(())
+}
+
+/// A string member; empty if there is none.
+pub(super) fn text<'a>(object: &'a Value, key: &str) -> &'a str {
+    object.get(key).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// A list member; empty if there is none.
+pub(super) fn items<'a>(object: &'a Value, key: &str) -> &'a [Value] {
+    object
+        .get(key)
+        .and_then(Value::as_array)
+        .map_or(&[], Vec::as_slice)
+}

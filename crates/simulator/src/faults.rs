@@ -1,0 +1,314 @@
+//! Faults on demand: what a test asks for befalls the next requests that match.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::answer::{Answer, Ending, Framing};
+use crate::bedrock::aws_exception;
+use crate::route::Route;
+
+/// One fault, as the control path takes it.
+#[derive(Clone, Deserialize, Debug)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Fault {
+    /// A route's name; `any` is every route, `inference` every one where a model answers.
+    route: String,
+    /// What happens.
+    pub(crate) fault: Kind,
+    /// The HTTP status of `status`, and the code inside `error_event`.
+    #[serde(default)]
+    status: Option<u16>,
+    /// Seconds, for the header `retry-after`.
+    #[serde(default)]
+    retry_after: Option<u64>,
+    /// The body of `status`, or the data of an error event.
+    #[serde(default)]
+    text: Option<String>,
+    /// How many events come before it.
+    #[serde(default)]
+    after_events: usize,
+    /// How long it waits.
+    #[serde(default)]
+    pub(crate) delay_ms: u64,
+    /// How many requests it befalls.
+    #[serde(default = "once")]
+    times: u32,
+}
+
+fn once() -> u32 {
+    1
+}
+
+/// What happens to a request.
+#[derive(Clone, Copy, Deserialize, PartialEq, Eq, Debug)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Kind {
+    /// An HTTP status with the body of the dialect.
+    Status,
+    /// The connection breaks after some events, or in the middle of a plain body.
+    Cut,
+    /// The stream ends after some events as if it were whole, without its last events.
+    CleanEnd,
+    /// The dialect's error event after some events.
+    ErrorEvent,
+    /// The dialect's throttling event after some events.
+    ThrottledEvent,
+    /// Nothing goes out for a while.
+    SlowFirstByte,
+    /// The headers go out, then nothing for a while.
+    SlowFirstEvent,
+    /// After some events nothing more comes.
+    Stall,
+    /// Every token given out so far has expired.
+    ExpiredToken,
+    /// The connection is closed without an answer.
+    RefuseConnection,
+    /// The vendor's content filter refuses the prompt.
+    ContentFilter,
+    /// The vendor's content filter ends the answer.
+    OutputFilter,
+}
+
+/// The faults that wait for a request.
+#[derive(Default)]
+pub(crate) struct Faults {
+    waiting: Mutex<Vec<Fault>>,
+}
+
+impl Faults {
+    /// Adds faults; the first that matches a request befalls it.
+    pub(crate) fn add(&self, faults: Vec<Fault>) {
+        self.waiting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .extend(faults);
+    }
+
+    /// Forgets them all.
+    pub(crate) fn clear(&self) {
+        self.waiting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
+    }
+
+    /// Takes the fault that befalls a request of this route.
+    pub(crate) fn take(&self, route: Route) -> Option<Fault> {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = waiting.iter().position(|fault| match fault.route.as_str() {
+            "any" => true,
+            "inference" => route.is_inference(),
+            name => name == route.name(),
+        })?;
+        let fault = waiting.get_mut(at)?;
+        fault.times = fault.times.saturating_sub(1);
+        if fault.times == 0 {
+            Some(waiting.remove(at))
+        } else {
+            Some(fault.clone())
+        }
+    }
+}
+
+impl Fault {
+    /// Whether the route's name is known.
+    pub(crate) fn names_a_route(&self) -> bool {
+        let routes = [
+            Route::Token,
+            Route::Deployments,
+            Route::Models,
+            Route::Completion,
+            Route::Invoke,
+            Route::InvokeStream,
+            Route::Chat,
+            Route::Other,
+        ];
+        ["any", "inference"].contains(&self.route.as_str())
+            || routes.iter().any(|route| route.name() == self.route)
+    }
+
+    /// How long it waits.
+    pub(crate) fn delay(&self) -> Duration {
+        Duration::from_millis(self.delay_ms)
+    }
+
+    /// The answer that stands in for the service's, for the faults that need no look at the request.
+    pub(crate) fn instead(&self, route: Route) -> Option<Answer> {
+        let mut answer = match self.fault {
+            Kind::Status => self.status_answer(route),
+            Kind::ExpiredToken => Answer::text(401, "Jwt is expired"),
+            Kind::ContentFilter => content_filter(route),
+            _ => return None,
+        };
+        if let Some(seconds) = self.retry_after {
+            answer.headers.push(("retry-after", seconds.to_string()));
+        }
+        Some(answer)
+    }
+
+    fn status_answer(&self, route: Route) -> Answer {
+        let status = self.status.unwrap_or(500);
+        if let Some(text) = &self.text {
+            return if text.starts_with(['{', '[']) {
+                Answer::json(status, text.clone())
+            } else {
+                Answer::text(status, text)
+            };
+        }
+        match status {
+            401 => Answer::text(401, "Jwt is expired"),
+            403 => Answer::text(403, "RBAC: access denied"),
+            404 => Answer::text(404, "deployment not found"),
+            413 => Answer::text(413, "Payload Too Large"),
+            502 | 503 => Answer::text(
+                status,
+                "upstream connect error or disconnect/reset before headers. reset reason: connection failure",
+            ),
+            504 => Answer::text(504, "upstream request timeout"),
+            _ => Answer::json(status, dialect_error(route, status, self.retry_after).to_string()),
+        }
+    }
+
+    /// What happens to an answer that would have been good.
+    pub(crate) fn befall(&self, route: Route, answer: &mut Answer) {
+        let keep = self.after_events;
+        match self.fault {
+            Kind::Cut | Kind::Stall => {
+                if answer.stream {
+                    answer.pieces.truncate(keep);
+                } else {
+                    answer
+                        .pieces
+                        .iter_mut()
+                        .for_each(|piece| *piece = piece.slice(..piece.len() / 2));
+                }
+                answer.ending = if self.fault == Kind::Cut {
+                    Ending::Broken
+                } else {
+                    Ending::Stalled
+                };
+            }
+            Kind::CleanEnd if answer.stream => answer.pieces.truncate(keep),
+            Kind::ErrorEvent | Kind::ThrottledEvent if answer.stream => {
+                answer.pieces.truncate(keep);
+                answer.pieces.push(self.error_event(route, answer.framing));
+            }
+            _ => {}
+        }
+    }
+
+    fn error_event(&self, route: Route, framing: Framing) -> Bytes {
+        let throttled = self.fault == Kind::ThrottledEvent;
+        let status = self.status.unwrap_or(if throttled { 429 } else { 500 });
+        if framing == Framing::Aws {
+            let (kind, message) = if throttled {
+                (
+                    "throttlingException",
+                    "Too many tokens, please wait before trying again.",
+                )
+            } else {
+                (
+                    "internalServerException",
+                    "The system encountered an unexpected error during processing.",
+                )
+            };
+            return aws_exception(kind, message);
+        }
+        if let Some(text) = &self.text {
+            return Bytes::from(format!("data: {text}\n\n"));
+        }
+        let event = match route {
+            Route::Chat if throttled => {
+                json!({"error": {"code": "rate_limit_exceeded", "message": "Rate limit is exceeded."}})
+            }
+            Route::Chat => {
+                json!({"error": {"code": status.to_string(), "message": "exceeded token rate limit"}})
+            }
+            Route::Invoke | Route::InvokeStream if throttled => {
+                json!({"type": "error", "message": "ThrottlingException: Rate exceeded"})
+            }
+            Route::Invoke | Route::InvokeStream => {
+                json!({"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}})
+            }
+            _ => dialect_error(route, status, self.retry_after),
+        };
+        Bytes::from(format!("data: {event}\n\n"))
+    }
+}
+
+/// An error in the fashion of each dialect (sap-wire.md §2.4, §3.2, §3.3, §4.5, §5).
+fn dialect_error(route: Route, status: u16, retry_after: Option<u64>) -> Value {
+    let throttled = status == 429;
+    match route {
+        Route::Completion => {
+            let message = if throttled {
+                "429 - LLM Module: Too many requests, please retry later.".to_owned()
+            } else {
+                format!("{status} - LLM Module: The model could not answer.")
+            };
+            let mut error = json!({
+                "request_id": "ecb33455-6983-4baa-9889-ab391ddcd9b4",
+                "code": status,
+                "message": message,
+                "location": "LLM Module",
+            });
+            if let Some(seconds) = retry_after {
+                error["headers"] = json!({"retry-after": seconds.to_string()});
+            }
+            json!({ "error": error })
+        }
+        Route::Invoke | Route::InvokeStream => {
+            let message = match status {
+                429 => "Too many tokens, please wait before trying again.",
+                400 => "The request is not valid.",
+                _ => "The system encountered an unexpected error during processing. Try your request again.",
+            };
+            json!({ "message": message })
+        }
+        Route::Token => {
+            json!({"error": "server_error", "error_description": "The server is not able to answer"})
+        }
+        Route::Chat | Route::Deployments | Route::Models | Route::Other => {
+            let message = if throttled {
+                "Requests to the ChatCompletions_Create Operation have exceeded the call rate limit. Please retry later."
+            } else {
+                "The server had an error processing your request."
+            };
+            json!({"error": {"code": status.to_string(), "message": message}})
+        }
+    }
+}
+
+fn content_filter(route: Route) -> Answer {
+    let body = match route {
+        Route::Completion => json!({"error": {
+            "request_id": "5c0a5fe8-0000-4000-8000-000000000000",
+            "code": 400,
+            "message": "400 - Filtering Module - Input Filter: Prompt filtered due to safety violations. \
+                Please modify the prompt and try again.",
+            "location": "Filtering Module - Input Filter",
+            "intermediate_results": {"input_filtering": {
+                "message": "Prompt filtered due to safety violations.",
+                "data": {"azure_content_safety": {"Hate": 4, "SelfHarm": 0, "Sexual": 0, "Violence": 0}}
+            }},
+        }}),
+        Route::Chat => json!({"error": {
+            "message": "The response was filtered due to the prompt triggering Azure OpenAI's content \
+                management policy.",
+            "type": Value::Null,
+            "param": "prompt",
+            "code": "content_filter",
+            "status": 400,
+            "innererror": {
+                "code": "ResponsibleAIPolicyViolation",
+                "content_filter_result": {"hate": {"filtered": true, "severity": "medium"}}
+            },
+        }}),
+        _ => json!({"message": "The content of the request is blocked by a content filter."}),
+    };
+    Answer::json(400, body.to_string())
+}

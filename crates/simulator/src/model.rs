@@ -1,0 +1,505 @@
+//! The deterministic model: one for all dialects. It calls the tools it is offered when the user names
+//! something to be done, and otherwise answers with what it was given, word for word.
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use serde_json::Value;
+
+use crate::catalogue::Family;
+use crate::conversation::{Call, Choice, Conversation, Form, Media, Part, Role, Tool, Turn};
+use crate::fill::{Filling, type_of};
+use crate::tokens;
+use crate::wants::{Want, spoken, wants};
+
+/// The most bytes of tool results that an answer quotes.
+const QUOTED: usize = 8 * 1024;
+/// The most bytes of the user's text that an answer quotes.
+const ECHOED: usize = 4 * 1024;
+
+/// An answer in no dialect.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Reply {
+    /// What it thought, and the signature.
+    pub(crate) thinking: Option<(String, String)>,
+    /// What it says; may be empty.
+    pub(crate) text: String,
+    /// The tools it calls: id, name, arguments as JSON text.
+    pub(crate) calls: Vec<(String, String, String)>,
+    /// Why it ended.
+    pub(crate) end: End,
+    /// The tokens of thinking.
+    pub(crate) thinking_tokens: u64,
+    /// All tokens of the answer.
+    pub(crate) tokens: u64,
+}
+
+/// Why an answer ended.
+#[derive(Debug, PartialEq)]
+pub(crate) enum End {
+    /// It was said.
+    Said,
+    /// A tool is called.
+    Called,
+    /// A stop sequence came.
+    Stopped(String),
+    /// The tokens ran out.
+    Length,
+    /// A content filter cut it off.
+    Filtered,
+}
+
+/// Answers. `number` makes the ids of its calls unlike those of other answers.
+pub(crate) fn answer(conversation: &Conversation, number: u64) -> Reply {
+    let open = open_turn(&conversation.turns);
+    let done = calls_of(open);
+    let calls = next_calls(conversation, open, &done);
+    let (text, end) = if calls.is_empty() {
+        (closing_words(conversation, open), End::Said)
+    } else {
+        let forced = matches!(conversation.choice, Choice::Required | Choice::Named(_));
+        (
+            if forced {
+                String::new()
+            } else {
+                announcement(&calls)
+            },
+            End::Called,
+        )
+    };
+    let thinking = conversation.thinking.then(|| {
+        let words: String = last_spoken(open).chars().take(120).collect();
+        let thought = format!("The user says: {words}\nI answer with what I was given.");
+        let signature = BASE64_STANDARD.encode(format!("coretap-simulator {number} {}", thought.len()));
+        (thought, signature)
+    });
+    let calls = calls
+        .into_iter()
+        .enumerate()
+        .map(|(index, (name, arguments))| {
+            (
+                call_id(conversation.model.family, number, index),
+                name,
+                arguments.to_string(),
+            )
+        })
+        .collect();
+    within_limits(conversation, thinking, text, calls, end)
+}
+
+/// Cuts an answer at its stop sequences and its most tokens.
+fn within_limits(
+    conversation: &Conversation,
+    thinking: Option<(String, String)>,
+    mut text: String,
+    mut calls: Vec<(String, String, String)>,
+    mut end: End,
+) -> Reply {
+    let stop = conversation
+        .stops
+        .iter()
+        .filter(|stop| !stop.is_empty())
+        .filter_map(|stop| text.find(stop.as_str()).map(|at| (at, stop)))
+        .min_by_key(|(at, _)| *at);
+    if let Some((at, stop)) = stop {
+        text.truncate(at);
+        calls.clear();
+        end = End::Stopped(stop.clone());
+    }
+    let thinking_tokens = thinking.as_ref().map_or(0, |(thought, _)| tokens::count(thought));
+    let mut left = conversation
+        .most_tokens
+        .unwrap_or(u64::MAX)
+        .saturating_sub(thinking_tokens);
+    let said = tokens::count(&text);
+    let mut used = thinking_tokens + said;
+    if said > left {
+        let kept = usize::try_from(left).unwrap_or(usize::MAX);
+        text = tokens::pieces(&text).take(kept).collect();
+        used = thinking_tokens + left;
+        calls.clear();
+        end = End::Length;
+    } else {
+        left -= said;
+        let called = calls
+            .iter()
+            .map(|(_, name, arguments)| tokens::count(name) + tokens::count(arguments) + 8);
+        let called: u64 = called.sum();
+        if called > left {
+            calls.clear();
+            end = End::Length;
+        } else {
+            used += called;
+        }
+    }
+    Reply {
+        thinking,
+        text,
+        calls,
+        end,
+        thinking_tokens,
+        tokens: used.max(1),
+    }
+}
+
+/// An id in the vendor's fashion.
+fn call_id(family: Family, number: u64, index: usize) -> String {
+    let mixed =
+        number.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ (index as u64).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let prefix = if family == Family::Claude {
+        "toolu_bdrk_01"
+    } else {
+        "call_"
+    };
+    format!("{prefix}{mixed:016x}{index:02}")
+}
+
+/// The turns since the model last finished an answer.
+fn open_turn(turns: &[Turn]) -> &[Turn] {
+    let finished = turns.iter().rposition(|turn| {
+        turn.role == Role::Assistant && !turn.parts.iter().any(|part| matches!(part, Part::Call(_)))
+    });
+    let prefilled = finished.is_some_and(|at| at + 1 == turns.len());
+    let from = if prefilled {
+        0
+    } else {
+        finished.map_or(0, |at| at + 1)
+    };
+    turns.get(from..).unwrap_or_default()
+}
+
+fn calls_of(turns: &[Turn]) -> Vec<&Call> {
+    let parts = turns.iter().flat_map(|turn| &turn.parts);
+    parts
+        .filter_map(|part| {
+            if let Part::Call(call) = part {
+                Some(call)
+            } else {
+                None
+            }
+        })
+        .collect()
+}
+
+fn user_texts(turns: &[Turn]) -> impl DoubleEndedIterator<Item = String> {
+    let parts = turns
+        .iter()
+        .filter(|turn| turn.role == Role::User)
+        .flat_map(|turn| &turn.parts);
+    parts
+        .filter_map(|part| {
+            if let Part::Text(text) = part {
+                Some(spoken(text))
+            } else {
+                None
+            }
+        })
+        .filter(|text| !text.is_empty())
+}
+
+fn last_spoken(turns: &[Turn]) -> String {
+    user_texts(turns).next_back().unwrap_or_default()
+}
+
+/// The calls to make now: name and arguments.
+fn next_calls(conversation: &Conversation, open: &[Turn], done: &[&Call]) -> Vec<(String, Value)> {
+    let tools = &conversation.tools;
+    if tools.is_empty() || matches!(conversation.choice, Choice::None) {
+        return Vec::new();
+    }
+    let texts: Vec<String> = user_texts(open).collect();
+    let wanted = texts
+        .iter()
+        .rev()
+        .map(|text| wants(text, tools))
+        .find(|wants| !wants.is_empty());
+    let planned = wanted.unwrap_or_default();
+    let mut calls: Vec<(String, Value)> = planned
+        .iter()
+        .filter(|want| !is_done(want, done))
+        .filter_map(|want| plan(conversation, want, &texts))
+        .filter(|(name, _)| !matches!(&conversation.choice, Choice::Named(named) if named != name))
+        .collect();
+    if calls.is_empty() {
+        calls.extend(forced_call(conversation, &texts));
+    }
+    if calls.is_empty() {
+        calls.extend(structured_output(tools, done, &texts));
+    }
+    if !conversation.parallel {
+        calls.truncate(1);
+    }
+    calls
+}
+
+/// A tool must be called though nothing fits: the named one, else the first.
+fn forced_call(conversation: &Conversation, texts: &[String]) -> Option<(String, Value)> {
+    let tool = match &conversation.choice {
+        Choice::Named(name) => conversation.tools.iter().find(|tool| tool.name == *name)?,
+        Choice::Required => conversation.tools.first()?,
+        Choice::Auto | Choice::None => return None,
+    };
+    Some((tool.name.clone(), filled(tool, texts)))
+}
+
+/// Agents that want a structured answer offer a tool that takes it.
+fn structured_output(tools: &[Tool], done: &[&Call], texts: &[String]) -> Option<(String, Value)> {
+    let tool = tools.iter().find(|tool| tool.name == "StructuredOutput")?;
+    let given = done.iter().any(|call| call.name == tool.name);
+    (!given).then(|| (tool.name.clone(), filled(tool, texts)))
+}
+
+fn filled(tool: &Tool, texts: &[String]) -> Value {
+    let text = texts.last().map_or("text", String::as_str);
+    let numbers = texts.last().map(|text| numbers(text)).unwrap_or_default();
+    Filling {
+        text,
+        numbers,
+        all: false,
+    }
+    .instance(&tool.schema)
+}
+
+fn numbers(text: &str) -> Vec<i64> {
+    text.split(|letter: char| !letter.is_ascii_digit())
+        .filter_map(|digits| digits.parse().ok())
+        .collect()
+}
+
+/// Whether a call of the open turn already did it.
+fn is_done(want: &Want, done: &[&Call]) -> bool {
+    match want {
+        Want::Read(text) | Want::Run(text) => done.iter().any(|call| mentions(&call.arguments, text)),
+        Want::Call(name, arguments) => done
+            .iter()
+            .any(|call| call.name == *name && call.arguments == *arguments),
+        Want::About(name, word) => done.iter().any(|call| {
+            call.name == *name && word.as_ref().is_none_or(|word| mentions(&call.arguments, word))
+        }),
+    }
+}
+
+fn mentions(value: &Value, text: &str) -> bool {
+    match value {
+        Value::String(string) => string.contains(text),
+        Value::Array(items) => items.iter().any(|item| mentions(item, text)),
+        Value::Object(members) => members.values().any(|member| mentions(member, text)),
+        _ => false,
+    }
+}
+
+/// The call that does what is wanted, if a tool is offered that can.
+fn plan(conversation: &Conversation, want: &Want, texts: &[String]) -> Option<(String, Value)> {
+    let tools = &conversation.tools;
+    match want {
+        Want::Call(name, arguments) => Some((name.clone(), arguments.clone())),
+        Want::Run(command) => shell(tools).map(|tool| with(tool, "command", command, texts)),
+        Want::Read(path) => match reader(tools) {
+            Some((tool, property)) => Some(with(
+                tool,
+                property,
+                &located(conversation, tool, property, path),
+                texts,
+            )),
+            None => shell(tools).map(|tool| with(tool, "command", &format!("cat {path}"), texts)),
+        },
+        Want::About(name, word) => {
+            let tool = tools.iter().find(|tool| tool.name == *name)?;
+            let text = word
+                .as_deref()
+                .or(texts.last().map(String::as_str))
+                .unwrap_or("text");
+            let numbers = texts.last().map(|text| numbers(text)).unwrap_or_default();
+            Some((
+                name.clone(),
+                Filling {
+                    text,
+                    numbers,
+                    all: false,
+                }
+                .instance(&tool.schema),
+            ))
+        }
+    }
+}
+
+/// A call with one argument given and the other required ones filled.
+fn with(tool: &Tool, property: &str, value: &str, texts: &[String]) -> (String, Value) {
+    let mut arguments = filled(tool, texts);
+    if let Value::Object(members) = &mut arguments {
+        members.insert(property.to_owned(), Value::String(value.to_owned()));
+    }
+    (tool.name.clone(), arguments)
+}
+
+fn has_text(tool: &Tool, property: &str) -> bool {
+    let schema = tool
+        .schema
+        .get("properties")
+        .and_then(|properties| properties.get(property));
+    schema.is_some_and(|schema| type_of(schema) == "string")
+}
+
+fn shell(tools: &[Tool]) -> Option<&Tool> {
+    let mut fitting = tools.iter().filter(|tool| has_text(tool, "command"));
+    let named = |tool: &&Tool| {
+        let name = tool.name.to_lowercase();
+        ["bash", "shell", "exec", "run", "terminal", "command"]
+            .iter()
+            .any(|word| name.contains(word))
+    };
+    fitting.clone().find(named).or_else(|| fitting.next())
+}
+
+/// The tool that reads files, and the argument that takes the path.
+fn reader(tools: &[Tool]) -> Option<(&Tool, &'static str)> {
+    const PATHS: &[&str] = &[
+        "file_path",
+        "filePath",
+        "absolute_path",
+        "path",
+        "target_file",
+        "filename",
+        "file",
+        "uri",
+    ];
+    let score = |tool: &Tool| {
+        let name = tool.name.to_lowercase();
+        let has = |words: &[&str]| words.iter().any(|word| name.contains(word));
+        let mut score = 0;
+        if has(&["read", "view", "open", "cat"]) {
+            score += 4;
+        }
+        if has(&["file"]) {
+            score += 1;
+        }
+        if has(&[
+            "write", "edit", "create", "delete", "replace", "patch", "notebook", "glob", "grep", "search",
+            "list",
+        ]) {
+            score -= 10;
+        }
+        score
+    };
+    tools
+        .iter()
+        .filter_map(|tool| Some((tool, *PATHS.iter().find(|path| has_text(tool, path))?)))
+        .filter(|(tool, _)| score(tool) > 0)
+        // The first of the best: `max_by_key` would take the last.
+        .rev()
+        .max_by_key(|(tool, _)| score(tool))
+}
+
+/// A path as the tool wants it: absolute where it says so and the working directory is known.
+fn located(conversation: &Conversation, tool: &Tool, property: &str, path: &str) -> String {
+    let described = tool
+        .schema
+        .pointer(&format!("/properties/{property}/description"));
+    let described = described.and_then(Value::as_str).unwrap_or_default();
+    let absolute = described.contains("absolute") || tool.description.contains("absolute path");
+    if !absolute || path.starts_with(['/', '~']) {
+        return path.to_owned();
+    }
+    let parts = conversation.turns.iter().flat_map(|turn| &turn.parts);
+    let folder = parts
+        .filter_map(|part| {
+            if let Part::Text(text) = part {
+                Some(text)
+            } else {
+                None
+            }
+        })
+        .find_map(|text| {
+            let (_, after) = text.split_once("orking directory: ")?;
+            after
+                .lines()
+                .next()
+                .map(|line| line.trim().trim_end_matches('/').to_owned())
+        });
+    folder.map_or_else(|| path.to_owned(), |folder| format!("{folder}/{path}"))
+}
+
+fn announcement(calls: &[(String, Value)]) -> String {
+    let names: Vec<&str> = calls.iter().map(|(name, _)| name.as_str()).collect();
+    format!("I use {}.", names.join(" and "))
+}
+
+/// What is said when no tool is to be called.
+fn closing_words(conversation: &Conversation, open: &[Turn]) -> String {
+    let asked = last_spoken(open);
+    match &conversation.form {
+        Form::Schema(schema) => {
+            let text: String = asked.chars().take(200).collect();
+            return Filling {
+                text: &text,
+                numbers: numbers(&asked),
+                all: true,
+            }
+            .instance(schema)
+            .to_string();
+        }
+        Form::JsonObject => {
+            let text: String = asked.chars().take(200).collect();
+            return serde_json::json!({ "answer": text }).to_string();
+        }
+        Form::Text => {}
+    }
+    let results: Vec<&Vec<Part>> = open
+        .iter()
+        .flat_map(|turn| &turn.parts)
+        .filter_map(|part| {
+            if let Part::Answer(parts) = part {
+                Some(parts)
+            } else {
+                None
+            }
+        })
+        .collect();
+    let quoted = results.iter().flat_map(|parts| parts.iter());
+    let quoted: Vec<&str> = quoted
+        .filter_map(|part| {
+            if let Part::Text(text) = part {
+                Some(text.as_str())
+            } else {
+                None
+            }
+        })
+        .collect();
+    let mut said = if results.is_empty() {
+        format!("You said: {}", bounded(&asked, ECHOED))
+    } else {
+        format!("The result is:\n{}", bounded(&quoted.join("\n"), QUOTED))
+    };
+    for media in media_of(open) {
+        said.push_str("\nI see ");
+        said.push_str(&media.media_type);
+        if let Some((width, height)) = media.size {
+            said.push_str(&format!(" {width}x{height}"));
+        }
+        said.push('.');
+    }
+    said
+}
+
+fn media_of(turns: &[Turn]) -> Vec<&Media> {
+    fn collect<'a>(parts: &'a [Part], into: &mut Vec<&'a Media>) {
+        for part in parts {
+            match part {
+                Part::Media(media) => into.push(media),
+                Part::Answer(inner) => collect(inner, into),
+                Part::Text(_) | Part::Call(_) => {}
+            }
+        }
+    }
+    let mut found = Vec::new();
+    turns.iter().for_each(|turn| collect(&turn.parts, &mut found));
+    found
+}
+
+/// The beginning of a text, cut between characters.
+fn bounded(text: &str, most: usize) -> &str {
+    let end = (0..=most.min(text.len()))
+        .rev()
+        .find(|&at| text.is_char_boundary(at))
+        .unwrap_or(0);
+    text.get(..end).unwrap_or(text)
+}

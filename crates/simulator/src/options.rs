@@ -1,0 +1,76 @@
+//! What can be set, at start and by the control path while it runs.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+
+/// How the simulator behaves.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// How long a token is valid. Default: 43,199 s, as SAP's.
+    pub token_lifetime: Duration,
+    /// How the bytes of answers are cut.
+    pub chunking: Chunking,
+    /// The seed of [`Chunking::Random`].
+    pub seed: u64,
+    /// The pause after each event of a stream. Default: none.
+    pub event_delay: Duration,
+    /// How deployment rows spell their backend details.
+    pub backend_details: BackendDetails,
+    /// What stands for "no finish reason yet" in orchestration streams.
+    pub finish_reason: FinishReason,
+    /// The most rows of one list; more are reached by `$skip`. Default: 10,000.
+    pub page: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            token_lifetime: Duration::from_secs(43_199),
+            chunking: Chunking::Event,
+            seed: 1,
+            event_delay: Duration::ZERO,
+            backend_details: BackendDetails::Mixed,
+            finish_reason: FinishReason::Absent,
+            page: 10_000,
+        }
+    }
+}
+
+/// How the bytes of answers are cut into writes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Chunking {
+    /// One write for each event.
+    Event,
+    /// One write for each byte.
+    Byte,
+    /// Writes of 1 to 48 bytes, inside lines and characters.
+    Random,
+    /// All in one write.
+    Whole,
+}
+
+/// How deployment rows spell their backend details (sap-wire.md §2.1).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BackendDetails {
+    /// In turn: both, only `backendDetails`, only `backend_details`.
+    Mixed,
+    /// Both in each row.
+    Both,
+    /// `backendDetails`.
+    Camel,
+    /// `backend_details`.
+    Snake,
+}
+
+/// What stands for "no finish reason yet" (sap-wire.md §4.4).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FinishReason {
+    /// Nothing.
+    Absent,
+    /// An empty string, as in 2024; the first event's role is empty too.
+    Empty,
+}

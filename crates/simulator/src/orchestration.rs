@@ -1,0 +1,237 @@
+//! The orchestration service, `/v2/completion` (sap-wire.md §4).
+
+mod answer;
+mod modules;
+mod parameters;
+mod read;
+mod request;
+mod rules;
+mod template;
+
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value};
+
+use crate::answer::Answer;
+use crate::conversation::Conversation;
+use crate::model;
+use crate::server::Asked;
+use crate::shape;
+
+pub(crate) use read::choice;
+pub(crate) use request::validate;
+
+/// Why a module configuration failed: the members of the service's error object.
+struct Failure {
+    code: u16,
+    message: String,
+    location: &'static str,
+}
+
+impl Failure {
+    /// The model's module refuses.
+    fn model(message: impl std::fmt::Display) -> Self {
+        Self {
+            code: 400,
+            message: format!("400 - LLM Module: {message}"),
+            location: "LLM Module",
+        }
+    }
+
+    /// The body is refused.
+    fn body(message: impl std::fmt::Display) -> Self {
+        Self {
+            code: 400,
+            message: format!("400 - Request Body: {message}"),
+            location: "Request Body",
+        }
+    }
+}
+
+/// A request that one module configuration can answer.
+struct Prepared {
+    conversation: Conversation,
+    rendered: Vec<Value>,
+}
+
+/// Answers `/v2/completion`.
+pub(crate) fn complete(asked: &Asked<'_>) -> Answer {
+    let request_id = asked.uuid();
+    let body = match shape::parse(asked.body) {
+        Ok(body) => body,
+        Err(error) => return answer::failure(&request_id, &Failure::body(format!("no valid JSON: {error}"))),
+    };
+    if let Err(words) = validate(&body) {
+        return answer::failure(&request_id, &Failure::body(words));
+    }
+    if body.get("config_ref").is_some() {
+        let failure = Failure {
+            code: 404,
+            message: "404 - Orchestration Config: the referenced config does not exist.".to_owned(),
+            location: "Orchestration Config",
+        };
+        return answer::failure(&request_id, &failure);
+    }
+    let stream = body.pointer("/config/stream");
+    let streaming = stream
+        .and_then(|stream| stream.get("enabled"))
+        .and_then(Value::as_bool)
+        == Some(true);
+    let (configurations, listed) = match body.pointer("/config/modules") {
+        Some(Value::Array(list)) => (list.iter().collect::<Vec<_>>(), true),
+        Some(one) => (vec![one], false),
+        None => (Vec::new(), false),
+    };
+    let mut failures = Vec::new();
+    for modules in configurations {
+        match prepare(&body, modules, streaming) {
+            Ok(prepared) => {
+                let mut reply = model::answer(&prepared.conversation, asked.number);
+                if asked.filtered {
+                    reply.text.clear();
+                    reply.calls.clear();
+                    reply.end = model::End::Filtered;
+                }
+                let cache = asked
+                    .state
+                    .cache
+                    .look(prepared.conversation.model.name, &prepared.conversation.prompt);
+                let answered = answer::Answered {
+                    asked,
+                    request_id: &request_id,
+                    prepared: &prepared,
+                    reply: &reply,
+                    cache,
+                };
+                return if streaming {
+                    let size = stream
+                        .and_then(|stream| stream.get("chunk_size"))
+                        .and_then(Value::as_u64);
+                    answered.stream(size.unwrap_or(100), &failures)
+                } else {
+                    answered.whole(&failures)
+                };
+            }
+            Err(refused) => failures.push(refused),
+        }
+    }
+    answer::failures(&request_id, &failures, listed)
+}
+
+/// A module configuration that failed: why, and the rendered messages if templating was passed.
+struct Refused {
+    failure: Failure,
+    /// The rendered messages, when the failure is found out only after the stream has begun.
+    streamed: Option<Vec<Value>>,
+}
+
+impl From<Failure> for Refused {
+    fn from(failure: Failure) -> Self {
+        Self {
+            failure,
+            streamed: None,
+        }
+    }
+}
+
+fn prepare(body: &Value, modules: &Value, streaming: bool) -> Result<Prepared, Refused> {
+    let (rendered, own) = render(body, modules)?;
+    let configuration = modules.pointer("/prompt_templating").unwrap_or(&Value::Null);
+    let model = rules::model(configuration)?;
+    if streaming && !model.streaming {
+        return Err(Failure::model("Streaming is not supported for this model").into());
+    }
+    let asked = rules::Request {
+        model,
+        messages: &rendered,
+        history: rendered.len() - own,
+        configuration,
+    };
+    let conversation = asked.check().and_then(|()| read::conversation(&asked));
+    match conversation {
+        Ok(conversation) => Ok(Prepared {
+            conversation,
+            rendered,
+        }),
+        // What the model's vendor refuses comes after the stream has begun (spec fixture streamError.txt).
+        Err(failure) if streaming && failure.location == "LLM Module" => Err(Refused {
+            failure,
+            streamed: Some(rendered),
+        }),
+        Err(failure) => Err(failure.into()),
+    }
+}
+
+/// History first, then the rendered template; and how many messages are the template's.
+fn render(body: &Value, modules: &Value) -> Result<(Vec<Value>, usize), Failure> {
+    let empty = Map::new();
+    let none = Vec::new();
+    let Some(prompt) = modules.pointer("/prompt_templating/prompt") else {
+        return Err(Failure {
+            code: 400,
+            message: "400 - Templating Module: Either a prompt template or messages must be defined."
+                .to_owned(),
+            location: "Templating Module",
+        });
+    };
+    if prompt.get("template_ref").is_some() {
+        return Err(Failure {
+            code: 404,
+            message: "404 - Templating Module: the referenced template does not exist.".to_owned(),
+            location: "Templating Module",
+        });
+    }
+    let mut elsewhere: BTreeSet<&str> = BTreeSet::new();
+    if let Some(placeholders) = modules.pointer("/grounding/config/placeholders") {
+        elsewhere.extend(placeholders.get("output").and_then(Value::as_str));
+        let inputs = placeholders
+            .get("input")
+            .and_then(Value::as_array)
+            .unwrap_or(&none);
+        elsewhere.extend(inputs.iter().filter_map(Value::as_str));
+    }
+    let object =
+        |value: Option<&'_ Value>| value.and_then(Value::as_object).cloned().unwrap_or(empty.clone());
+    let own = template::render(
+        prompt.get("template").and_then(Value::as_array).unwrap_or(&none),
+        &object(body.get("placeholder_values")),
+        &object(prompt.get("defaults")),
+        &elsewhere,
+    );
+    let own = own.and_then(|own| {
+        prompt.get("tools").map_or(Ok(()), template::refuse_delimiters)?;
+        prompt
+            .get("response_format")
+            .map_or(Ok(()), template::refuse_delimiters)?;
+        Ok(own)
+    });
+    let own = own.map_err(|error| Failure {
+        code: 400,
+        message: error.message,
+        location: error.location,
+    })?;
+    let count = own.len();
+    let mut messages = body
+        .get("messages_history")
+        .and_then(Value::as_array)
+        .cloned()
+        .unwrap_or_default();
+    messages.extend(own);
+    Ok((messages, count))
+}
+
+/// The final messages of a recorded body; `null` where templating fails.
+pub(crate) fn rendered(body: &[u8]) -> Value {
+    let Ok(body) = shape::parse(body) else {
+        return Value::Null;
+    };
+    if validate(&body).is_err() {
+        return Value::Null;
+    }
+    let modules = match body.pointer("/config/modules") {
+        Some(Value::Array(list)) => list.first(),
+        one => one,
+    };
+    let messages = modules.and_then(|modules| render(&body, modules).ok());
+    messages.map_or(Value::Null, |(messages, _)| Value::Array(messages))
+}

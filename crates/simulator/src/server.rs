@@ -1,0 +1,396 @@
+//! The server: one port for the OAuth server, the AI API, inference and the control paths.
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request, Response, header};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use serde_json::json;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+
+use crate::ai_api;
+use crate::answer::{Answer, AnswerBody, Departure};
+use crate::azure;
+use crate::bedrock;
+use crate::cache::Cache;
+use crate::catalogue::{self, Deployment, Model, RESOURCE_GROUPS};
+use crate::control;
+use crate::faults::{Fault, Faults, Kind};
+use crate::oauth::{self, Bad, CLIENT_ID, CLIENT_SECRET, Tokens};
+use crate::options::Options;
+use crate::orchestration;
+use crate::record::Record;
+use crate::route::Route;
+
+/// The longest body that is taken.
+const LONGEST_BODY: usize = 20 * 1024 * 1024;
+
+/// A stand-in for SAP AI Core that listens on a port.
+pub struct Simulator {
+    listener: TcpListener,
+    state: Arc<State>,
+}
+
+impl Simulator {
+    /// Listens on `address`; port 0 picks a free one.
+    ///
+    /// # Errors
+    /// When the address cannot be bound.
+    pub async fn bind(address: SocketAddr, options: Options) -> io::Result<Self> {
+        let listener = TcpListener::bind(address).await?;
+        let address = listener.local_addr()?;
+        let state = State {
+            base: format!("http://{address}"),
+            random: Mutex::new(fastrand::Rng::with_seed(options.seed)),
+            first: options.clone(),
+            options: RwLock::new(options),
+            record: Record::new(),
+            faults: Faults::default(),
+            tokens: Tokens::default(),
+            cache: Cache::default(),
+            count: AtomicU64::new(0),
+        };
+        Ok(Self {
+            listener,
+            state: Arc::new(state),
+        })
+    }
+
+    /// The address it listens on.
+    ///
+    /// # Errors
+    /// When the system doesn't tell.
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// A service key to paste: JSON whose URLs all name this port.
+    pub fn service_key(&self) -> String {
+        self.state.service_key()
+    }
+
+    /// Answers requests until `shutdown` is ready; then every connection is closed.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) {
+        let mut shutdown = pin!(shutdown);
+        let mut connections = JoinSet::new();
+        loop {
+            tokio::select! {
+                () = &mut shutdown => return,
+                // Forget connections that have ended.
+                Some(_) = connections.join_next() => {}
+                accepted = self.listener.accept() => match accepted {
+                    Ok((stream, _)) => drop(connections.spawn(serve(stream, self.state.clone()))),
+                    // Too many open files, for instance: others may end meanwhile.
+                    Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
+                },
+            }
+        }
+    }
+}
+
+async fn serve(stream: TcpStream, state: Arc<State>) {
+    // Without it an event would wait for the acknowledgement of the one before it.
+    if stream.set_nodelay(true).is_err() {
+        return;
+    }
+    let service = service_fn(move |request| {
+        let state = state.clone();
+        async move { handle(state, request).await }
+    });
+    // A client that leaves is an error here and none of ours.
+    let _ = hyper::server::conn::http1::Builder::new()
+        .serve_connection(TokioIo::new(stream), service)
+        .await;
+}
+
+/// The connection is closed without an answer.
+#[derive(Debug)]
+struct Hangup;
+
+impl std::fmt::Display for Hangup {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("the connection is refused")
+    }
+}
+
+impl std::error::Error for Hangup {}
+
+/// What all requests share.
+pub(crate) struct State {
+    base: String,
+    first: Options,
+    options: RwLock<Options>,
+    random: Mutex<fastrand::Rng>,
+    /// The last requests.
+    pub(crate) record: Record,
+    /// The faults that wait.
+    pub(crate) faults: Faults,
+    tokens: Tokens,
+    /// The prompt cache.
+    pub(crate) cache: Cache,
+    count: AtomicU64,
+}
+
+impl State {
+    /// A service key whose URLs all name this port.
+    pub(crate) fn service_key(&self) -> String {
+        let key = json!({
+            "clientid": CLIENT_ID,
+            "clientsecret": CLIENT_SECRET,
+            "url": self.base,
+            "identityzone": "simulated",
+            "identityzoneid": "7f6e5d4c-0000-4000-8000-000000000000",
+            "appname": "6ae2b7b9-1234-4567-89ab-0123456789ab!b12345|aicore!b540",
+            "credential-type": "binding-secret",
+            "serviceurls": {"AI_API_URL": self.base},
+        });
+        key.to_string()
+    }
+
+    /// Changes the options.
+    pub(crate) fn change(&self, change: impl FnOnce(&mut Options)) {
+        let mut options = self.options.write().unwrap_or_else(PoisonError::into_inner);
+        change(&mut options);
+        *self.random.lock().unwrap_or_else(PoisonError::into_inner) = fastrand::Rng::with_seed(options.seed);
+    }
+
+    /// Puts the options back to those it was started with.
+    pub(crate) fn reset(&self) {
+        self.change(|options| *options = self.first.clone());
+    }
+
+    fn options(&self) -> Options {
+        self.options
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+}
+
+/// A request to a model, past Envoy.
+pub(crate) struct Asked<'a> {
+    /// What all requests share.
+    pub(crate) state: &'a State,
+    /// The options as they were when it came.
+    pub(crate) options: &'a Options,
+    /// Its number, unlike that of any other request.
+    pub(crate) number: u64,
+    /// Its headers.
+    pub(crate) headers: &'a HeaderMap,
+    /// Its query.
+    pub(crate) query: &'a str,
+    /// Its body.
+    pub(crate) body: &'a [u8],
+    /// Whether a content filter ends the answer.
+    pub(crate) filtered: bool,
+    deployment: &'static Deployment,
+}
+
+impl Asked<'_> {
+    /// The model of the deployment.
+    pub(crate) fn model(&self) -> Option<&'static Model> {
+        catalogue::model(self.deployment.model)
+    }
+
+    /// An id of this request that looks like a UUID.
+    pub(crate) fn uuid(&self) -> String {
+        let mixed = self.number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        format!("{:08x}-51b0-4a5e-8000-{:012x}", mixed >> 32, mixed & 0xffff_ffff)
+    }
+
+    /// The time, in seconds since 1970.
+    pub(crate) fn created(&self) -> u64 {
+        SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default()
+            .as_secs()
+    }
+}
+
+async fn handle(state: Arc<State>, request: Request<Incoming>) -> Result<Response<AnswerBody>, Hangup> {
+    let (parts, body) = request.into_parts();
+    let (path, query) = (parts.uri.path(), parts.uri.query().unwrap_or_default());
+    let body = match Limited::new(body, LONGEST_BODY).collect().await {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(Answer::refusal(413, "Payload Too Large")),
+        Err(_) => return Err(Hangup),
+    };
+    if let Some(control) = path.strip_prefix("/__simulator/") {
+        let body = body.unwrap_or_default();
+        let (status, json) = control::answer(&state, &parts.method, control, query, &body).await;
+        return Ok(response(
+            status,
+            "application/json",
+            &[],
+            AnswerBody::plain(Bytes::from(json)),
+        ));
+    }
+    let route = Route::of(path);
+    let kept = body.as_ref().map_or_else(|_| Bytes::new(), Bytes::clone);
+    let exchange = state.record.add(
+        parts.method.as_str(),
+        path,
+        query,
+        route,
+        parts.headers.clone(),
+        kept,
+    );
+    // The client may leave before there is an answer.
+    let departure = Departure(exchange.clone());
+    let options = state.options();
+    let fault = state.faults.take(route);
+    match fault.as_ref().map(|fault| fault.fault) {
+        Some(Kind::RefuseConnection) => {
+            exchange.finish();
+            return Err(Hangup);
+        }
+        Some(Kind::ExpiredToken) => state.tokens.expire_all(),
+        _ => {}
+    }
+    if let Some(fault) = fault
+        .as_ref()
+        .filter(|fault| fault.fault != Kind::SlowFirstEvent && fault.delay_ms > 0)
+    {
+        tokio::time::sleep(fault.delay()).await;
+    }
+    let answer = match (fault.as_ref().and_then(|fault| fault.instead(route)), body) {
+        (Some(answer), _) | (None, Err(answer)) => answer,
+        (None, Ok(body)) => {
+            let filtered = fault
+                .as_ref()
+                .is_some_and(|fault| fault.fault == Kind::OutputFilter);
+            let mut answer = answer(
+                &state,
+                &options,
+                &parts.method,
+                path,
+                query,
+                &parts.headers,
+                &body,
+                filtered,
+            );
+            if let Some(fault) = fault.as_ref().filter(|_| answer.status == 200) {
+                fault.befall(route, &mut answer);
+            }
+            answer
+        }
+    };
+    exchange.answered(answer.status, answer.refused.clone());
+    let first_delay = fault
+        .as_ref()
+        .filter(|fault| fault.fault == Kind::SlowFirstEvent)
+        .map_or(Duration::ZERO, Fault::delay);
+    let (status, content_type) = (answer.status, answer.content_type);
+    let headers = answer.headers.clone();
+    let mut random = {
+        let mut random = state.random.lock().unwrap_or_else(PoisonError::into_inner);
+        random.fork()
+    };
+    let delays = (first_delay, options.event_delay);
+    let body = AnswerBody::new(answer, options.chunking, &mut random, delays, departure);
+    Ok(response(status, content_type, &headers, body))
+}
+
+fn response(
+    status: u16,
+    content_type: &'static str,
+    headers: &[(&'static str, String)],
+    body: AnswerBody,
+) -> Response<AnswerBody> {
+    let mut builder = Response::builder()
+        .status(status)
+        .header(header::CONTENT_TYPE, content_type);
+    for (name, value) in headers {
+        builder = builder.header(*name, value);
+    }
+    builder
+        .body(body)
+        .unwrap_or_else(|_| Response::new(AnswerBody::plain(Bytes::new())))
+}
+
+/// Envoy first, then who is asked.
+#[expect(clippy::too_many_arguments, reason = "they are the parts of a request")]
+fn answer(
+    state: &State,
+    options: &Options,
+    method: &Method,
+    path: &str,
+    query: &str,
+    headers: &HeaderMap,
+    body: &[u8],
+    filtered: bool,
+) -> Answer {
+    let segments: Vec<&str> = path.trim_start_matches('/').split('/').collect();
+    if let ["oauth", "token"] = segments.as_slice() {
+        return oauth::token(
+            &state.tokens,
+            method,
+            headers,
+            query,
+            body,
+            options.token_lifetime,
+        );
+    }
+    let ["v2", rest @ ..] = segments.as_slice() else {
+        return Answer::refusal(404, "");
+    };
+    match state.tokens.check(headers) {
+        Err(Bad::Expired) => return Answer::refusal(401, "Jwt is expired"),
+        Err(Bad::Unknown) => return Answer::refusal(401, "RBAC: access denied"),
+        Ok(()) => {}
+    }
+    let group = headers
+        .get("ai-resource-group")
+        .and_then(|value| value.to_str().ok());
+    let ["inference", "deployments", id, call @ ..] = rest else {
+        return ai_api::answer(method, rest, query, group, &state.base, options);
+    };
+    let holds = group.and_then(|group| RESOURCE_GROUPS.iter().find(|(name, _)| *name == group));
+    let Some((_, filled)) = holds else {
+        return Answer::refusal(403, "RBAC: access denied");
+    };
+    let deployment = match catalogue::deployment(id).filter(|_| *filled) {
+        Some(deployment) if deployment.running() => deployment,
+        Some(deployment) if deployment.status == "DEAD" => {
+            return Answer::refusal(503, "no healthy upstream");
+        }
+        _ => return Answer::refusal(404, "deployment not found"),
+    };
+    if method != Method::POST {
+        return Answer::refusal(405, "Method Not Allowed");
+    }
+    let is_json = headers
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|value| value.as_bytes().starts_with(b"application/json"));
+    if !is_json {
+        return Answer::refusal(415, "Unsupported Media Type");
+    }
+    let number = state.count.fetch_add(1, Ordering::Relaxed) + 1;
+    let asked = Asked {
+        state,
+        options,
+        number,
+        headers,
+        query,
+        body,
+        filtered,
+        deployment,
+    };
+    let executable = asked.model().map_or("", |model| model.executable);
+    match (call, executable) {
+        (["v2", "completion"], _) if deployment.orchestration() => orchestration::complete(&asked),
+        (["invoke"], "aws-bedrock") => bedrock::invoke(&asked, false),
+        (["invoke-with-response-stream"], "aws-bedrock") => bedrock::invoke(&asked, true),
+        (["chat", "completions"], "azure-openai") => azure::chat(&asked),
+        _ => Answer::refusal(404, "Not Found"),
+    }
+}
