@@ -79,10 +79,7 @@ enum Way {
         model: Text<'static>,
     },
     /// Both sides speak Chat Completions.
-    CopyChat {
-        decoder: azure::answer::Decoder,
-        model: Text<'static>,
-    },
+    CopyChat(azure::answer::Copier),
     Translate {
         decoder: Decoder,
         encoder: Encoder,
@@ -101,9 +98,7 @@ impl Decoder {
         match self {
             Decoder::Orchestration(decoder) => decoder.read(payload, emit),
             Decoder::Claude(decoder) => decoder.read(payload, emit),
-            Decoder::Azure(decoder) => {
-                decoder.read(payload, emit);
-            }
+            Decoder::Azure(decoder) => decoder.read(payload, emit),
         }
     }
 }
@@ -187,10 +182,9 @@ impl AnswerStream {
                 decoder: claude::answer::Decoder::default(),
                 model: Text::of(&options.model),
             },
-            (ModelFormat::AzureChat, AgentFormat::ChatCompletions) => Way::CopyChat {
-                decoder: azure::answer::Decoder::default(),
-                model: Text::of(&options.model),
-            },
+            (ModelFormat::AzureChat, AgentFormat::ChatCompletions) => {
+                Way::CopyChat(azure::answer::Copier::new(&options.model, options.include_usage))
+            }
             (upstream, agent) => Way::Translate {
                 decoder: match upstream {
                     ModelFormat::Orchestration => {
@@ -326,21 +320,7 @@ impl Way {
                     claude::answer::write_event(payload, model.literal(), out);
                 }
             }
-            Way::CopyChat { decoder, model } => {
-                match decoder.read(payload, &mut |event| seen.observe(&event)) {
-                    Some(chunk) => {
-                        azure::answer::write_chunk(
-                            payload,
-                            &chunk,
-                            model.literal(),
-                            options.include_usage,
-                            out,
-                        );
-                    }
-                    None if seen.progress == Progress::Ended => out.extend_from_slice(b"data: [DONE]\n\n"),
-                    None => {}
-                }
-            }
+            Way::CopyChat(copier) => copier.copy(payload, &mut |event| seen.observe(&event), out),
             Way::Translate { decoder, encoder } => decoder.read(payload, &mut |event| {
                 if seen.is_over() {
                     return;
@@ -441,5 +421,6 @@ fn read_whole(upstream: ModelFormat, body: &str, emit: &mut impl FnMut(Event<'_>
 
 /// JSON is UTF-8; what is not becomes U+FFFD instead of an end to the answer.
 fn text_of(bytes: &[u8]) -> Cow<'_, str> {
-    String::from_utf8_lossy(bytes)
+    // Checking first is several times quicker than replacing what need not be replaced.
+    std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
 }

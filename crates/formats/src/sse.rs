@@ -84,17 +84,17 @@ mod tests {
     const STREAM: &str = "\u{feff}retry: 3\n: hello\nevent: x\ndata: {\"a\":\"ü\u{1f600}\"}\r\n\r\ndata:{}\n\n\n\
                           data: 1\ndata: 2\nid: 7\ndata:\ndata: \ndatum: 3\n data: 4\ndata: [DONE]";
 
+    fn text(payload: &[u8]) -> String {
+        String::from_utf8(payload.to_vec()).unwrap()
+    }
+
     fn read(pieces: &[&[u8]]) -> Vec<String> {
         let mut found = Vec::new();
         let mut lines = Lines::default();
         for piece in pieces {
-            lines
-                .push(piece, |payload| {
-                    found.push(String::from_utf8(payload.to_vec()).unwrap())
-                })
-                .unwrap();
+            lines.push(piece, |payload| found.push(text(payload))).unwrap();
         }
-        lines.finish(|payload| found.push(String::from_utf8(payload.to_vec()).unwrap()));
+        lines.finish(|payload| found.push(text(payload)));
         found
     }
 

@@ -7,8 +7,9 @@ use std::marker::PhantomData;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::event::{Event, StopReason, Usage};
-use crate::json::Text;
+use crate::event::{Event, Failure, StopReason, Usage};
+use crate::json::{Text, around};
+use crate::upstream_error::broken;
 
 /// A whole completion or one chunk of a stream. What a vendor may spell in an unexpected type stays unread.
 #[derive(Debug, Default, serde::Deserialize)]
@@ -28,8 +29,8 @@ pub(crate) struct Completion<'a> {
 pub(crate) struct Choice<'a> {
     #[serde(default)]
     index: u64,
-    #[serde(borrow, default, alias = "message")]
-    delta: Option<Delta<'a>>,
+    #[serde(borrow, alias = "message")]
+    delta: Option<&'a RawValue>,
     finish_reason: Option<&'a RawValue>,
 }
 
@@ -115,6 +116,36 @@ pub(crate) struct CompletionReader {
     started: bool,
     refused: bool,
     calls: Vec<KnownCall>,
+    frame: Frame,
+}
+
+/// What stands around the delta in a chunk that says nothing else. The chunks of a stream hardly ever differ in it, so
+/// that most of them need not be read but for their delta: a JSON value between the same two texts means the same.
+#[derive(Debug, Default)]
+struct Frame {
+    before: String,
+    after: String,
+}
+
+impl Frame {
+    /// The text of the delta, where `chunk` has this frame.
+    fn delta<'a>(&self, chunk: &'a str) -> Option<&'a str> {
+        if self.before.is_empty() {
+            return None;
+        }
+        chunk
+            .strip_prefix(self.before.as_str())?
+            .strip_suffix(self.after.as_str())
+    }
+
+    fn set(&mut self, chunk: &str, delta: &RawValue) {
+        if let Some((before, after)) = around(chunk, delta.get()) {
+            self.before.clear();
+            self.before.push_str(before);
+            self.after.clear();
+            self.after.push_str(after);
+        }
+    }
 }
 
 /// A tool call that has begun.
@@ -126,25 +157,60 @@ struct KnownCall {
 }
 
 impl CompletionReader {
-    /// Gives the events of a whole completion or of the next chunk, all but the end and failures. Only the first choice
-    /// is read: agents are given one answer.
-    pub(crate) fn read<'a>(&mut self, completion: &Completion<'a>, emit: &mut impl FnMut(Event<'a>)) {
-        if let Some(usage) = completion.usage() {
+    /// Gives the events of a chunk that differs from an earlier one in nothing but its delta, and the delta's text; nothing
+    /// where it is no such chunk.
+    pub(crate) fn read_framed<'a>(
+        &mut self,
+        chunk: &'a str,
+        emit: &mut impl FnMut(Event<'a>),
+    ) -> Option<&'a str> {
+        let text = self.frame.delta(chunk)?;
+        let delta: Delta<'a> = serde_json::from_str(text).ok()?;
+        self.read_delta(&delta, emit);
+        Some(text)
+    }
+
+    /// Gives the events of a whole completion or of the next chunk, all but the end. Only the first choice is read: agents
+    /// are given one answer. `text` is what `completion` was read from.
+    ///
+    /// # Errors
+    /// When the first choice cannot be read.
+    pub(crate) fn read<'a>(
+        &mut self,
+        text: &'a str,
+        completion: &Completion<'a>,
+        emit: &mut impl FnMut(Event<'a>),
+    ) -> Result<(), Failure> {
+        let usage = completion.usage();
+        if let Some(usage) = usage {
             emit(Event::Usage(usage));
         }
         self.start(completion.id, emit);
         let Some(choice) = completion.choices.iter().find(|choice| choice.index == 0) else {
-            return;
+            return Ok(());
         };
-        if let Some(delta) = &choice.delta {
-            self.read_delta(delta, emit);
+        // `""` means none (sap-wire.md §4.4).
+        let stop = choice.finish_reason.filter(|reason| reason.get() != "\"\"");
+        if let Some(raw) = choice.delta {
+            let unreadable = |_| broken("The upstream sent a message that cannot be read.");
+            let delta: Delta<'a> = serde_json::from_str(raw.get()).map_err(unreadable)?;
+            self.read_delta(&delta, emit);
+            if stop.is_none() && usage.is_none() && completion.choices.more.is_empty() {
+                self.frame.set(text, raw);
+            }
         }
-        if let Some(reason) = choice.finish_reason.and_then(|reason| self.stop_reason(reason)) {
+        if let Some(stop) = stop {
             emit(Event::Stop {
-                reason,
+                reason: self.stop_reason(stop),
                 sequence: None,
             });
         }
+        Ok(())
+    }
+
+    /// What stands before and after the delta in `chunk`, where that is the frame that is kept.
+    pub(crate) fn frame_of<'a>(&self, chunk: &'a str) -> Option<(&'a str, &'a str)> {
+        around(chunk, self.frame.delta(chunk)?)
     }
 
     /// Gives the event that opens the answer, once.
@@ -203,17 +269,16 @@ impl CompletionReader {
         name.is_some() && (known_id.is_empty() || id.is_some_and(|id| id.escaped() != known_id))
     }
 
-    /// What a finish reason means; `""` means none (sap-wire.md §4.4). Some providers say "stop" after calling tools.
-    fn stop_reason(&self, literal: &RawValue) -> Option<StopReason> {
-        Some(match literal.get() {
-            "\"\"" => return None,
+    /// What a finish reason means. Some providers say "stop" after calling tools.
+    fn stop_reason(&self, literal: &RawValue) -> StopReason {
+        match literal.get() {
             "\"length\"" => StopReason::MaxTokens,
             "\"tool_calls\"" | "\"function_call\"" => StopReason::ToolUse,
             "\"content_filter\"" => StopReason::Refusal,
             _ if self.refused => StopReason::Refusal,
             _ if !self.calls.is_empty() => StopReason::ToolUse,
             _ => StopReason::EndTurn,
-        })
+        }
     }
 }
 

@@ -37,21 +37,33 @@ impl Decoder {
     pub(crate) fn read(&mut self, payload: &str, emit: &mut impl FnMut(Event<'_>)) {
         if payload == "[DONE]" {
             emit(Event::End);
-        } else if let Some(completion) = final_result(payload) {
-            self.reader.read(&completion, emit);
-        } else {
-            match serde_json::from_str::<Envelope<'_>>(payload) {
-                Ok(envelope) if envelope.is_error() => emit(Event::Failure(read_failure(payload))),
-                Ok(Envelope {
-                    final_result: Some(completion),
-                    ..
-                }) => self.reader.read(&completion, emit),
-                Ok(_) => self.reader.start(None, emit),
-                Err(_) => emit(Event::Failure(broken(
-                    "The upstream sent an event that cannot be read.",
-                ))),
-            }
+            return;
         }
+        let short_way = final_result(payload);
+        if short_way.is_some_and(|text| self.reader.read_framed(text, emit).is_some()) {
+            return;
+        }
+        let completion = short_way.and_then(|text| Some((text, serde_json::from_str(text).ok()?)));
+        let result = match completion {
+            Some((text, completion)) => self.reader.read(text, &completion, emit),
+            None => self.read_envelope(payload, emit),
+        };
+        if let Err(failure) = result {
+            emit(Event::Failure(failure));
+        }
+    }
+
+    fn read_envelope(&mut self, payload: &str, emit: &mut impl FnMut(Event<'_>)) -> Result<(), Failure> {
+        let unreadable = |_| broken("The upstream sent an event that cannot be read.");
+        let envelope: Envelope<'_> = serde_json::from_str(payload).map_err(unreadable)?;
+        if envelope.is_error() {
+            return Err(read_failure(payload));
+        }
+        let Some(completion) = envelope.final_result else {
+            self.reader.start(None, emit);
+            return Ok(());
+        };
+        self.reader.read(payload, &completion, emit)
     }
 }
 
@@ -69,24 +81,24 @@ pub(crate) fn read_whole(body: &str, emit: &mut impl FnMut(Event<'_>)) -> Result
         .final_result
         .filter(|completion| !completion.choices.is_empty())
         .ok_or_else(unreadable)?;
-    CompletionReader::default().read(&completion, emit);
+    CompletionReader::default().read(body, &completion, emit)?;
     emit(Event::End);
     Ok(())
 }
 
-/// The completion of an event whose last member is `final_result`, as SAP writes them, without a look at the rest.
+/// The text of the completion in an event whose last member is `final_result`, as SAP writes them, without a look at the
+/// rest.
 ///
 /// The name with both its quotes unescaped can only be a member's name. It is the last member of the outermost object
 /// exactly when its value reaches to the brace that ends the payload: one level deeper there would be a second brace
-/// behind it, and the value could not be read. In every other case the payload is read as a whole.
-fn final_result(payload: &str) -> Option<Completion<'_>> {
+/// behind it, and what is given here could not be read. Then the payload has to be read as a whole.
+fn final_result(payload: &str) -> Option<&str> {
     static NAME: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"final_result\":"));
     let (before, found) = payload.split_at_checked(NAME.find(payload.as_bytes())?)?;
     if before.ends_with('\\') {
         return None;
     }
-    let value = found.get(NAME.needle().len()..)?.strip_suffix('}')?;
-    serde_json::from_str(value).ok()
+    Some(found.get(NAME.needle().len()..)?.strip_suffix('}')?.trim_start())
 }
 
 #[cfg(test)]
@@ -94,7 +106,8 @@ mod tests {
     use super::*;
 
     fn id(payload: &str) -> Option<&str> {
-        final_result(payload).map(|completion| completion.id.unwrap().get())
+        let completion: Completion<'_> = serde_json::from_str(final_result(payload)?).ok()?;
+        Some(completion.id?.get())
     }
 
     #[test]

@@ -104,7 +104,9 @@ proptest! {
         let streams = streams();
         let (options, bytes) = which.get(&streams);
         let mut bytes = bytes.clone();
-        changes.into_iter().for_each(|change| mutate(&mut bytes, change));
+        for change in changes {
+            mutate(&mut bytes, change);
+        }
         let translated = translate(options, cut(&bytes, &cuts));
         prop_assert_eq!(&translated, &translate(options, [bytes.as_slice()]));
         let is_failed = matches!(translated.progress, Progress::Failed(_));
@@ -117,7 +119,9 @@ proptest! {
         let bodies = files("json");
         let (options, bytes) = which.get(&bodies);
         let mut bytes = bytes.clone();
-        changes.into_iter().for_each(|change| mutate(&mut bytes, change));
+        for change in changes {
+            mutate(&mut bytes, change);
+        }
         let as_failure = |result: Result<_, Failure>| result.map(|_| ());
         if answer(options, &bytes).is_ok() {
             prop_assert_eq!(as_failure(answer_as_stream(options, &bytes)), Ok(()));
