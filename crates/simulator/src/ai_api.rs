@@ -4,7 +4,8 @@ use http::Method;
 use serde_json::{Map, Value, json};
 
 use crate::answer::Answer;
-use crate::catalogue::{self, DEPLOYMENTS, Deployment, Family, MODELS, Model, RESOURCE_GROUPS};
+use crate::catalogue::{self, Family, MODELS, Model};
+use crate::deployments::{self, DEPLOYMENTS, Deployment, RESOURCE_GROUPS};
 use crate::options::{BackendDetails, Options};
 use crate::query;
 
@@ -39,13 +40,13 @@ pub(crate) fn answer(
         return error(405, "01010004", "Method not allowed", "/api/v2/lm");
     }
     match segments {
-        ["lm", "deployments"] if *filled => deployments(query, base, options),
+        ["lm", "deployments"] if *filled => list(query, base, options),
         ["lm", "deployments"] => Answer::json(200, json!({"count": 0, "resources": []}).to_string()),
         ["lm", "deployments", "$count"] => {
             let count = if *filled { matching(query).count() } else { 0 };
             Answer::text(200, &count.to_string())
         }
-        ["lm", "deployments", id] => match catalogue::deployment(id).filter(|_| *filled) {
+        ["lm", "deployments", id] => match deployments::deployment(id).filter(|_| *filled) {
             Some(deployment) => Answer::json(
                 200,
                 deployment_row(deployment, base, BackendDetails::Both).to_string(),
@@ -107,7 +108,7 @@ fn matching(query: &str) -> impl Iterator<Item = &'static Deployment> {
     })
 }
 
-fn deployments(query: &str, base: &str, options: &Options) -> Answer {
+fn list(query: &str, base: &str, options: &Options) -> Answer {
     let number = |key: &str| query::value(query, key).map(|text| text.parse::<usize>());
     let (top, skip) = match (number("$top"), number("$skip")) {
         (Some(Err(_)), _) | (_, Some(Err(_))) => {

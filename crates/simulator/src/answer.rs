@@ -207,14 +207,14 @@ impl AnswerBody {
 }
 
 fn joined(pieces: &[Bytes]) -> Bytes {
-    match pieces {
-        [only] => only.clone(),
-        _ => {
-            let mut whole = BytesMut::with_capacity(pieces.iter().map(Bytes::len).sum());
-            pieces.iter().for_each(|piece| whole.extend_from_slice(piece));
-            whole.freeze()
-        }
+    if let [only] = pieces {
+        return only.clone();
     }
+    let mut whole = BytesMut::with_capacity(pieces.iter().map(Bytes::len).sum());
+    for piece in pieces {
+        whole.extend_from_slice(piece);
+    }
+    whole.freeze()
 }
 
 impl Body for AnswerBody {

@@ -8,10 +8,10 @@ mod rules;
 use serde_json::{Value, json};
 
 use crate::answer::Answer;
+use crate::json::parse;
 use crate::model;
 use crate::query;
 use crate::server::Asked;
-use crate::shape;
 
 /// A refusal in OpenAI's form.
 struct Refusal {
@@ -51,7 +51,7 @@ pub(crate) fn chat(asked: &Asked<'_>) -> Answer {
             "The API deployment does not exist.",
         ));
     };
-    let body = match shape::parse(asked.body) {
+    let body = match parse(asked.body) {
         Ok(body) => body,
         Err(error) => {
             return refuse(&Refusal::new(format!(

@@ -8,9 +8,9 @@ mod rules;
 mod wish;
 
 use crate::answer::Answer;
+use crate::json;
 use crate::model;
 use crate::server::Asked;
-use crate::shape;
 
 pub(crate) use answer::aws_exception;
 pub(crate) use wish::{NO_PREFILL, Wish, too_many_tokens};
@@ -20,7 +20,7 @@ pub(crate) fn invoke(asked: &Asked<'_>, streaming: bool) -> Answer {
     let Some(model) = asked.model() else {
         return refuse("The provided model identifier is invalid.");
     };
-    let body = match shape::parse(asked.body) {
+    let body = match json::parse(asked.body) {
         Ok(body) => body,
         Err(error) => {
             return refuse(&format!(

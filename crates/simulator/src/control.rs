@@ -14,6 +14,9 @@ use crate::query;
 use crate::record::Exchange;
 use crate::server::State;
 
+/// Something that can be said of a request.
+type Condition = fn(&Exchange) -> bool;
+
 /// How long a look at the requests waits for what it asks for.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -85,7 +88,7 @@ fn wrong(why: &str) -> (u16, String) {
 
 /// `?count=N` waits for N requests, `?finished=N` and `?cancelled=N` for N that ended so; at most 30 s.
 async fn wait(state: &State, query: &str) {
-    let conditions: [(&str, fn(&Exchange) -> bool); 3] = [
+    let conditions: [(&str, Condition); 3] = [
         ("count", |_| true),
         ("finished", Exchange::is_finished),
         ("cancelled", Exchange::is_cancelled),

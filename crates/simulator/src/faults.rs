@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::answer::{Answer, Ending, Framing};
 use crate::bedrock::aws_exception;
+use crate::json::set;
 use crate::route::Route;
 
 /// One fault, as the control path takes it.
@@ -18,7 +19,8 @@ pub(crate) struct Fault {
     /// A route's name; `any` is every route, `inference` every one where a model answers.
     route: String,
     /// What happens.
-    pub(crate) fault: Kind,
+    #[serde(rename = "fault")]
+    pub(crate) kind: Kind,
     /// The HTTP status of `status`, and the code inside `error_event`.
     #[serde(default)]
     status: Option<u16>,
@@ -138,7 +140,7 @@ impl Fault {
 
     /// The answer that stands in for the service's, for the faults that need no look at the request.
     pub(crate) fn instead(&self, route: Route) -> Option<Answer> {
-        let mut answer = match self.fault {
+        let mut answer = match self.kind {
             Kind::Status => self.status_answer(route),
             Kind::ExpiredToken => Answer::text(401, "Jwt is expired"),
             Kind::ContentFilter => content_filter(route),
@@ -176,7 +178,7 @@ impl Fault {
     /// What happens to an answer that would have been good.
     pub(crate) fn befall(&self, route: Route, answer: &mut Answer) {
         let keep = self.after_events;
-        match self.fault {
+        match self.kind {
             Kind::Cut | Kind::Stall => {
                 if answer.stream {
                     answer.pieces.truncate(keep);
@@ -186,7 +188,7 @@ impl Fault {
                         .iter_mut()
                         .for_each(|piece| *piece = piece.slice(..piece.len() / 2));
                 }
-                answer.ending = if self.fault == Kind::Cut {
+                answer.ending = if self.kind == Kind::Cut {
                     Ending::Broken
                 } else {
                     Ending::Stalled
@@ -202,7 +204,7 @@ impl Fault {
     }
 
     fn error_event(&self, route: Route, framing: Framing) -> Bytes {
-        let throttled = self.fault == Kind::ThrottledEvent;
+        let throttled = self.kind == Kind::ThrottledEvent;
         let status = self.status.unwrap_or(if throttled { 429 } else { 500 });
         if framing == Framing::Aws {
             let (kind, message) = if throttled {
@@ -257,7 +259,7 @@ fn dialect_error(route: Route, status: u16, retry_after: Option<u64>) -> Value {
                 "location": "LLM Module",
             });
             if let Some(seconds) = retry_after {
-                error["headers"] = json!({"retry-after": seconds.to_string()});
+                set(&mut error, "headers", json!({"retry-after": seconds.to_string()}));
             }
             json!({ "error": error })
         }

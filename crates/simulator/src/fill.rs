@@ -54,8 +54,7 @@ impl Filling<'_> {
         match type_of(schema) {
             "object" => self.object(root, schema, depth),
             "array" => self.list(root, schema, depth),
-            "integer" => json!(self.number(schema)),
-            "number" => json!(self.number(schema)),
+            "integer" | "number" => json!(self.number(schema)),
             "boolean" => Value::Bool(true),
             "null" => Value::Null,
             _ => Value::String(self.string(schema)),
@@ -100,12 +99,7 @@ impl Filling<'_> {
     }
 
     fn number(&mut self, schema: &Value) -> i64 {
-        let whole = |word: &str| {
-            schema
-                .get(word)
-                .and_then(Value::as_f64)
-                .map(|number| number.ceil() as i64)
-        };
+        let whole = |word: &str| schema.get(word).and_then(Value::as_f64).and_then(whole_above);
         let least = whole("minimum").or_else(|| whole("exclusiveMinimum").map(|number| number + 1));
         let most = whole("maximum").or_else(|| whole("exclusiveMaximum").map(|number| number - 1));
         let wished = if self.numbers.is_empty() {
@@ -134,7 +128,7 @@ impl Filling<'_> {
             schema
                 .get(word)
                 .and_then(Value::as_u64)
-                .map(|length| length as usize)
+                .and_then(|length| usize::try_from(length).ok())
         };
         let mut text: String = formatted
             .chars()
@@ -145,6 +139,11 @@ impl Filling<'_> {
         }
         text
     }
+}
+
+/// The least whole number that isn't below; schemas write bounds as `1` and as `1.0`.
+fn whole_above(number: f64) -> Option<i64> {
+    format!("{:.0}", number.ceil()).parse().ok()
 }
 
 /// The type of a schema; the first that isn't null of several.

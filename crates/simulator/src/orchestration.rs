@@ -14,9 +14,9 @@ use serde_json::{Map, Value};
 
 use crate::answer::Answer;
 use crate::conversation::Conversation;
+use crate::json;
 use crate::model;
 use crate::server::Asked;
-use crate::shape;
 
 pub(crate) use read::choice;
 pub(crate) use request::validate;
@@ -57,7 +57,7 @@ struct Prepared {
 /// Answers `/v2/completion`.
 pub(crate) fn complete(asked: &Asked<'_>) -> Answer {
     let request_id = asked.uuid();
-    let body = match shape::parse(asked.body) {
+    let body = match json::parse(asked.body) {
         Ok(body) => body,
         Err(error) => return answer::failure(&request_id, &Failure::body(format!("no valid JSON: {error}"))),
     };
@@ -222,7 +222,7 @@ fn render(body: &Value, modules: &Value) -> Result<(Vec<Value>, usize), Failure>
 
 /// The final messages of a recorded body; `null` where templating fails.
 pub(crate) fn rendered(body: &[u8]) -> Value {
-    let Ok(body) = shape::parse(body) else {
+    let Ok(body) = json::parse(body) else {
         return Value::Null;
     };
     if validate(&body).is_err() {

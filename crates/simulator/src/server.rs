@@ -22,8 +22,9 @@ use crate::answer::{Answer, AnswerBody, Departure};
 use crate::azure;
 use crate::bedrock;
 use crate::cache::Cache;
-use crate::catalogue::{self, Deployment, Model, RESOURCE_GROUPS};
+use crate::catalogue::{self, Model};
 use crate::control;
+use crate::deployments::{self, Deployment, RESOURCE_GROUPS};
 use crate::faults::{Fault, Faults, Kind};
 use crate::oauth::{self, Bad, CLIENT_ID, CLIENT_SECRET, Tokens};
 use crate::options::Options;
@@ -208,7 +209,7 @@ impl Asked<'_> {
     }
 
     /// The time, in seconds since 1970.
-    pub(crate) fn created(&self) -> u64 {
+    pub(crate) fn created() -> u64 {
         SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default()
@@ -248,7 +249,7 @@ async fn handle(state: Arc<State>, request: Request<Incoming>) -> Result<Respons
     let departure = Departure(exchange.clone());
     let options = state.options();
     let fault = state.faults.take(route);
-    match fault.as_ref().map(|fault| fault.fault) {
+    match fault.as_ref().map(|fault| fault.kind) {
         Some(Kind::RefuseConnection) => {
             exchange.finish();
             return Err(Hangup);
@@ -258,7 +259,7 @@ async fn handle(state: Arc<State>, request: Request<Incoming>) -> Result<Respons
     }
     if let Some(fault) = fault
         .as_ref()
-        .filter(|fault| fault.fault != Kind::SlowFirstEvent && fault.delay_ms > 0)
+        .filter(|fault| fault.kind != Kind::SlowFirstEvent && fault.delay_ms > 0)
     {
         tokio::time::sleep(fault.delay()).await;
     }
@@ -267,7 +268,7 @@ async fn handle(state: Arc<State>, request: Request<Incoming>) -> Result<Respons
         (None, Ok(body)) => {
             let filtered = fault
                 .as_ref()
-                .is_some_and(|fault| fault.fault == Kind::OutputFilter);
+                .is_some_and(|fault| fault.kind == Kind::OutputFilter);
             let mut answer = answer(
                 &state,
                 &options,
@@ -287,7 +288,7 @@ async fn handle(state: Arc<State>, request: Request<Incoming>) -> Result<Respons
     exchange.answered(answer.status, answer.refused.clone());
     let first_delay = fault
         .as_ref()
-        .filter(|fault| fault.fault == Kind::SlowFirstEvent)
+        .filter(|fault| fault.kind == Kind::SlowFirstEvent)
         .map_or(Duration::ZERO, Fault::delay);
     let (status, content_type) = (answer.status, answer.content_type);
     let headers = answer.headers.clone();
@@ -358,7 +359,7 @@ fn answer(
     let Some((_, filled)) = holds else {
         return Answer::refusal(403, "RBAC: access denied");
     };
-    let deployment = match catalogue::deployment(id).filter(|_| *filled) {
+    let deployment = match deployments::deployment(id).filter(|_| *filled) {
         Some(deployment) if deployment.running() => deployment,
         Some(deployment) if deployment.status == "DEAD" => {
             return Answer::refusal(503, "no healthy upstream");

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::answer::Answer;
 use crate::catalogue::{Family, Model};
+use crate::json::{quoted, set};
 use crate::model::{End, Reply};
 use crate::server::Asked;
 use crate::tokens;
@@ -26,10 +27,6 @@ pub(super) struct Answered<'a> {
     pub(super) reply: &'a Reply,
 }
 
-fn quoted(text: &str) -> String {
-    Value::String(text.to_owned()).to_string()
-}
-
 impl Answered<'_> {
     /// The completion in one piece.
     pub(super) fn whole(&self) -> Answer {
@@ -39,18 +36,18 @@ impl Answered<'_> {
         let mut message =
             json!({"role": "assistant", "content": content, "refusal": null, "annotations": []});
         if !reply.calls.is_empty() {
-            message["tool_calls"] = reply
+            set(&mut message, "tool_calls", reply
                 .calls
                 .iter()
                 .map(|(id, name, arguments)| {
                     json!({"id": id, "type": "function", "function": {"name": name, "arguments": arguments}})
                 })
-                .collect();
+                .collect());
         }
         let body = json!({
             "id": self.model.answer_id(self.asked.number),
             "object": "chat.completion",
-            "created": self.asked.created(),
+            "created": Asked::created(),
             "model": self.model.vendor,
             "choices": [{
                 "index": 0,
@@ -123,7 +120,7 @@ impl Answered<'_> {
         let usage = usage.map_or_else(String::new, |usage| format!(r#","usage":{usage}"#));
         Bytes::from(format!(
             "data: {{\"choices\":{choices},\"created\":{},\"id\":\"{}\",\"model\":\"{}\",\"object\":\"chat.completion.chunk\",\"system_fingerprint\":\"fp_f3927aa00d\"{usage}}}\n\n",
-            self.asked.created(),
+            Asked::created(),
             self.model.answer_id(self.asked.number),
             self.model.vendor,
         ))

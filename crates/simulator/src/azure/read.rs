@@ -3,9 +3,9 @@
 use serde_json::Value;
 
 use super::Refusal;
-use super::rules::{items, text};
 use crate::catalogue::Model;
 use crate::conversation::{Call, Conversation, Form, Media, Part, Prompt, Role, Tool, Turn};
+use crate::json::{items, text};
 use crate::orchestration::choice;
 
 /// Reads a checked body; refuses images that are none and prompts that are too long.

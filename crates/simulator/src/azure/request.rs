@@ -189,7 +189,7 @@ fn words(misfit: &Misfit) -> Refusal {
     for step in &misfit.path {
         match step {
             Step::Key(key) => push(&mut path, key),
-            Step::Index(index) => path.push_str(&format!("[{index}]")),
+            Step::Index(index) => path.extend(["[", &index.to_string(), "]"]),
             Step::Form(_) => {}
         }
     }

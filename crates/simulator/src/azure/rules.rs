@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::Refusal;
 use crate::catalogue::{Family, Model};
+use crate::json::{items, text};
 
 /// Refuses what the model refuses; `body` has the right form.
 pub(super) fn check(body: &Value, model: &Model) -> Result<(), Refusal> {
@@ -172,8 +173,8 @@ fn check_tools(body: &Value) -> Result<(), Refusal> {
             ));
         }
     }
-    let named = body.pointer("/tool_choice/function/name").and_then(Value::as_str);
-    if let Some(name) = named.filter(|name| !names.contains(name)) {
+    let chosen = body.pointer("/tool_choice/function/name").and_then(Value::as_str);
+    if let Some(name) = chosen.filter(|name| !names.contains(name)) {
         return Err(Refusal::of(
             "tool_choice",
             "invalid_value",
@@ -260,17 +261,4 @@ fn unanswered(index: usize, open: &BTreeSet<&str>) -> Refusal {
         param: Some(format!("messages.[{index}].role")),
         code: None,
     }
-}
-
-/// A string member; empty if there is none.
-pub(super) fn text<'a>(object: &'a Value, key: &str) -> &'a str {
-    object.get(key).and_then(Value::as_str).unwrap_or_default()
-}
-
-/// A list member; empty if there is none.
-pub(super) fn items<'a>(object: &'a Value, key: &str) -> &'a [Value] {
-    object
-        .get(key)
-        .and_then(Value::as_array)
-        .map_or(&[], Vec::as_slice)
 }

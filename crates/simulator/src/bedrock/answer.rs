@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use crate::answer::Answer;
 use crate::cache::CacheUse;
 use crate::catalogue::Model;
+use crate::json::quoted;
 use crate::model::{End, Reply};
 use crate::server::Asked;
 use crate::tokens;
@@ -21,10 +22,6 @@ pub(super) struct Answered<'a> {
     pub(super) prompt_tokens: u64,
     pub(super) reply: &'a Reply,
     pub(super) cache: CacheUse,
-}
-
-fn quoted(text: &str) -> String {
-    Value::String(text.to_owned()).to_string()
 }
 
 impl Answered<'_> {

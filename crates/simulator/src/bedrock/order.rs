@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::rules::{items, text};
 use super::wish::NO_PREFILL;
 use crate::catalogue::Model;
+use crate::json::{items, text};
 
 /// Refuses turns out of order, calls without results, results without calls, and thinking without signature.
 pub(super) fn check(messages: &[Value], model: &Model, thinking: Option<&Value>) -> Result<(), String> {

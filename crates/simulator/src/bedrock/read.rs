@@ -2,9 +2,10 @@
 
 use serde_json::Value;
 
-use super::rules::{items, text, thinks};
+use super::rules::thinks;
 use crate::catalogue::Model;
 use crate::conversation::{Call, Choice, Conversation, Form, Media, Part, Prompt, Role, Tool, Turn};
+use crate::json::{items, text};
 
 /// Reads a checked body; refuses images that are none and prompts that are too long.
 pub(super) fn conversation(body: &Value, model: &'static Model) -> Result<Conversation, String> {

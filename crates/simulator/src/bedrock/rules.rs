@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::order;
 use super::wish::{Wish, too_many_tokens};
 use crate::catalogue::Model;
+use crate::json::{items, text};
 
 /// The beta flags that pass. Bedrock fails closed: what is not known is an `invalid beta flag`.
 const BETAS: &[&str] = &[
@@ -102,8 +103,8 @@ fn check_tools(body: &Value, choice: &str) -> Result<(), String> {
     if !choice.is_empty() && tools.is_empty() {
         return Err("tool_choice: tool_choice may only be specified while providing tools".to_owned());
     }
-    let named = body.pointer("/tool_choice/name").and_then(Value::as_str);
-    if let Some(name) = named.filter(|name| !names.contains(name)) {
+    let chosen = body.pointer("/tool_choice/name").and_then(Value::as_str);
+    if let Some(name) = chosen.filter(|name| !names.contains(name)) {
         return Err(format!("tool_choice: Tool '{name}' not found in provided tools"));
     }
     Ok(())
@@ -175,17 +176,4 @@ fn check_texts(body: &Value) -> Result<(), String> {
         }
     }
     Ok(())
-}
-
-/// A string member; empty if there is none.
-pub(super) fn text<'a>(object: &'a Value, key: &str) -> &'a str {
-    object.get(key).and_then(Value::as_str).unwrap_or_default()
-}
-
-/// A list member; empty if there is none.
-pub(super) fn items<'a>(object: &'a Value, key: &str) -> &'a [Value] {
-    object
-        .get(key)
-        .and_then(Value::as_array)
-        .map_or(&[], Vec::as_slice)
 }

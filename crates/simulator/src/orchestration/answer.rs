@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::{Failure, Prepared, Refused};
 use crate::answer::Answer;
 use crate::cache::CacheUse;
+use crate::json::{quoted, set};
 use crate::model::{End, Reply};
 use crate::options::FinishReason;
 use crate::server::Asked;
@@ -20,35 +21,31 @@ pub(super) struct Answered<'a> {
     pub(super) cache: CacheUse,
 }
 
-/// A JSON string.
-fn quoted(text: &str) -> String {
-    Value::String(text.to_owned()).to_string()
-}
-
 impl Answered<'_> {
     /// `chat.completion` in one piece.
     pub(super) fn whole(&self, failures: &[Refused]) -> Answer {
         let reply = self.reply;
         let mut message = json!({"role": "assistant"});
         if !reply.text.is_empty() || reply.calls.is_empty() {
-            message["content"] = json!(reply.text);
+            set(&mut message, "content", json!(reply.text));
         }
         if let Some((thought, signature)) = &reply.thinking {
-            message["reasoning_content"] = json!([{"content": thought, "signature": signature}]);
+            let blocks = json!([{"content": thought, "signature": signature}]);
+            set(&mut message, "reasoning_content", blocks);
         }
         if !reply.calls.is_empty() {
-            message["tool_calls"] = reply
+            set(&mut message, "tool_calls", reply
                 .calls
                 .iter()
                 .map(|(id, name, arguments)| {
                     json!({"id": id, "type": "function", "function": {"name": name, "arguments": arguments}})
                 })
-                .collect();
+                .collect());
         }
         let result = json!({
             "id": self.id(),
             "object": "chat.completion",
-            "created": self.asked.created(),
+            "created": Asked::created(),
             "model": self.prepared.conversation.model.vendor,
             "choices": [{"index": 0, "message": message, "finish_reason": finish_reason(reply)}],
             "usage": self.usage(),
@@ -59,10 +56,14 @@ impl Answered<'_> {
             "final_result": result,
         });
         if !failures.is_empty() {
-            body["intermediate_failures"] = failures
-                .iter()
-                .map(|refused| error(self.request_id, &refused.failure))
-                .collect();
+            set(
+                &mut body,
+                "intermediate_failures",
+                failures
+                    .iter()
+                    .map(|refused| error(self.request_id, &refused.failure))
+                    .collect(),
+            );
         }
         self.with_headers(Answer::json(200, body.to_string()))
     }
@@ -157,7 +158,7 @@ impl Answered<'_> {
         let result = format!(
             r#"{{"id": "{}", "object": "chat.completion.chunk", "created": {}, "model": "{}", "choices": [{{"index": 0, "delta": {delta}{reason}}}]{usage}}}"#,
             self.id(),
-            self.asked.created(),
+            Asked::created(),
             self.prepared.conversation.model.vendor,
         );
         let request_id = self.request_id;
@@ -199,14 +200,14 @@ impl Answered<'_> {
     }
 }
 
-fn opening(request_id: &str, rendered: &[Value], mode: FinishReason, more: &str) -> Bytes {
+fn opening(request_id: &str, rendered: &[Value], mode: FinishReason, failed: &str) -> Bytes {
     let (role, reason) = match mode {
         FinishReason::Absent => ("", ""),
         FinishReason::Empty => (r#""role": "", "#, r#", "finish_reason": """#),
     };
     let templating = Value::Array(rendered.to_vec());
     Bytes::from(format!(
-        "data: {{\"request_id\": \"{request_id}\", \"intermediate_results\": {{\"templating\": {templating}}}{more}, \"final_result\": {{\"id\": \"\", \"object\": \"\", \"created\": 0, \"model\": \"\", \"system_fingerprint\": \"\", \"choices\": [{{\"index\": 0, \"delta\": {{{role}\"content\": \"\"}}{reason}}}]}}}}\n\n"
+        "data: {{\"request_id\": \"{request_id}\", \"intermediate_results\": {{\"templating\": {templating}}}{failed}, \"final_result\": {{\"id\": \"\", \"object\": \"\", \"created\": 0, \"model\": \"\", \"system_fingerprint\": \"\", \"choices\": [{{\"index\": 0, \"delta\": {{{role}\"content\": \"\"}}{reason}}}]}}}}\n\n"
     ))
 }
 
@@ -241,11 +242,11 @@ pub(super) fn failures(request_id: &str, failed: &[Refused], listed: bool) -> An
         let none = Failure::body("no module configuration is given");
         return failure(request_id, &none);
     };
-    let list: Vec<Value> = failed
+    let errors: Vec<Value> = failed
         .iter()
         .map(|refused| error(request_id, &refused.failure))
         .collect();
-    let body = json!({"error": if listed { Value::Array(list) } else { error(request_id, &last.failure) }});
+    let body = json!({"error": if listed { Value::Array(errors) } else { error(request_id, &last.failure) }});
     let reason = last.failure.message.clone();
     match &last.streamed {
         Some(rendered) => Answer::events(vec![

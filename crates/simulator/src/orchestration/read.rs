@@ -3,9 +3,10 @@
 use serde_json::Value;
 
 use super::Failure;
-use super::rules::{Request, calls, role, text};
+use super::rules::{Request, calls, role};
 use crate::catalogue::Family;
 use crate::conversation::{Call, Choice, Conversation, Form, Media, Part, Prompt, Role, Tool, Turn};
+use crate::json::text;
 
 /// Reads a checked request; refuses images that are none and prompts that are too long.
 pub(super) fn conversation(request: &Request<'_>) -> Result<Conversation, Failure> {

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use super::Failure;
 use crate::bedrock;
 use crate::catalogue::{self, Family, Model};
+use crate::json::text;
 
 /// What is asked of the model, after templating.
 pub(super) struct Request<'a> {
@@ -95,12 +96,10 @@ impl<'a> Request<'a> {
                 return Err(unanswered(index, &open));
             }
             match role {
-                "system" | "developer" => {
-                    if talked && index < self.history {
-                        return Err(Failure::model(format_args!(
-                            "messages.{index}: a system message is only taken before the conversation begins."
-                        )));
-                    }
+                "system" | "developer" if talked && index < self.history => {
+                    return Err(Failure::model(format_args!(
+                        "messages.{index}: a system message is only taken before the conversation begins."
+                    )));
                 }
                 "tool" => {
                     let id = text(message, "tool_call_id");
@@ -293,11 +292,6 @@ fn count_marks(value: &Value) -> usize {
 /// The role of a message.
 pub(super) fn role(message: &Value) -> &str {
     text(message, "role")
-}
-
-/// A string member; empty if there is none.
-pub(super) fn text<'a>(object: &'a Value, key: &str) -> &'a str {
-    object.get(key).and_then(Value::as_str).unwrap_or_default()
 }
 
 /// The tool calls of a message.

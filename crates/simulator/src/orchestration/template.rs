@@ -164,7 +164,7 @@ mod tests {
 
     use super::*;
 
-    fn rendered(template: Value, values: Value) -> Result<Value, String> {
+    fn rendered(template: &Value, values: &Value) -> Result<Value, String> {
         let defaults = json!({"d": "default"});
         render(
             template.as_array().unwrap(),
@@ -180,19 +180,19 @@ mod tests {
     fn placeholders_get_their_values_word_for_word() {
         let template = json!([{"role": "tool", "content": [{"text": "{{?a}} {{ ?d }}{{?a}}"}]}]);
         assert_eq!(
-            rendered(template, json!({"a": "{{?x}} {% raw %}"})),
+            rendered(&template, &json!({"a": "{{?x}} {% raw %}"})),
             Ok(json!([{"role": "tool", "content": [{"text": "{{?x}} {% raw %} default{{?x}} {% raw %}"}]}]))
         );
     }
 
     #[test]
     fn a_placeholder_needs_a_value_and_a_value_a_placeholder() {
-        let error = rendered(json!([{"content": "{{?x}}"}]), json!({})).unwrap_err();
+        let error = rendered(&json!([{"content": "{{?x}}"}]), &json!({})).unwrap_err();
         assert_eq!(
             error,
             "400 - Input Parameters: Error validating parameters. Unused parameters: ['x']."
         );
-        let error = rendered(json!([{"content": "x"}]), json!({"y": "1"})).unwrap_err();
+        let error = rendered(&json!([{"content": "x"}]), &json!({"y": "1"})).unwrap_err();
         assert_eq!(
             error,
             "400 - Input Parameters: Error validating parameters. Unknown parameters: ['y']."
@@ -202,9 +202,12 @@ mod tests {
     #[test]
     fn other_delimiters_are_refused() {
         for text in ["{{ name }}", "{% if %}", "a{#b", "{{?a b}}", "{{", "{{'{{?x}}'}}"] {
-            assert!(rendered(json!([{"content": text}]), json!({})).is_err(), "{text}");
+            assert!(
+                rendered(&json!([{"content": text}]), &json!({})).is_err(),
+                "{text}"
+            );
         }
-        assert!(rendered(json!([{"content": "{ {?x}} }} %} { # "}]), json!({})).is_ok());
+        assert!(rendered(&json!([{"content": "{ {?x}} }} %} { # "}]), &json!({})).is_ok());
         assert!(refuse_delimiters(&json!({"a": [{"{{": 1}]})).is_err());
     }
 }
