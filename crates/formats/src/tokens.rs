@@ -174,11 +174,11 @@ mod tests {
             ("The quick brown fox jumps over the lazy dog.", 10),
             (
                 r#"{\"type\":\"object\",\"properties\":{\"path\":{\"type\":\"string\"}}}"#,
-                15,
+                14,
             ),
             (
                 "let mut total = 0;\\nfor value in values {\\n    total += value;\\n}",
-                20,
+                18,
             ),
             ("这是一个测试。今天天气很好，我们去公园玩吧。", 15),
         ];

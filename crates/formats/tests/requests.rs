@@ -1,8 +1,6 @@
 //! Whole requests, from each agent's format into each route's.
 #![expect(
     clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
     clippy::indexing_slicing,
     reason = "tests"
 )]
