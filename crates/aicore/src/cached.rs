@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
+use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use crate::error::Error;
@@ -27,7 +28,13 @@ pub(crate) struct Fetched<T> {
     pub(crate) usable_for: Option<Duration>,
 }
 
-type Flight<T> = Shared<BoxFuture<'static, Result<Arc<T>, Error>>>;
+type Outcome<T> = Shared<BoxFuture<'static, Result<Arc<T>, Error>>>;
+
+/// A fetch in a task of its own.
+struct Flight<T> {
+    outcome: Outcome<T>,
+    task: AbortHandle,
+}
 
 pub(crate) struct Cached<T> {
     /// What it is, for sentences such as "Reading … was interrupted".
@@ -152,32 +159,30 @@ impl<T: Send + Sync + 'static> Cached<T> {
         self: &Arc<Self>,
         fetch: impl Fn() -> F,
         good_enough: impl FnOnce(Found<T>) -> Option<Arc<T>>,
-    ) -> Flight<T>
+    ) -> Outcome<T>
     where
         F: Future<Output = Result<Fetched<T>, Error>> + Send + 'static,
     {
         let mut flight = self.flight();
-        if let Some(under_way) = flight.as_ref() {
-            return under_way.clone();
+        // A task that panicked is finished, too: the next caller begins anew.
+        if let Some(under_way) = flight.as_ref().filter(|flight| !flight.task.is_finished()) {
+            return under_way.outcome.clone();
         }
         if let Some(value) = good_enough(self.find()) {
             return ready(Ok(value)).boxed().shared();
         }
-        let landing = Landing(Arc::clone(self));
-        let fetch = fetch();
-        let task = tokio::spawn(async move {
-            // Dropped last, and also if `fetch` panics: the next caller must be able to begin anew.
-            let landing = landing;
-            let outcome = fetch.await;
-            landing.0.keep(outcome)
-        });
-        let what = self.what;
-        let begun = task
+        let (cached, fetch, what) = (Arc::clone(self), fetch(), self.what);
+        let task = tokio::spawn(async move { cached.keep(fetch.await) });
+        let handle = task.abort_handle();
+        let outcome = task
             .map(move |joined| joined.unwrap_or(Err(Error::Interrupted { what })))
             .boxed()
             .shared();
-        *flight = Some(begun.clone());
-        begun
+        *flight = Some(Flight {
+            outcome: outcome.clone(),
+            task: handle,
+        });
+        outcome
     }
 
     fn keep(&self, outcome: Result<Fetched<T>, Error>) -> Result<Arc<T>, Error> {
@@ -211,20 +216,9 @@ impl<T: Send + Sync + 'static> Cached<T> {
     fn write(&self) -> std::sync::RwLockWriteGuard<'_, Option<Kept<T>>> {
         self.kept.write().unwrap_or_else(PoisonError::into_inner)
     }
-}
 
-impl<T> Cached<T> {
     fn flight(&self) -> MutexGuard<'_, Option<Flight<T>>> {
         self.flight.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Ends the flight when it is dropped.
-struct Landing<T: Send + Sync + 'static>(Arc<Cached<T>>);
-
-impl<T: Send + Sync + 'static> Drop for Landing<T> {
-    fn drop(&mut self) {
-        *self.0.flight() = None;
     }
 }
 
@@ -318,7 +312,11 @@ mod tests {
         cached.get(|| source.fetch()).await.unwrap();
         tokio::time::advance(Duration::from_secs(60)).await;
         assert_eq!(*cached.get(failing).await.unwrap(), 1);
-        while cached.flight().is_some() {
+        while cached
+            .flight()
+            .as_ref()
+            .is_some_and(|flight| !flight.task.is_finished())
+        {
             tokio::task::yield_now().await;
         }
         assert_eq!(*cached.get(|| source.fetch()).await.unwrap(), 1);
@@ -344,10 +342,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_caller_that_leaves_does_not_stop_the_fetch() {
         let (cached, source) = (Cached::new("numbers"), Source::new());
-        {
-            let mut leaving = Box::pin(cached.get(|| source.fetch()));
-            assert!(futures_util::poll!(&mut leaving).is_pending());
-        }
+        // Asked once and dropped: the caller has left.
+        assert!(cached.get(|| source.fetch()).now_or_never().is_none());
         source.permits.add_permits(1);
         assert_eq!(*cached.get(|| source.fetch()).await.unwrap(), 1);
         assert_eq!(source.asked.load(Ordering::SeqCst), 1);

@@ -16,7 +16,7 @@ pub struct Catalogue {
     pub unreadable: usize,
 }
 
-/// One model of the catalogue (spec AiModelBaseData), as far as Coretap uses it.
+/// One model of the catalogue (spec `AiModelBaseData`), as far as Coretap uses it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all(deserialize = "camelCase"))]
 pub struct CatalogueModel {
@@ -48,7 +48,7 @@ pub struct AllowedScenario {
     pub scenario_id: String,
 }
 
-/// One version of a model (spec AiModelVersion), as far as Coretap uses it.
+/// One version of a model (spec `AiModelVersion`), as far as Coretap uses it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all(deserialize = "camelCase"))]
 pub struct ModelVersion {

@@ -1,26 +1,23 @@
 //! The connection to SAP AI Core: lists, routes and requests.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
-use http::{Method, StatusCode};
-use reqwest::{Client, Request, Response};
-use serde::Deserialize;
-use url::Url;
+use reqwest::Response;
 
 use crate::cached::{Cached, Fetched};
 use crate::catalogue::{self, Catalogue};
 use crate::deployments::{self, Deployments};
 use crate::error::{Error, excerpt};
+use crate::gateway::Gateway;
 use crate::names::{self, Known, Resolution};
 use crate::route::{Family, Route, direct_family};
 use crate::selectable::{self, SelectableModel};
-use crate::service_key::{ServiceKey, below};
-use crate::token::Tokens;
-use crate::transport::{self, Timeouts};
+use crate::service_key::ServiceKey;
+use crate::transport::Timeouts;
 
 const DEPLOYMENTS_FRESH_FOR: Duration = Duration::from_secs(5 * 60);
 const CATALOGUE_FRESH_FOR: Duration = Duration::from_secs(15 * 60);
@@ -28,15 +25,9 @@ const CATALOGUE_FRESH_FOR: Duration = Duration::from_secs(15 * 60);
 const YOUNG_LIST: Duration = Duration::from_secs(10);
 /// A request waits this long for the catalogue; then names are taken at their word.
 const CATALOGUE_PATIENCE: Duration = Duration::from_secs(3);
-/// A tenant's longest list has a few MB.
-const LONGEST_LIST: usize = 32 * 1024 * 1024;
-const LONGEST_REFUSAL: usize = 64 * 1024;
 /// Routes kept by asked name. Agents ask for a handful of names; whoever asks for many begins anew.
 const MOST_ROUTES: usize = 256;
 const LONGEST_NAME: usize = 200;
-
-const RESOURCE_GROUP: HeaderName = HeaderName::from_static("ai-resource-group");
-const CLIENT_TYPE: HeaderName = HeaderName::from_static("ai-client-type");
 
 /// Which SAP AI Core, as whom, and in which of its two ways.
 #[derive(Debug, Clone)]
@@ -67,17 +58,9 @@ pub struct AiCore {
 }
 
 struct Inner {
-    base_url: Url,
-    resource_group: String,
+    gateway: Gateway,
     orchestration: bool,
     selected_model: Option<String>,
-    client: Client,
-    call_timeout: Duration,
-    tokens: Arc<Tokens>,
-    /// Heads of requests without their token, made once: for lists, whole answers and streams.
-    list_headers: HeaderMap,
-    whole_headers: HeaderMap,
-    stream_headers: HeaderMap,
     deployments: Arc<Cached<Deployments>>,
     catalogue: Arc<Cached<Catalogue>>,
     routes: RwLock<Option<Routes>>,
@@ -96,50 +79,11 @@ impl AiCore {
     /// # Errors
     /// [`Error::ResourceGroupRefused`], [`Error::HttpClient`].
     pub fn new(connection: Connection, timeouts: Timeouts) -> Result<Self, Error> {
-        let key = connection.service_key;
-        let resource_group = connection.resource_group.trim().to_owned();
-        if resource_group.is_empty() {
-            return Err(Error::ResourceGroupRefused);
-        }
-        let group = HeaderValue::from_str(&resource_group).map_err(|_| Error::ResourceGroupRefused)?;
-
-        let client = transport::client_for(&key.base_url, timeouts)?;
-        let same_way = key.auth_url.origin() == key.base_url.origin();
-        let token_client = if same_way {
-            client.clone()
-        } else {
-            transport::client_for(&key.auth_url, timeouts)?
-        };
-
-        let headers = |accept| {
-            let mut headers = HeaderMap::with_capacity(8);
-            // A place for the token, so that filling it in makes nothing grow.
-            headers.insert(AUTHORIZATION, HeaderValue::from_static(""));
-            headers.insert(RESOURCE_GROUP, group.clone());
-            headers.insert(CLIENT_TYPE, HeaderValue::from_static("Coretap"));
-            headers.insert(
-                USER_AGENT,
-                HeaderValue::from_static(concat!("Coretap/", env!("CARGO_PKG_VERSION"))),
-            );
-            headers.insert(ACCEPT, HeaderValue::from_static(accept));
-            headers
-        };
-        let with_body = |mut headers: HeaderMap| {
-            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-            headers
-        };
         Ok(Self {
             inner: Arc::new(Inner {
-                tokens: Tokens::new(&key, token_client, timeouts),
-                base_url: key.base_url,
-                resource_group,
+                gateway: Gateway::new(&connection.service_key, &connection.resource_group, timeouts)?,
                 orchestration: connection.orchestration,
                 selected_model: connection.selected_model.filter(|model| !model.trim().is_empty()),
-                client,
-                call_timeout: timeouts.call,
-                list_headers: headers("application/json"),
-                whole_headers: with_body(headers("application/json")),
-                stream_headers: with_body(headers("text/event-stream")),
                 deployments: Cached::new(deployments::WHAT),
                 catalogue: Cached::new(catalogue::WHAT),
                 routes: RwLock::new(None),
@@ -189,24 +133,12 @@ impl AiCore {
     /// comes from behind the gateway and is given as it is. [`Error::Unreachable`] if no answer began (see
     /// [`Error::is_connect`]), and whatever kept a token from being fetched.
     pub async fn send(&self, route: &Route, request: InferenceRequest) -> Result<Response, Error> {
-        let inner = &self.inner;
-        let (url, headers) = if request.stream {
-            (&route.stream_url, &inner.stream_headers)
+        let url = if request.stream {
+            &route.stream_url
         } else {
-            (&route.url, &inner.whole_headers)
+            &route.url
         };
-        let response = inner
-            .exchange(|| {
-                let mut sent = Request::new(Method::POST, url.clone());
-                *sent.headers_mut() = headers.clone();
-                *sent.body_mut() = Some(request.body.clone().into());
-                sent
-            })
-            .await?;
-        if is_refusal(response.status()) && !transport::is_json(&response) {
-            return Err(refusal("the request", response).await);
-        }
-        Ok(response)
+        self.inner.gateway.post(url, request.stream, request.body).await
     }
 
     /// The catalogue of models; at most 15 minutes old, older only while a newer one is being fetched or can't be.
@@ -248,6 +180,16 @@ impl AiCore {
     /// Forgets the deployments, after a 404 said that one of them is gone: the next request reads the list anew.
     pub fn forget_deployments(&self) {
         self.inner.deployments.forget();
+    }
+}
+
+impl fmt::Debug for AiCore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AiCore")
+            .field("base_url", &self.inner.gateway.base_url.as_str())
+            .field("resource_group", &self.inner.gateway.resource_group)
+            .field("orchestration", &self.inner.orchestration)
+            .finish_non_exhaustive()
     }
 }
 
@@ -294,7 +236,7 @@ impl Inner {
         };
         let Resolution { model, long_context } = resolution;
         Ok(Route::new(
-            &self.base_url,
+            &self.gateway.base_url,
             deployment,
             Family::Orchestration,
             model,
@@ -313,7 +255,7 @@ impl Inner {
             .filter_map(|row| row.model.as_deref())
             .collect();
         let not_deployed = || Error::NoDeployment {
-            resource_group: self.resource_group.clone(),
+            resource_group: self.gateway.resource_group.clone(),
             model: excerpt(&names::likely(asked), 100),
             running: deployments.running_models(),
         };
@@ -324,7 +266,7 @@ impl Inner {
         let listed = || catalogue?.model(&model)?.executable_id.as_deref();
         match direct_family(&model, deployment.executable_id.as_deref().or_else(listed)) {
             Ok(family) => Ok(Route::new(
-                &self.base_url,
+                &self.gateway.base_url,
                 deployment,
                 family,
                 model,
@@ -336,7 +278,7 @@ impl Inner {
 
     fn no_orchestration(&self) -> Error {
         Error::NoOrchestrationDeployment {
-            resource_group: self.resource_group.clone(),
+            resource_group: self.gateway.resource_group.clone(),
         }
     }
 
@@ -406,9 +348,10 @@ impl Inner {
         let inner = Arc::clone(self);
         async move {
             let body = inner
+                .gateway
                 .list(deployments::WHAT, "/v2/lm/deployments", Some("$top=10000"))
                 .await?;
-            let value = Deployments::read(&body, &inner.base_url)?;
+            let value = Deployments::read(&body, &inner.gateway.base_url)?;
             Ok(Fetched {
                 value,
                 fresh_for: DEPLOYMENTS_FRESH_FOR,
@@ -423,92 +366,12 @@ impl Inner {
         let inner = Arc::clone(self);
         async move {
             let path = "/v2/lm/scenarios/foundation-models/models";
-            let value = Catalogue::read(&inner.list(catalogue::WHAT, path, None).await?)?;
+            let value = Catalogue::read(&inner.gateway.list(catalogue::WHAT, path, None).await?)?;
             Ok(Fetched {
                 value,
                 fresh_for: CATALOGUE_FRESH_FOR,
                 usable_for: None,
             })
-        }
-    }
-
-    async fn list(&self, what: &'static str, path: &str, query: Option<&str>) -> Result<Bytes, Error> {
-        let response = self.get(path, query).await?;
-        let status = response.status();
-        if status.is_success() {
-            return transport::read_bounded(response, LONGEST_LIST, what).await;
-        }
-        if status == StatusCode::FORBIDDEN
-            && let Some(error) = self.wrong_resource_group().await
-        {
-            return Err(error);
-        }
-        if is_refusal(status) {
-            return Err(refusal(what, response).await);
-        }
-        let text = transport::read_bounded(response, LONGEST_REFUSAL, what)
-            .await
-            .unwrap_or_default();
-        Err(Error::ListRefused {
-            what,
-            status,
-            text: words(&text),
-        })
-    }
-
-    /// A 403 says no more than "access denied" (sap-wire.md §1.5). If the resource groups may be listed and the
-    /// connection's isn't one of them, that is the reason.
-    async fn wrong_resource_group(&self) -> Option<Error> {
-        const WHAT: &str = "the list of resource groups";
-        let response = self.get("/v2/admin/resourceGroups", None).await.ok()?;
-        if !response.status().is_success() {
-            return None;
-        }
-        let body = transport::read_bounded(response, LONGEST_LIST, WHAT).await.ok()?;
-        let groups: ResourceGroups = serde_json::from_slice(&body).ok()?;
-        let existing: Vec<_> = groups
-            .resources
-            .into_iter()
-            .map(|group| group.resource_group_id)
-            .collect();
-        let resource_group = self.resource_group.clone();
-        (!existing.contains(&resource_group)).then_some(Error::ResourceGroupUnknown {
-            resource_group,
-            existing,
-        })
-    }
-
-    async fn get(&self, path: &str, query: Option<&str>) -> Result<Response, Error> {
-        let mut url = below(&self.base_url, path);
-        url.set_query(query);
-        self.exchange(|| {
-            let mut request = Request::new(Method::GET, url.clone());
-            *request.headers_mut() = self.list_headers.clone();
-            *request.timeout_mut() = Some(self.call_timeout);
-            request
-        })
-        .await
-    }
-
-    /// Sends what `request` makes with a token, and again with another one if the token was refused.
-    async fn exchange(&self, request: impl Fn() -> Request) -> Result<Response, Error> {
-        let mut token = self.tokens.get().await?;
-        let mut tries_left = 1;
-        loop {
-            let mut request = request();
-            request
-                .headers_mut()
-                .insert(AUTHORIZATION, token.authorization.clone());
-            let response = self
-                .client
-                .execute(request)
-                .await
-                .map_err(|error| transport::unreachable(&self.base_url, error))?;
-            if !is_refusal(response.status()) || tries_left == 0 || !self.tokens.refused(&token) {
-                return Ok(response);
-            }
-            tries_left -= 1;
-            token = self.tokens.get().await?;
         }
     }
 }
@@ -522,53 +385,4 @@ impl Routes {
                 _ => false,
             }
     }
-}
-
-fn is_refusal(status: StatusCode) -> bool {
-    matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
-}
-
-async fn refusal(what: &'static str, response: Response) -> Error {
-    let status = response.status();
-    let text = transport::read_bounded(response, LONGEST_REFUSAL, what)
-        .await
-        .unwrap_or_default();
-    Error::Permission {
-        what,
-        status,
-        text: words(&text),
-    }
-}
-
-/// The message of an AI API error (spec AiApiError), or the text itself: the gateway speaks plain text.
-fn words(body: &[u8]) -> String {
-    let text = String::from_utf8_lossy(body);
-    let message = serde_json::from_slice::<ApiError>(body).map(|answer| answer.error.message);
-    let words = excerpt(message.as_deref().unwrap_or(&text), 300);
-    if words.is_empty() {
-        "the answer says nothing more".to_owned()
-    } else {
-        words
-    }
-}
-
-#[derive(Deserialize)]
-struct ApiError {
-    error: ApiErrorBody,
-}
-
-#[derive(Deserialize)]
-struct ApiErrorBody {
-    message: String,
-}
-
-#[derive(Deserialize)]
-struct ResourceGroups {
-    resources: Vec<ResourceGroup>,
-}
-
-#[derive(Deserialize)]
-struct ResourceGroup {
-    #[serde(rename = "resourceGroupId")]
-    resource_group_id: String,
 }

@@ -136,7 +136,7 @@ struct List<'a> {
     resources: Vec<&'a RawValue>,
 }
 
-/// Of spec AiDeploymentResponseWithDetails what Coretap looks at.
+/// Of spec `AiDeploymentResponseWithDetails` what Coretap looks at.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Row {
@@ -219,7 +219,7 @@ impl Row {
     }
 }
 
-/// Spec AiDeploymentId: `^[\w.-]{4,64}$`; nothing that could change the path of a URL.
+/// Spec `AiDeploymentId`: `^[\w.-]{4,64}$`; nothing that could change the path of a URL.
 fn is_deployment_id(id: &str) -> bool {
     (4..=64).contains(&id.len())
         && id

@@ -421,4 +421,81 @@ mod tests {
             "Resource group 'x' has no running deployment of 'gpt-5'; nothing is running there."
         );
     }
+
+    #[test]
+    fn every_problem_has_a_listed_code_of_its_own_and_a_hint() {
+        let cause = Arc::new(reqwest::Proxy::all("::").unwrap_err());
+        let unreachable = |failure| Error::Unreachable {
+            host: "host".into(),
+            failure,
+            source: Arc::clone(&cause),
+        };
+        let (status, text, what) = (StatusCode::FORBIDDEN, String::from("no"), "it");
+        let all = [
+            Error::ServiceKeyUnreadable { line: 1, column: 0 },
+            Error::ServiceKeyIncomplete { missing: vec!["url"] },
+            Error::ServiceKeyForCertificate,
+            Error::BindingMissing,
+            Error::UrlRefused {
+                field: "url",
+                reason: "is none",
+            },
+            Error::ResourceGroupRefused,
+            Error::HttpClient(Arc::clone(&cause)),
+            Error::TokenRefused {
+                status,
+                text: text.clone(),
+            },
+            Error::NotOAuth {
+                host: "host".into(),
+                status,
+            },
+            Error::TokenUnavailable {
+                host: "host".into(),
+                status,
+            },
+            Error::Permission {
+                what,
+                status,
+                text: text.clone(),
+            },
+            Error::ResourceGroupUnknown {
+                resource_group: "x".into(),
+                existing: vec![],
+            },
+            Error::ModelUnknown {
+                asked: "x".into(),
+                available: vec![],
+            },
+            Error::NoDeployment {
+                resource_group: "x".into(),
+                model: "x".into(),
+                running: vec![],
+            },
+            Error::NoOrchestrationDeployment {
+                resource_group: "x".into(),
+            },
+            Error::FamilyUnsupported {
+                model: "x".into(),
+                reason: "it is not".into(),
+            },
+            unreachable(Failure::Dns),
+            unreachable(Failure::Connect),
+            unreachable(Failure::Tls),
+            unreachable(Failure::Timeout),
+            unreachable(Failure::Broken),
+            Error::ListRefused { what, status, text },
+            Error::Unreadable {
+                what,
+                reason: "it is not".into(),
+            },
+            Error::Interrupted { what },
+        ];
+        let codes: Vec<_> = all.iter().map(Error::code).collect();
+        assert_eq!(codes, CODES);
+        for error in all {
+            assert!(error.hint().ends_with('.'), "{error:?}");
+            assert!(error.to_string().ends_with(['.', 'o']), "{error}");
+        }
+    }
 }

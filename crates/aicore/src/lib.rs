@@ -13,6 +13,7 @@ mod catalogue;
 mod client;
 mod deployments;
 mod error;
+mod gateway;
 mod names;
 mod route;
 mod selectable;

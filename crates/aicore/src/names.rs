@@ -51,7 +51,7 @@ pub fn agent_alias(sap_name: &str) -> Option<String> {
         return None;
     }
     // Anthropic turned the order round with version 4.
-    if dashed.starts_with("3") {
+    if dashed.starts_with('3') {
         Some(format!("claude-{dashed}-{tier}"))
     } else {
         Some(format!("claude-{tier}-{dashed}"))
@@ -118,10 +118,15 @@ fn find(name: &str, known: Known<'_>) -> Option<String> {
 
 /// Whether a name (in lower case) is one that SAP would give.
 fn is_like_sap(name: &str) -> bool {
-    name.contains("--")
+    let known_beginning = name.contains("--")
         || name.starts_with("qwen")
         || name.starts_with("sap-")
-        || executable_by_name(name).is_some()
+        || executable_by_name(name).is_some();
+    known_beginning
+        && name.len() <= 100
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_'))
 }
 
 /// Turns a vendor's name, in lower case, into SAP's. `None` if it is no such name, or would stay as it is.
@@ -169,7 +174,11 @@ fn derive_claude(name: &str) -> Option<String> {
 
 /// `gemini-2.5-pro-preview-05-06`, `gemini-2.0-flash-001`, `gemini-2.5-pro-latest`.
 fn derive_gemini(name: &str) -> String {
-    let name = name.split_once("-preview").map_or(name, |(stable, _)| stable);
+    let name = match name.split_once("-preview-") {
+        // A preview by its day; SAP's own previews end in letters.
+        Some((stable, day)) if day.split('-').all(is_number) => stable,
+        _ => name,
+    };
     let name = name.strip_suffix("-latest").unwrap_or(name);
     let name = match name.rsplit_once('-') {
         Some((stable, revision)) if revision.len() == 3 && is_number(revision) => stable,
@@ -392,6 +401,8 @@ mod tests {
             ("gpt-9", "gpt-9"),
             ("gpt-9-2027-01-01", "gpt-9"),
             ("gemini-9-pro", "gemini-9-pro"),
+            ("gemini-3.1-pro-preview-ea", "gemini-3.1-pro-preview-ea"),
+            ("gemini-2.5-pro-preview-05-06", "gemini-2.5-pro"),
             ("qwen3-max", "qwen3-max"),
             ("sap-abap-1", "sap-abap-1"),
             ("claude-opus-9-1", "anthropic--claude-9.1-opus"),
@@ -402,7 +413,16 @@ mod tests {
                 "{asked}"
             );
         }
-        for asked in ["my-sonnet", "default", "claude"] {
+        let long = format!("gpt-{}", "9".repeat(100));
+        for asked in [
+            "my-sonnet",
+            "default",
+            "claude",
+            "gpt-9\r\nx: y",
+            "gpt-9 \"",
+            "--é",
+            &long,
+        ] {
             assert_eq!(resolve(asked, Known::Unavailable, None), None, "{asked}");
             assert_eq!(
                 resolve(asked, Known::Unavailable, Some("gpt-4o")).unwrap().model,
@@ -444,5 +464,41 @@ mod tests {
         assert_eq!(likely("claude-sonnet-9-9[1m]"), "anthropic--claude-9.9-sonnet");
         assert_eq!(likely("sap/gpt-9-2027-01-01"), "gpt-9");
         assert_eq!(likely("My-Sonnet"), "My-Sonnet");
+    }
+
+    /// The names that are known of SAP's catalogue, from the shared facts.
+    #[test]
+    fn names_that_are_known_of_sap_lead_where_its_catalogue_says() {
+        let shared = std::env::var("CORETAP_SHARED")
+            .unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared").to_owned());
+        let Ok(json) = std::fs::read_to_string(format!("{shared}/spec/models-known.json")) else {
+            eprintln!("SKIPPED names of SAP's catalogue: no spec/models-known.json in {shared}");
+            return;
+        };
+        let table: serde_json::Value = serde_json::from_str(&json).unwrap();
+        let models = table["models"].as_array().unwrap();
+        assert!(models.len() > 50);
+        for model in models {
+            let name = model["name"].as_str().unwrap();
+            let executable = model["executableId"].as_str();
+            if let Some(guess) = executable_by_name(name) {
+                assert_eq!(Some(guess), executable, "{name}");
+            }
+            let alias = agent_alias(name);
+            assert_eq!(alias.is_some(), name.starts_with("anthropic--"), "{name}");
+            for known in [Known::Unavailable, Known::All(&[name])] {
+                let asked = [Some(name.to_owned()), Some(format!("sap/{name}")), alias.clone()];
+                for asked in asked
+                    .into_iter()
+                    .flatten()
+                    .filter(|_| matches!(known, Known::All(_)) || is_like_sap(name))
+                {
+                    assert_eq!(
+                        resolve(&asked, known, None).map(|found| found.model).as_deref(),
+                        Some(name)
+                    );
+                }
+            }
+        }
     }
 }

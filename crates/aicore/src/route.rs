@@ -14,7 +14,7 @@ const AZURE_API_VERSION: &str = "api-version=2024-12-01-preview";
 pub enum Family {
     /// SAP's harmonized API for all models: orchestration v2 completion (sap-wire.md §4).
     Orchestration,
-    /// Anthropic's Messages as Amazon Bedrock's InvokeModel takes them (sap-wire.md §3.3).
+    /// Anthropic's Messages as Amazon Bedrock's `InvokeModel` takes them (sap-wire.md §3.3).
     Claude,
     /// Azure OpenAI chat completions (sap-wire.md §3.2).
     AzureOpenAi,

@@ -1,6 +1,5 @@
 //! The HTTP clients, and what their failures mean.
 
-use std::error::Error as _;
 use std::io;
 use std::sync::{Arc, Once};
 use std::time::Duration;
@@ -31,7 +30,7 @@ impl Default for Timeouts {
     }
 }
 
-/// A client for one origin. This machine is reached directly whatever the system's or environment's proxy settings
+/// A client for an origin. This machine is reached directly whatever the system's or environment's proxy settings
 /// say, everything else as they say. No redirect is followed: a token goes where the service key says and nowhere else.
 pub(crate) fn client_for(origin: &Url, timeouts: Timeouts) -> Result<Client, Error> {
     static PROVIDER: Once = Once::new();
@@ -59,6 +58,11 @@ pub(crate) fn client_for(origin: &Url, timeouts: Timeouts) -> Result<Client, Err
         .map_err(|error| Error::HttpClient(Arc::new(error)))
 }
 
+/// Whether one client may serve both origins.
+pub(crate) fn same_way(one: &Url, other: &Url) -> bool {
+    (is_loopback(one), one.scheme()) == (is_loopback(other), other.scheme())
+}
+
 /// What it means that a request got no answer.
 pub(crate) fn unreachable(url: &Url, error: reqwest::Error) -> Error {
     let failure = if error.is_dns() {
@@ -79,17 +83,12 @@ pub(crate) fn unreachable(url: &Url, error: reqwest::Error) -> Error {
     }
 }
 
-fn is_tls(error: &reqwest::Error) -> bool {
-    let mut source = error.source();
-    while let Some(cause) = source {
-        // An io::Error hides the error it was made of from `source`, so it has to be asked for it.
-        let inner = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        if cause.is::<rustls::Error>() || inner.is_some_and(|inner| inner.is::<rustls::Error>()) {
-            return true;
-        }
-        source = cause.source();
-    }
-    false
+fn is_tls(error: &(dyn std::error::Error + 'static)) -> bool {
+    // An io::Error hides the error it was made of from `source`, so it has to be asked for it.
+    let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+    error.is::<rustls::Error>()
+        || inner.is_some_and(|inner| is_tls(inner))
+        || error.source().is_some_and(is_tls)
 }
 
 /// A body of at most `limit` bytes; more is [`Error::Unreadable`].
@@ -119,4 +118,41 @@ pub(crate) fn is_json(response: &Response) -> bool {
         .get(http::header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
         .is_some_and(|value| value.to_ascii_lowercase().contains("json"))
+}
+
+#[cfg(test)]
+mod tests {
+    use reqwest::dns::{Name, Resolve, Resolving};
+
+    use super::*;
+
+    /// A resolver that knows no name, so that the test asks none beyond this machine.
+    struct KnowsNothing;
+
+    impl Resolve for KnowsNothing {
+        fn resolve(&self, _: Name) -> Resolving {
+            Box::pin(async { Err(io::Error::other("no such name").into()) })
+        }
+    }
+
+    #[tokio::test]
+    async fn a_name_that_does_not_resolve_is_told_from_a_refused_connection() {
+        let url = Url::parse("http://api.ai.example.invalid").unwrap();
+        let client = Client::builder()
+            .no_proxy()
+            .tls_certs_only([])
+            .dns_resolver(Arc::new(KnowsNothing));
+        drop(rustls::crypto::ring::default_provider().install_default());
+        let error = client.build().unwrap().get(url.clone()).send().await.unwrap_err();
+        let error = unreachable(&url, error);
+        assert_eq!(
+            (error.code(), error.is_connect()),
+            ("UPSTREAM-DNS", true),
+            "{error:?}"
+        );
+        assert_eq!(
+            error.to_string(),
+            "The name 'api.ai.example.invalid' can't be resolved."
+        );
+    }
 }

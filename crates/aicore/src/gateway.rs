@@ -1,0 +1,237 @@
+//! Calls to SAP AI Core: the head that each of them carries, the token and what its refusal leads to.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
+use http::{Method, StatusCode};
+use reqwest::{Client, Request, Response};
+use serde::Deserialize;
+use url::Url;
+
+use crate::error::{Error, excerpt};
+use crate::service_key::{ServiceKey, below};
+use crate::token::Tokens;
+use crate::transport::{self, Timeouts};
+
+/// A tenant's longest list has a few MB.
+const LONGEST_LIST: usize = 32 * 1024 * 1024;
+const LONGEST_REFUSAL: usize = 64 * 1024;
+
+const RESOURCE_GROUP: HeaderName = HeaderName::from_static("ai-resource-group");
+const CLIENT_TYPE: HeaderName = HeaderName::from_static("ai-client-type");
+
+/// SAP AI Core's gateway, called on behalf of one service key and resource group.
+pub(crate) struct Gateway {
+    pub(crate) base_url: Url,
+    pub(crate) resource_group: String,
+    client: Client,
+    call_timeout: Duration,
+    tokens: Arc<Tokens>,
+    /// Heads of requests without their token, made once: for lists, whole answers and streams.
+    list_headers: HeaderMap,
+    whole_headers: HeaderMap,
+    stream_headers: HeaderMap,
+}
+
+impl Gateway {
+    pub(crate) fn new(key: &ServiceKey, resource_group: &str, timeouts: Timeouts) -> Result<Self, Error> {
+        let resource_group = resource_group.trim();
+        if resource_group.is_empty() {
+            return Err(Error::ResourceGroupRefused);
+        }
+        let group = HeaderValue::from_str(resource_group).map_err(|_| Error::ResourceGroupRefused)?;
+        let client = transport::client_for(&key.base_url, timeouts)?;
+        // Certificates are loaded once if that can be.
+        let token_client = if transport::same_way(&key.auth_url, &key.base_url) {
+            client.clone()
+        } else {
+            transport::client_for(&key.auth_url, timeouts)?
+        };
+
+        let headers = |accept| {
+            let mut headers = HeaderMap::with_capacity(8);
+            // A place for the token, so that filling it in makes nothing grow.
+            headers.insert(AUTHORIZATION, HeaderValue::from_static(""));
+            headers.insert(RESOURCE_GROUP, group.clone());
+            headers.insert(CLIENT_TYPE, HeaderValue::from_static("Coretap"));
+            headers.insert(
+                USER_AGENT,
+                HeaderValue::from_static(concat!("Coretap/", env!("CARGO_PKG_VERSION"))),
+            );
+            headers.insert(ACCEPT, HeaderValue::from_static(accept));
+            headers
+        };
+        let with_body = |mut headers: HeaderMap| {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            headers
+        };
+        Ok(Self {
+            base_url: key.base_url.clone(),
+            resource_group: resource_group.to_owned(),
+            client,
+            call_timeout: timeouts.call,
+            tokens: Tokens::new(key, token_client, timeouts),
+            list_headers: headers("application/json"),
+            whole_headers: with_body(headers("application/json")),
+            stream_headers: with_body(headers("text/event-stream")),
+        })
+    }
+
+    /// Sends a JSON body and gives the answer as it is, unless it is the gateway's own refusal of a new token.
+    pub(crate) async fn post(&self, url: &Url, stream: bool, body: Bytes) -> Result<Response, Error> {
+        let headers = if stream {
+            &self.stream_headers
+        } else {
+            &self.whole_headers
+        };
+        let response = self
+            .exchange(|| {
+                let mut request = Request::new(Method::POST, url.clone());
+                *request.headers_mut() = headers.clone();
+                *request.body_mut() = Some(body.clone().into());
+                request
+            })
+            .await?;
+        if is_refusal(response.status()) && !transport::is_json(&response) {
+            return Err(refusal("the request", response).await);
+        }
+        Ok(response)
+    }
+
+    /// The body of a list; `what` names it in errors.
+    pub(crate) async fn list(
+        &self,
+        what: &'static str,
+        path: &str,
+        query: Option<&str>,
+    ) -> Result<Bytes, Error> {
+        let response = self.get(path, query).await?;
+        let status = response.status();
+        if status.is_success() {
+            return transport::read_bounded(response, LONGEST_LIST, what).await;
+        }
+        if status == StatusCode::FORBIDDEN
+            && let Some(error) = self.wrong_resource_group().await
+        {
+            return Err(error);
+        }
+        if is_refusal(status) {
+            return Err(refusal(what, response).await);
+        }
+        let text = transport::read_bounded(response, LONGEST_REFUSAL, what)
+            .await
+            .unwrap_or_default();
+        Err(Error::ListRefused {
+            what,
+            status,
+            text: words(&text),
+        })
+    }
+
+    /// A 403 says no more than "access denied" (sap-wire.md §1.5). If the resource groups may be listed and the
+    /// connection's isn't one of them, that is the reason.
+    async fn wrong_resource_group(&self) -> Option<Error> {
+        const WHAT: &str = "the list of resource groups";
+        let response = self.get("/v2/admin/resourceGroups", None).await.ok()?;
+        if !response.status().is_success() {
+            return None;
+        }
+        let body = transport::read_bounded(response, LONGEST_LIST, WHAT).await.ok()?;
+        let groups: ResourceGroups = serde_json::from_slice(&body).ok()?;
+        let existing: Vec<_> = groups
+            .resources
+            .into_iter()
+            .map(|group| group.resource_group_id)
+            .collect();
+        let resource_group = self.resource_group.clone();
+        (!existing.contains(&resource_group)).then_some(Error::ResourceGroupUnknown {
+            resource_group,
+            existing,
+        })
+    }
+
+    async fn get(&self, path: &str, query: Option<&str>) -> Result<Response, Error> {
+        let mut url = below(&self.base_url, path);
+        url.set_query(query);
+        self.exchange(|| {
+            let mut request = Request::new(Method::GET, url.clone());
+            *request.headers_mut() = self.list_headers.clone();
+            *request.timeout_mut() = Some(self.call_timeout);
+            request
+        })
+        .await
+    }
+
+    /// Sends what `request` makes with a token, and again with another one if the token was refused.
+    async fn exchange(&self, request: impl Fn() -> Request) -> Result<Response, Error> {
+        let mut token = self.tokens.get().await?;
+        let mut tries_left = 1;
+        loop {
+            let mut request = request();
+            request
+                .headers_mut()
+                .insert(AUTHORIZATION, token.authorization.clone());
+            let response = self
+                .client
+                .execute(request)
+                .await
+                .map_err(|error| transport::unreachable(&self.base_url, error))?;
+            if !is_refusal(response.status()) || tries_left == 0 || !self.tokens.refused(&token) {
+                return Ok(response);
+            }
+            tries_left -= 1;
+            token = self.tokens.get().await?;
+        }
+    }
+}
+
+fn is_refusal(status: StatusCode) -> bool {
+    matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
+}
+
+async fn refusal(what: &'static str, response: Response) -> Error {
+    let status = response.status();
+    let text = transport::read_bounded(response, LONGEST_REFUSAL, what)
+        .await
+        .unwrap_or_default();
+    Error::Permission {
+        what,
+        status,
+        text: words(&text),
+    }
+}
+
+/// The message of an AI API error (spec `AiApiError`), or the text itself: the gateway speaks plain text.
+fn words(body: &[u8]) -> String {
+    let text = String::from_utf8_lossy(body);
+    let message = serde_json::from_slice::<ApiError>(body).map(|answer| answer.error.message);
+    let words = excerpt(message.as_deref().unwrap_or(&text), 300);
+    if words.is_empty() {
+        "the answer says nothing more".to_owned()
+    } else {
+        words
+    }
+}
+
+#[derive(Deserialize)]
+struct ApiError {
+    error: ApiErrorBody,
+}
+
+#[derive(Deserialize)]
+struct ApiErrorBody {
+    message: String,
+}
+
+#[derive(Deserialize)]
+struct ResourceGroups {
+    resources: Vec<ResourceGroup>,
+}
+
+#[derive(Deserialize)]
+struct ResourceGroup {
+    #[serde(rename = "resourceGroupId")]
+    resource_group_id: String,
+}

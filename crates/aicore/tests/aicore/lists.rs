@@ -1,0 +1,230 @@
+//! Deployments and catalogue: what is asked, how long it is kept, and what refusals become.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use coretap_aicore::{AiCore, Connection, Timeouts};
+use tokio::sync::Semaphore;
+
+use crate::stand_in::{
+    CATALOGUE, DEPLOYMENTS, GROUPS, StandIn, catalogue_row, json, list, model_row, orchestration_row, pass,
+    text,
+};
+
+#[tokio::test]
+async fn one_call_lists_everything_of_the_resource_group() {
+    let stand_in = StandIn::start().await;
+    let core = stand_in.foundation();
+    core.deployments().await.unwrap();
+    core.models().await.unwrap();
+    let call = stand_in.seen(DEPLOYMENTS).remove(0);
+    assert_eq!(
+        (call.method.as_str(), call.uri.as_str()),
+        ("GET", "/v2/lm/deployments?$top=10000")
+    );
+    for call in [call, stand_in.seen(CATALOGUE).remove(0)] {
+        assert_eq!(call.header("ai-resource-group"), "team");
+        assert_eq!(call.header("ai-client-type"), "Coretap");
+        assert_eq!(call.header("authorization"), "Bearer token-1");
+    }
+}
+
+#[tokio::test]
+async fn lists_are_kept_and_refreshed_behind_the_one_who_asks() {
+    let stand_in = StandIn::start().await;
+    let core = stand_in.foundation();
+    stand_in.always(
+        DEPLOYMENTS,
+        json(200, list(&[model_row("d1111", "gpt-4o", "azure-openai")])),
+    );
+    assert_eq!(core.deployments().await.unwrap().rows.len(), 1);
+    core.models().await.unwrap();
+
+    pass(Duration::from_secs(5 * 60 - 2)).await;
+    core.deployments().await.unwrap();
+    assert_eq!(stand_in.count(DEPLOYMENTS), 1);
+
+    pass(Duration::from_secs(2)).await;
+    let gate = Arc::new(Semaphore::new(0));
+    stand_in.once(DEPLOYMENTS, json(200, list(&[])).behind(&gate));
+    assert_eq!(
+        core.deployments().await.unwrap().rows.len(),
+        1,
+        "the old list, at once"
+    );
+    stand_in.asked(DEPLOYMENTS, 2).await;
+    assert_eq!(
+        core.deployments().await.unwrap().rows.len(),
+        1,
+        "still, while the new one is on its way"
+    );
+    gate.add_permits(1);
+    while core.deployments().await.unwrap().rows.len() == 1 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(stand_in.count(DEPLOYMENTS), 2);
+
+    pass(Duration::from_secs(9 * 60)).await;
+    core.models().await.unwrap();
+    assert_eq!(
+        stand_in.count(CATALOGUE),
+        1,
+        "the catalogue is kept for 15 minutes"
+    );
+    pass(Duration::from_secs(60)).await;
+    core.models().await.unwrap();
+    stand_in.asked(CATALOGUE, 2).await;
+}
+
+#[tokio::test]
+async fn a_refresh_that_fails_keeps_the_old_list() {
+    let stand_in = StandIn::start().await;
+    let core = stand_in.foundation();
+    stand_in.once(
+        DEPLOYMENTS,
+        json(200, list(&[model_row("d1111", "gpt-4o", "azure-openai")])),
+    );
+    core.deployments().await.unwrap();
+    stand_in.always(DEPLOYMENTS, text(503, "no healthy upstream"));
+    for refresh in 1..4 {
+        // Each hour the first use starts a refresh, unless the last one is still on its way. They all fail.
+        for _ in 0..1000 {
+            pass(Duration::from_secs(3600)).await;
+            assert_eq!(core.route("gpt-4o").await.unwrap().deployment_id, "d1111");
+            tokio::task::yield_now().await;
+            if stand_in.count(DEPLOYMENTS) > refresh {
+                break;
+            }
+        }
+        assert!(stand_in.count(DEPLOYMENTS) > refresh, "it is tried again");
+    }
+    assert_eq!(core.route("gpt-4o").await.unwrap().deployment_id, "d1111");
+}
+
+#[tokio::test]
+async fn refusals_say_what_is_wrong() {
+    let stand_in = StandIn::start().await;
+    let core = stand_in.foundation();
+
+    stand_in.once(DEPLOYMENTS, text(503, "no healthy upstream"));
+    let error = core.deployments().await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "SAP AI Core did not give the list of deployments (status 503): no healthy upstream"
+    );
+    assert_eq!(error.code(), "UPSTREAM-LIST");
+
+    let missing = r#"{"error":{"code":"01010003","message":"Missing header","requestId":"b8","target":"/","details":{}}}"#;
+    stand_in.once(DEPLOYMENTS, json(400, missing));
+    let error = core.deployments().await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "SAP AI Core did not give the list of deployments (status 400): Missing header"
+    );
+
+    stand_in.once(DEPLOYMENTS, json(200, "<html>"));
+    assert_eq!(
+        core.deployments().await.unwrap_err().code(),
+        "UPSTREAM-UNREADABLE"
+    );
+
+    stand_in.always(DEPLOYMENTS, text(403, "RBAC: access denied"));
+    let groups = |ids: &[&str]| {
+        list(
+            &ids.iter()
+                .map(|id| format!(r#"{{"resourceGroupId":"{id}"}}"#))
+                .collect::<Vec<_>>(),
+        )
+    };
+    stand_in.always(GROUPS, json(200, groups(&["default", "Team"])));
+    let error = core.deployments().await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "There is no resource group 'team' for this service key; there are: default, Team."
+    );
+    assert_eq!(error.code(), "AUTH-RESOURCE-GROUP");
+
+    stand_in.always(GROUPS, json(200, groups(&["default", "team"])));
+    assert_eq!(core.deployments().await.unwrap_err().code(), "AUTH-PERMISSION");
+    stand_in.always(GROUPS, text(403, "RBAC: access denied"));
+    assert_eq!(core.deployments().await.unwrap_err().code(), "AUTH-PERMISSION");
+}
+
+#[tokio::test]
+async fn orchestration_offers_the_chat_models_of_the_catalogue() {
+    let stand_in = StandIn::start().await;
+    let core = stand_in.orchestration();
+    assert_eq!(
+        core.selectable_models().await.unwrap_err().code(),
+        "ROUTE-NO-ORCHESTRATION"
+    );
+
+    core.forget_deployments();
+    stand_in.always(DEPLOYMENTS, json(200, list(&[orchestration_row("d0000")])));
+    stand_in.always(
+        CATALOGUE,
+        json(
+            200,
+            list(&[
+                catalogue_row("gpt-4o", "text-generation"),
+                catalogue_row("text-embedding-3-small", "embeddings"),
+                catalogue_row("anthropic--claude-4.5-sonnet", "text-generation"),
+            ]),
+        ),
+    );
+    let models = core.selectable_models().await.unwrap();
+    let names: Vec<_> = models.iter().map(|model| model.name.as_str()).collect();
+    assert_eq!(names, ["anthropic--claude-4.5-sonnet", "gpt-4o"]);
+    assert_eq!(models[0].agent_alias.as_deref(), Some("claude-sonnet-4-5"));
+    assert_eq!(models[0].display_name, "The anthropic--claude-4.5-sonnet");
+    assert_eq!(models[0].provider.as_deref(), Some("Maker"));
+    assert_eq!(models[0].context_length, Some(200_000));
+    assert_eq!(models[0].running_deployments, None);
+    assert_eq!(models[1].agent_alias, None);
+}
+
+#[tokio::test]
+async fn foundation_mode_offers_what_is_deployed_with_or_without_a_catalogue() {
+    let stand_in = StandIn::start().await;
+    let rows = [
+        model_row("d1111", "gpt-4o", "azure-openai"),
+        model_row("d2222", "gpt-4o", "azure-openai"),
+        model_row("d3333", "anthropic--claude-4.5-sonnet", "aws-bedrock"),
+        model_row("d4444", "gemini-2.5-pro", "gcp-vertexai"),
+        model_row("d5555", "text-embedding-3-small", "azure-openai"),
+        orchestration_row("d0000"),
+    ];
+    stand_in.always(DEPLOYMENTS, json(200, list(&rows)));
+    stand_in.always(CATALOGUE, text(403, "RBAC: access denied"));
+    for (catalogue_there, display_name) in [(false, "gpt-4o"), (true, "The gpt-4o")] {
+        if catalogue_there {
+            stand_in.always(
+                CATALOGUE,
+                json(200, list(&[catalogue_row("gpt-4o", "text-generation")])),
+            );
+        }
+        let models = stand_in.foundation().selectable_models().await.unwrap();
+        let names: Vec<_> = models
+            .iter()
+            .map(|model| (model.name.as_str(), model.running_deployments))
+            .collect();
+        assert_eq!(
+            names,
+            [("anthropic--claude-4.5-sonnet", Some(1)), ("gpt-4o", Some(2))]
+        );
+        assert_eq!(models[1].display_name, display_name);
+    }
+}
+
+#[tokio::test]
+async fn a_resource_group_that_fits_no_header_is_refused_at_once() {
+    let stand_in = StandIn::start().await;
+    for resource_group in ["", "  ", "a\r\nx-evil: 1", "a\u{0}"] {
+        let connection = Connection {
+            resource_group: resource_group.to_owned(),
+            ..stand_in.connection()
+        };
+        let error = AiCore::new(connection, Timeouts::default()).err().unwrap();
+        assert_eq!(error.code(), "CONFIG-RESOURCE-GROUP", "{resource_group:?}");
+    }
+}

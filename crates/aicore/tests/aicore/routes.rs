@@ -1,0 +1,265 @@
+//! Where a model is reached, in both modes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use coretap_aicore::{AiCore, Connection, Error, Family, Timeouts};
+use tokio::sync::Semaphore;
+
+use crate::stand_in::{
+    CATALOGUE, DEPLOYMENTS, StandIn, catalogue_row, json, list, model_row, orchestration_row, pass, text,
+};
+
+async fn with_deployments(rows: &[String]) -> StandIn {
+    let stand_in = StandIn::start().await;
+    stand_in.always(DEPLOYMENTS, json(200, list(rows)));
+    stand_in
+}
+
+fn selecting(stand_in: &StandIn, orchestration: bool, model: &str) -> AiCore {
+    let selected_model = Some(model.to_owned());
+    let connection = Connection {
+        orchestration,
+        selected_model,
+        ..stand_in.connection()
+    };
+    AiCore::new(connection, Timeouts::default()).unwrap()
+}
+
+#[tokio::test]
+async fn orchestration_reaches_every_model_of_the_catalogue_with_one_deployment() {
+    let stand_in = with_deployments(&[orchestration_row("d0000")]).await;
+    let rows = [
+        "anthropic--claude-4.5-sonnet",
+        "anthropic--claude-4.8-opus",
+        "gpt-4o",
+    ];
+    stand_in.always(
+        CATALOGUE,
+        json(200, list(&rows.map(|row| catalogue_row(row, "text-generation")))),
+    );
+    let core = stand_in.orchestration();
+    for (asked, model, long_context) in [
+        ("gpt-4o", "gpt-4o", false),
+        (
+            "claude-sonnet-4-5-20250929",
+            "anthropic--claude-4.5-sonnet",
+            false,
+        ),
+        ("claude-opus-4-8[1m]", "anthropic--claude-4.8-opus", true),
+    ] {
+        let route = core.route(asked).await.unwrap();
+        assert_eq!((route.model.as_str(), route.long_context), (model, long_context));
+        assert_eq!(
+            (route.family, route.deployment_id.as_str()),
+            (Family::Orchestration, "d0000")
+        );
+        assert_eq!(route.version, "latest");
+    }
+    let error = core.route("gpt-9").await.unwrap_err();
+    assert_eq!(error.code(), "ROUTE-MODEL-UNKNOWN");
+    assert_eq!(
+        error.to_string(),
+        "SAP AI Core has no model 'gpt-9'; there are: anthropic--claude-4.5-sonnet, anthropic--claude-4.8-opus, gpt-4o."
+    );
+    let route = selecting(&stand_in, true, "claude-sonnet-4-5")
+        .route("gpt-9")
+        .await
+        .unwrap();
+    assert_eq!(route.model, "anthropic--claude-4.5-sonnet");
+}
+
+#[tokio::test]
+async fn a_failed_or_empty_catalogue_blocks_nobody_who_names_a_model_of_saps() {
+    let stand_in = with_deployments(&[orchestration_row("d0000")]).await;
+    for catalogue in [
+        text(403, "RBAC: access denied"),
+        text(503, "no healthy upstream"),
+        json(200, list(&[])),
+        json(200, "?"),
+    ] {
+        stand_in.always(CATALOGUE, catalogue);
+        let core = stand_in.orchestration();
+        for (asked, model) in [
+            ("anthropic--claude-9-opus", "anthropic--claude-9-opus"),
+            ("gpt-9", "gpt-9"),
+            ("gemini-9-pro", "gemini-9-pro"),
+            ("claude-sonnet-4-5", "anthropic--claude-4.5-sonnet"),
+        ] {
+            assert_eq!(core.route(asked).await.unwrap().model, model);
+        }
+        assert_eq!(
+            core.route("my-sonnet").await.unwrap_err().code(),
+            "ROUTE-MODEL-UNKNOWN"
+        );
+        assert_eq!(
+            selecting(&stand_in, true, "gpt-9")
+                .route("my-sonnet")
+                .await
+                .unwrap()
+                .model,
+            "gpt-9"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_catalogue_that_hangs_is_not_waited_for() {
+    let stand_in = with_deployments(&[orchestration_row("d0000")]).await;
+    let gate = Arc::new(Semaphore::new(0));
+    stand_in.always(CATALOGUE, json(200, list(&[])).behind(&gate));
+    let core = stand_in.orchestration();
+    let asking = tokio::spawn({
+        let core = core.clone();
+        async move { core.route("gpt-4o").await }
+    });
+    stand_in.asked(CATALOGUE, 1).await;
+    pass(Duration::from_secs(3)).await;
+    assert_eq!(asking.await.unwrap().unwrap().model, "gpt-4o");
+    // And the next one does not wait at all.
+    core.route("gpt-4o").await.unwrap();
+    assert_eq!(stand_in.count(CATALOGUE), 1);
+}
+
+#[tokio::test]
+async fn foundation_mode_reaches_the_models_that_are_deployed() {
+    let stand_in = with_deployments(&[
+        model_row("d1111", "gpt-4o", "azure-openai"),
+        model_row("d2222", "anthropic--claude-4.5-sonnet", "aws-bedrock"),
+        model_row("d3333", "gemini-2.5-pro", "gcp-vertexai"),
+    ])
+    .await;
+    let core = stand_in.foundation();
+    let route = core.route("gpt-4o-2024-08-06").await.unwrap();
+    assert_eq!(
+        (route.model.as_str(), route.family, &*route.deployment_id),
+        ("gpt-4o", Family::AzureOpenAi, "d1111")
+    );
+    assert_eq!(route.version, "1");
+    let route = core.route("claude-sonnet-4.5").await.unwrap();
+    assert_eq!((route.family, &*route.deployment_id), (Family::Claude, "d2222"));
+    assert_eq!(stand_in.count(CATALOGUE), 0, "every deployment says what it is");
+
+    let error = core.route("gemini-2.5-pro").await.unwrap_err();
+    assert_eq!(error.code(), "ROUTE-FAMILY-UNSUPPORTED");
+    let error = core.route("claude-opus-4-8").await.unwrap_err();
+    assert_eq!(error.code(), "ROUTE-NO-DEPLOYMENT");
+    assert_eq!(
+        error.to_string(),
+        "Resource group 'team' has no running deployment of 'anthropic--claude-4.8-opus'; \
+         running are anthropic--claude-4.5-sonnet, gemini-2.5-pro, gpt-4o."
+    );
+    assert_eq!(
+        selecting(&stand_in, false, "sap/gpt-4o")
+            .route("claude-opus-4-8")
+            .await
+            .unwrap()
+            .model,
+        "gpt-4o"
+    );
+}
+
+#[tokio::test]
+async fn a_deployment_that_does_not_say_its_executable_is_looked_up_then_judged_by_its_name() {
+    let silent = |id: &str, model: &str| model_row(id, model, "").replace(r#""executableId":"","#, "");
+    let stand_in = with_deployments(&[
+        silent("d1111", "house-model"),
+        silent("d2222", "anthropic--claude-4-opus"),
+    ])
+    .await;
+    stand_in.always(
+        CATALOGUE,
+        json(200, list(&[catalogue_row("house-model", "text-generation")])),
+    );
+    let core = stand_in.foundation();
+    assert_eq!(
+        core.route("house-model").await.unwrap().family,
+        Family::AzureOpenAi
+    );
+    assert_eq!(
+        core.route("claude-opus-4-0").await.unwrap().family,
+        Family::Claude
+    );
+
+    stand_in.always(CATALOGUE, text(503, "no healthy upstream"));
+    let core = stand_in.foundation();
+    assert_eq!(
+        core.route("claude-opus-4-0").await.unwrap().family,
+        Family::Claude
+    );
+    assert_eq!(
+        core.route("house-model").await.unwrap_err().code(),
+        "ROUTE-FAMILY-UNSUPPORTED"
+    );
+}
+
+#[tokio::test]
+async fn an_asked_name_is_resolved_once_per_list() {
+    let stand_in = with_deployments(&[model_row("d1111", "gpt-4o", "azure-openai")]).await;
+    let core = stand_in.foundation();
+    let first = core.route("gpt-4o").await.unwrap();
+    assert!(Arc::ptr_eq(&first, &core.route("gpt-4o").await.unwrap()));
+
+    stand_in.always(
+        DEPLOYMENTS,
+        json(200, list(&[model_row("d2222", "gpt-4o", "azure-openai")])),
+    );
+    core.forget_deployments();
+    assert_eq!(core.route("gpt-4o").await.unwrap().deployment_id, "d2222");
+    assert_eq!(stand_in.count(DEPLOYMENTS), 2);
+    // More names than are kept, and one too long to be kept, resolve as well.
+    let core = selecting(&stand_in, false, "gpt-4o");
+    for number in 0..300 {
+        assert_eq!(
+            core.route(&format!("name-{number}")).await.unwrap().deployment_id,
+            "d2222"
+        );
+    }
+    assert_eq!(
+        core.route(&"x".repeat(1_000_000)).await.unwrap().deployment_id,
+        "d2222"
+    );
+}
+
+#[tokio::test]
+async fn what_was_deployed_a_moment_ago_is_found() {
+    let stand_in = with_deployments(&[]).await;
+    let core = stand_in.foundation();
+    let error = core.route("gpt-4o").await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "Resource group 'team' has no running deployment of 'gpt-4o'; nothing is running there."
+    );
+    stand_in.always(
+        DEPLOYMENTS,
+        json(200, list(&[model_row("d1111", "gpt-4o", "azure-openai")])),
+    );
+    core.route("gpt-4o").await.unwrap_err();
+    assert_eq!(
+        stand_in.count(DEPLOYMENTS),
+        1,
+        "a list younger than 10 s is not read again"
+    );
+    pass(Duration::from_secs(10)).await;
+    assert_eq!(core.route("gpt-4o").await.unwrap().deployment_id, "d1111");
+    assert_eq!(stand_in.count(DEPLOYMENTS), 2);
+
+    let error = stand_in.orchestration().route("gpt-4o").await.unwrap_err();
+    assert!(matches!(error, Error::NoOrchestrationDeployment { .. }));
+    assert_eq!(
+        error.to_string(),
+        "Resource group 'team' has no running orchestration deployment."
+    );
+}
+
+#[tokio::test]
+async fn a_long_name_comes_back_short() {
+    let stand_in = with_deployments(&[]).await;
+    let error = stand_in
+        .foundation()
+        .route(&format!("evil\r\n{}", "x".repeat(10_000)))
+        .await
+        .unwrap_err();
+    assert!(error.to_string().len() < 300, "{error}");
+    assert!(!error.to_string().contains('\n'));
+}
