@@ -1,2 +1,74 @@
-//! coretap
-fn main() {}
+//! The `coretap` command: thin over `coretap-app`.
+//!
+//! stdout holds only what a command is for; everything else goes to stderr. Exit codes: 0 done, 1 a check failed,
+//! 2 wrong usage, 3 wrong configuration, 4 the port is taken.
+
+mod arguments;
+mod print;
+mod serve;
+mod show;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use coretap_app::Error;
+
+use crate::arguments::{Arguments, Command};
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let log = std::env::var("RUST_LOG").unwrap_or_else(|_| "info".to_owned());
+    tracing_subscriber::fmt()
+        .with_env_filter(log)
+        .with_writer(std::io::stderr)
+        .init();
+
+    // More threads than that only cost memory: the work between two events of a stream takes microseconds.
+    let threads = std::thread::available_parallelism().map_or(1, |cores| cores.get().min(4));
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(threads)
+        .enable_all()
+        .build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            print::error(&format!("no runtime: {error}"), "");
+            return ExitCode::FAILURE;
+        }
+    };
+    let done = runtime.block_on(run(arguments.command));
+    // A name that is still being looked up must not hold up the end.
+    runtime.shutdown_background();
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            print::error(&format!("{error} ({})", error.code()), error.hint());
+            exit_code(&error)
+        }
+    }
+}
+
+async fn run(command: Command) -> Result<(), Error> {
+    match command {
+        Command::Serve { port, demo } => serve::serve(port, demo).await,
+        Command::Simulate { port } => serve::simulate(port).await,
+        Command::Models { json } => show::models(json).await,
+        Command::Deployments { json } => show::deployments(json).await,
+        Command::Env { agent, shell } => show::env(agent, shell),
+    }
+}
+
+fn exit_code(error: &Error) -> ExitCode {
+    if error.is_port_taken() {
+        ExitCode::from(4)
+    } else if error.is_configuration() {
+        ExitCode::from(3)
+    } else {
+        ExitCode::from(1)
+    }
+}
+
+/// A variable of this process's environment.
+fn environment(name: &str) -> Option<String> {
+    std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
+}

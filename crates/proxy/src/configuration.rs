@@ -64,9 +64,12 @@ impl Default for Limits {
 pub struct LocalKey(SecretString);
 
 impl LocalKey {
-    /// Takes a key that can stand in a header: visible ASCII, at least one character. Gives nothing otherwise.
+    /// Takes a key that can stand in a header: visible ASCII and blanks, but none at either end. Gives nothing
+    /// otherwise, and never an empty key.
     pub fn new(key: String) -> Option<Self> {
-        let fits = !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_graphic());
+        let fits = !key.is_empty()
+            && key.trim_ascii().len() == key.len()
+            && key.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
         fits.then(|| LocalKey(SecretString::from(key)))
     }
 
@@ -93,12 +96,12 @@ mod tests {
 
     #[test]
     fn a_key_must_fit_into_a_header() {
-        for bad in ["", " ", "a b", "a\nb", "schlüssel", "tab\t"] {
+        for bad in ["", " ", " a", "a ", "a\nb", "schlüssel", "ta\tb"] {
             assert!(LocalKey::new(bad.to_owned()).is_none(), "{bad:?}");
         }
-        let key = LocalKey::new("sk-1!~".to_owned()).unwrap();
-        assert!(key.matches(b"sk-1!~"));
-        for wrong in [&b"sk-1!"[..], b"sk-1!~~", b"sk-1!_", b""] {
+        let key = LocalKey::new("sk- 1!~".to_owned()).unwrap();
+        assert!(key.matches(b"sk- 1!~"));
+        for wrong in [&b"sk- 1!"[..], b"sk- 1!~~", b"sk- 1!_", b""] {
             assert!(!key.matches(wrong));
         }
         assert_eq!(format!("{key:?}"), "<redacted>");

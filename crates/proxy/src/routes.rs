@@ -138,13 +138,15 @@ pub(crate) async fn handle(State(shared): State<Arc<Shared>>, request: Request) 
         place.format,
     );
     let id = ongoing.exchange.id.clone();
-    let answered = AssertUnwindSafe(answer(&shared, &place, &head, body, ongoing))
-        .catch_unwind()
-        .await;
-    answered.unwrap_or_else(|_| {
+    caught(answer(&shared, &place, &head, body, ongoing), place.format, &id).await
+}
+
+/// A panic ends one request and nothing else.
+async fn caught(answer: impl Future<Output = Response>, format: AgentFormat, id: &str) -> Response {
+    AssertUnwindSafe(answer).catch_unwind().await.unwrap_or_else(|_| {
         let problem = Problem::internal();
         tracing::error!(code = problem.code, id, "a request failed by a panic");
-        problem.response(place.format, &id)
+        problem.response(format, id)
     })
 }
 
@@ -410,6 +412,14 @@ mod tests {
             (one.endpoint, one.format),
             (Endpoint::Model("anthropic--claude-4.5-sonnet"), Messages)
         );
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_an_answer() {
+        let response = caught(async { panic!("on purpose") }, AgentFormat::Messages, "id").await;
+        assert_eq!(response.status(), 500);
+        assert_eq!(response.headers()["x-coretap-code"], "PROXY-INTERNAL");
+        assert_eq!(response.headers()["request-id"], "id");
     }
 
     #[test]

@@ -1,0 +1,128 @@
+//! What can be wrong before Coretap runs, each with a stable code, a sentence and a hint.
+
+use std::io;
+
+use coretap_proxy::StartError;
+
+/// Why Coretap can't do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Nothing says how to reach SAP AI Core.
+    #[error("There is no service key.")]
+    CredentialsMissing,
+    /// The four variables of the service key's parts are set by half.
+    #[error("{} {} set, but {} {} missing.", given.join(", "), are(given), missing.join(", "), are(missing))]
+    GroupIncomplete {
+        /// The variables that are set.
+        given: Vec<&'static str>,
+        /// The variables that must be set too.
+        missing: Vec<&'static str>,
+    },
+    /// A variable has a value that it can't have.
+    #[error("{variable} is '{value}', which is not {allowed}.")]
+    Value {
+        /// The variable's name.
+        variable: &'static str,
+        /// What it is set to.
+        value: String,
+        /// What it may be.
+        allowed: &'static str,
+    },
+    /// The service key can't be used.
+    #[error("{variable}: {source}")]
+    ServiceKey {
+        /// Where it comes from.
+        variable: &'static str,
+        /// What is wrong with it.
+        source: coretap_aicore::Error,
+    },
+    /// SAP AI Core can't be reached, or says no.
+    #[error(transparent)]
+    AiCore(#[from] coretap_aicore::Error),
+    /// The local key can't stand in a header.
+    #[error("CORETAP_API_KEY is empty or has characters that a header can't carry.")]
+    LocalKeyRefused,
+    /// There is no local key to show.
+    #[error("CORETAP_API_KEY is not set.")]
+    LocalKeyMissing,
+    /// The shell has no way to write the local key.
+    #[error("cmd has no way to write a key with a percent sign.")]
+    LocalKeyUnquotable,
+    /// The system gives no random bytes for a local key.
+    #[error("The system gives no random bytes: {0}.")]
+    Random(getrandom::Error),
+    /// The proxy can't listen.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// The built-in simulator can't listen.
+    #[error("The simulator can't listen: {0}.")]
+    Simulator(#[source] io::Error),
+}
+
+/// Every code of this crate's own; those of `aicore` and `proxy` pass through it as they are.
+pub const CODES: &[&str] = &[
+    "CONFIG-NO-SERVICE-KEY",
+    "CONFIG-GROUP-INCOMPLETE",
+    "CONFIG-VALUE",
+    "CONFIG-LOCAL-KEY",
+    "CONFIG-NO-LOCAL-KEY",
+    "START-RANDOM",
+    "START-SIMULATOR",
+];
+
+impl Error {
+    /// The stable code, explained in docs/problems.md.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Error::CredentialsMissing => "CONFIG-NO-SERVICE-KEY",
+            Error::GroupIncomplete { .. } => "CONFIG-GROUP-INCOMPLETE",
+            Error::Value { .. } => "CONFIG-VALUE",
+            Error::ServiceKey { source, .. } | Error::AiCore(source) => source.code(),
+            Error::LocalKeyRefused | Error::LocalKeyUnquotable => "CONFIG-LOCAL-KEY",
+            Error::LocalKeyMissing => "CONFIG-NO-LOCAL-KEY",
+            Error::Random(_) => "START-RANDOM",
+            Error::Start(error) => error.code(),
+            Error::Simulator(_) => "START-SIMULATOR",
+        }
+    }
+
+    /// What to do about it.
+    pub fn hint(&self) -> &str {
+        match self {
+            Error::CredentialsMissing => {
+                "Set AICORE_SERVICE_KEY to the service key's JSON, or try 'coretap serve --demo', which needs none."
+            }
+            Error::GroupIncomplete { .. } => "Set all four, or AICORE_SERVICE_KEY instead of them.",
+            Error::Value { .. } => "Correct the variable or unset it.",
+            Error::ServiceKey { source, .. } | Error::AiCore(source) => source.hint(),
+            Error::LocalKeyRefused => "Use printable ASCII characters, and no blank at either end.",
+            Error::LocalKeyMissing => {
+                "Set it to the key that 'coretap serve' runs with: the same variable, or the 'local key' it printed."
+            }
+            Error::LocalKeyUnquotable => "Choose another key, or use PowerShell.",
+            Error::Random(_) => "Set CORETAP_API_KEY.",
+            Error::Start(StartError::PortTaken { .. }) => {
+                "Stop the other program, or choose another port with --port or CORETAP_PORT; 0 picks a free one."
+            }
+            Error::Start(StartError::Bind { .. }) | Error::Simulator(_) => "Choose another port with --port.",
+        }
+    }
+
+    /// Whether the person's configuration is at fault, as against the network or SAP AI Core.
+    pub fn is_configuration(&self) -> bool {
+        self.code().starts_with("CONFIG-")
+    }
+
+    /// Whether another program has the port.
+    pub fn is_port_taken(&self) -> bool {
+        match self {
+            Error::Start(error) => matches!(error, StartError::PortTaken { .. }),
+            Error::Simulator(error) => error.kind() == io::ErrorKind::AddrInUse,
+            _ => false,
+        }
+    }
+}
+
+fn are(names: &[&str]) -> &'static str {
+    if names.len() == 1 { "is" } else { "are" }
+}

@@ -1,0 +1,328 @@
+//! What the person has set: flags, then the environment, then the defaults.
+
+use coretap_aicore::ServiceKey;
+use coretap_proxy::LocalKey;
+use secrecy::SecretString;
+
+use crate::error::Error;
+
+/// The service key's parts, one variable each.
+const GROUP: [&str; 4] = [
+    "AICORE_CLIENT_ID",
+    "AICORE_CLIENT_SECRET",
+    "AICORE_AUTH_URL",
+    "AICORE_BASE_URL",
+];
+const SERVICE_KEY: &str = "AICORE_SERVICE_KEY";
+const VCAP_SERVICES: &str = "VCAP_SERVICES";
+const RESOURCE_GROUP: &str = "AICORE_RESOURCE_GROUP";
+const LOCAL_KEY: &str = "CORETAP_API_KEY";
+const PORT: &str = "CORETAP_PORT";
+const ORCHESTRATION: &str = "CORETAP_ORCHESTRATION";
+const MODEL: &str = "CORETAP_MODEL";
+
+const DEFAULT_PORT: u16 = 4000;
+
+/// What was asked for on the command line; it goes before everything else.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Flags {
+    /// The port; 0 picks a free one.
+    pub port: Option<u16>,
+    /// Use the built-in simulator instead of SAP AI Core.
+    pub demo: bool,
+}
+
+/// All settings, checked.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The port on 127.0.0.1; 0 picks a free one.
+    pub port: u16,
+    /// What agents must show; made anew for this run when nothing is set.
+    pub local_key: Option<LocalKey>,
+    /// Where models come from.
+    pub source: Source,
+    /// SAP AI Core's resource group.
+    pub resource_group: String,
+    /// All models through the orchestration deployment, or each through its own.
+    pub orchestration: bool,
+    /// The model for names that mean nothing here.
+    pub selected_model: Option<String>,
+}
+
+/// Where models come from.
+#[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one, read once at the start")]
+pub enum Source {
+    /// The built-in simulator.
+    Demo,
+    /// SAP AI Core, with this service key.
+    AiCore(ServiceKey),
+}
+
+impl Settings {
+    /// Reads all settings. `environment` gives a variable's value; an empty one counts as not set.
+    ///
+    /// # Errors
+    /// The first thing that is wrong, by the name of its variable.
+    pub fn read(flags: Flags, environment: &impl Fn(&str) -> Option<String>) -> Result<Self, Error> {
+        let port = match flags.port {
+            Some(port) => port,
+            None => port(environment)?,
+        };
+        let orchestration = orchestration(environment)?;
+        let local_key = local_key(environment)?;
+        let source = if flags.demo {
+            Source::Demo
+        } else {
+            Source::AiCore(service_key(environment)?)
+        };
+        Ok(Settings {
+            port,
+            local_key,
+            // The simulator has models of every provider, and orchestration reaches them all.
+            orchestration: orchestration.unwrap_or(flags.demo),
+            source,
+            resource_group: set(environment, RESOURCE_GROUP).unwrap_or_else(|| "default".to_owned()),
+            selected_model: set(environment, MODEL),
+        })
+    }
+}
+
+/// The port that `CORETAP_PORT` names, by default 4000.
+///
+/// # Errors
+/// When it is no port.
+pub fn port(environment: &impl Fn(&str) -> Option<String>) -> Result<u16, Error> {
+    let Some(value) = set(environment, PORT) else {
+        return Ok(DEFAULT_PORT);
+    };
+    let allowed = "a number from 0 to 65535";
+    value.trim().parse().map_err(|_| Error::Value {
+        variable: PORT,
+        value,
+        allowed,
+    })
+}
+
+/// The local key of `CORETAP_API_KEY`, if it is set.
+///
+/// # Errors
+/// When it can't stand in a header.
+pub fn local_key(environment: &impl Fn(&str) -> Option<String>) -> Result<Option<LocalKey>, Error> {
+    set(environment, LOCAL_KEY)
+        .map(|key| LocalKey::new(key).ok_or(Error::LocalKeyRefused))
+        .transpose()
+}
+
+fn orchestration(environment: &impl Fn(&str) -> Option<String>) -> Result<Option<bool>, Error> {
+    let Some(value) = set(environment, ORCHESTRATION) else {
+        return Ok(None);
+    };
+    match value.trim() {
+        "true" => Ok(Some(true)),
+        "false" => Ok(Some(false)),
+        _ => Err(Error::Value {
+            variable: ORCHESTRATION,
+            value,
+            allowed: "true or false",
+        }),
+    }
+}
+
+/// The service key: its parts as a group, before the whole key, before Cloud Foundry's binding.
+fn service_key(environment: &impl Fn(&str) -> Option<String>) -> Result<ServiceKey, Error> {
+    let parts = GROUP.map(|name| (name, set(environment, name)));
+    let [(_, id), (_, secret), (_, auth_url), (_, base_url)] = &parts;
+    if let (Some(id), Some(secret), Some(auth_url), Some(base_url)) = (id, secret, auth_url, base_url) {
+        return ServiceKey::from_parts(id, &SecretString::from(secret.as_str()), auth_url, base_url).map_err(
+            |source| Error::ServiceKey {
+                variable: "AICORE_AUTH_URL, AICORE_BASE_URL",
+                source,
+            },
+        );
+    }
+    let (given, missing): (Vec<_>, Vec<_>) = parts.iter().partition(|(_, value)| value.is_some());
+    if !given.is_empty() {
+        let names = |parts: Vec<&(&'static str, _)>| parts.into_iter().map(|(name, _)| *name).collect();
+        return Err(Error::GroupIncomplete {
+            given: names(given),
+            missing: names(missing),
+        });
+    }
+    let read = if let Some(json) = set(environment, SERVICE_KEY) {
+        ServiceKey::parse(&json).map_err(|source| (SERVICE_KEY, source))
+    } else if let Some(json) = set(environment, VCAP_SERVICES) {
+        ServiceKey::from_vcap_services(&json).map_err(|source| (VCAP_SERVICES, source))
+    } else {
+        return Err(Error::CredentialsMissing);
+    };
+    read.map_err(|(variable, source)| Error::ServiceKey { variable, source })
+}
+
+/// A variable that is set to something.
+fn set(environment: &impl Fn(&str) -> Option<String>, name: &str) -> Option<String> {
+    environment(name).filter(|value| !value.trim().is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use secrecy::ExposeSecret;
+
+    use super::*;
+
+    fn read(flags: Flags, environment: &[(&str, &str)]) -> Result<Settings, Error> {
+        let environment: HashMap<_, _> = environment.iter().copied().collect();
+        Settings::read(flags, &|name| {
+            environment.get(name).map(|value| (*value).to_owned())
+        })
+    }
+
+    fn key(client_id: &str) -> String {
+        format!(
+            r#"{{"clientid":"{client_id}","clientsecret":"s","url":"https://auth.example.com","serviceurls":{{"AI_API_URL":"https://api.example.com"}}}}"#
+        )
+    }
+
+    fn client_id(settings: Settings) -> String {
+        match settings.source {
+            Source::AiCore(key) => key.client_id,
+            Source::Demo => "demo".to_owned(),
+        }
+    }
+
+    const PARTS: [(&str, &str); 4] = [
+        ("AICORE_CLIENT_ID", "group"),
+        ("AICORE_CLIENT_SECRET", "group-secret"),
+        ("AICORE_AUTH_URL", "https://auth.example.com/oauth/token"),
+        ("AICORE_BASE_URL", "https://api.example.com/v2"),
+    ];
+
+    #[test]
+    fn the_nearer_source_of_credentials_wins() {
+        let service_key = key("service-key");
+        let binding = format!(
+            r#"{{"aicore":[{{"name":"a","label":"aicore","credentials":{}}}]}}"#,
+            key("binding")
+        );
+        let mut environment = PARTS.to_vec();
+        environment.extend([("AICORE_SERVICE_KEY", &*service_key), ("VCAP_SERVICES", &binding)]);
+        for (from, expected) in [(0, "group"), (4, "service-key"), (5, "binding")] {
+            assert_eq!(
+                client_id(read(Flags::default(), &environment[from..]).unwrap()),
+                expected
+            );
+        }
+        let demo = read(
+            Flags {
+                demo: true,
+                port: None,
+            },
+            &environment,
+        )
+        .unwrap();
+        assert_eq!(client_id(demo), "demo");
+        assert!(matches!(
+            read(Flags::default(), &[]),
+            Err(Error::CredentialsMissing)
+        ));
+    }
+
+    #[test]
+    fn a_group_by_half_names_the_rest() {
+        let mut environment = vec![PARTS[0], ("AICORE_BASE_URL", " "), PARTS[1]];
+        // A whole service key beside it does not hide the mistake.
+        let service_key = key("service-key");
+        environment.push(("AICORE_SERVICE_KEY", &service_key));
+        let error = read(Flags::default(), &environment).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "AICORE_CLIENT_ID, AICORE_CLIENT_SECRET are set, but AICORE_AUTH_URL, AICORE_BASE_URL are missing."
+        );
+        assert!(error.is_configuration());
+        assert!(!format!("{error:?} {error}").contains("group-secret"));
+    }
+
+    #[test]
+    fn flags_go_before_variables_and_variables_before_defaults() {
+        let service_key = key("a");
+        let base = ("AICORE_SERVICE_KEY", service_key.as_str());
+        let port = |flag, environment: &[(&'static str, &'static str)]| {
+            let all = [&[base], environment].concat();
+            read(
+                Flags {
+                    port: flag,
+                    demo: false,
+                },
+                &all,
+            )
+            .map(|settings| settings.port)
+        };
+        assert_eq!(port(None, &[]).unwrap(), 4000);
+        assert_eq!(port(None, &[("CORETAP_PORT", "0")]).unwrap(), 0);
+        assert_eq!(port(Some(5000), &[("CORETAP_PORT", "6000")]).unwrap(), 5000);
+        assert_eq!(port(None, &[("CORETAP_PORT", "")]).unwrap(), 4000);
+        for bad in ["plum", "-1", "65536", "4000x"] {
+            let error = port(None, &[("CORETAP_PORT", bad)]).unwrap_err();
+            let sentence = error.to_string();
+            assert!(
+                sentence.contains("CORETAP_PORT") && sentence.contains("65535"),
+                "{sentence}"
+            );
+        }
+
+        let orchestration = |demo, value| {
+            let environment = [base, ("CORETAP_ORCHESTRATION", value)];
+            read(Flags { port: None, demo }, &environment).map(|settings| settings.orchestration)
+        };
+        assert!(!orchestration(false, "").unwrap());
+        assert!(orchestration(true, "").unwrap());
+        assert!(!orchestration(true, "false").unwrap());
+        assert!(orchestration(false, "true").unwrap());
+        let sentence = orchestration(false, "yes").unwrap_err().to_string();
+        assert!(
+            sentence.contains("CORETAP_ORCHESTRATION") && sentence.contains("true or false"),
+            "{sentence}"
+        );
+
+        let settings = read(Flags::default(), &[base]).unwrap();
+        assert_eq!(
+            (settings.resource_group.as_str(), settings.selected_model),
+            ("default", None)
+        );
+        let set = [
+            base,
+            ("AICORE_RESOURCE_GROUP", "team"),
+            ("CORETAP_MODEL", "gpt-4o"),
+        ];
+        let settings = read(Flags::default(), &set).unwrap();
+        assert_eq!(
+            (
+                settings.resource_group.as_str(),
+                settings.selected_model.as_deref()
+            ),
+            ("team", Some("gpt-4o"))
+        );
+    }
+
+    #[test]
+    fn secrets_are_kept_and_never_shown() {
+        let environment = [&PARTS[..], &[("CORETAP_API_KEY", "sk-local")]].concat();
+        let settings = read(Flags::default(), &environment).unwrap();
+        let shown = format!("{settings:?}");
+        assert!(
+            !shown.contains("group-secret") && !shown.contains("sk-local"),
+            "{shown}"
+        );
+        assert_eq!(settings.local_key.unwrap().expose(), "sk-local");
+        let Source::AiCore(key) = settings.source else {
+            panic!("no service key")
+        };
+        assert_eq!(key.client_secret.expose_secret(), "group-secret");
+        assert!(matches!(
+            read(Flags::default(), &[PARTS[0], ("CORETAP_API_KEY", "ключ")]),
+            Err(Error::LocalKeyRefused)
+        ));
+    }
+}

@@ -1,0 +1,127 @@
+//! What can be typed behind `coretap`.
+#![expect(
+    clippy::doc_markdown,
+    reason = "these texts are shown as they are, and a terminal knows no Markdown"
+)]
+
+use std::str::FromStr;
+
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{Parser, Subcommand};
+use coretap_app::agents::{Agent, Shell};
+
+const ENVIRONMENT: &str = "\
+Environment:
+  AICORE_SERVICE_KEY     the service key of SAP AI Core, as JSON
+  AICORE_CLIENT_ID, AICORE_CLIENT_SECRET, AICORE_AUTH_URL, AICORE_BASE_URL
+                         its parts instead; they go before AICORE_SERVICE_KEY
+  VCAP_SERVICES          Cloud Foundry's binding, when neither is set
+  AICORE_RESOURCE_GROUP  the resource group [default: default]
+  CORETAP_API_KEY        the local key that agents must show [default: a random one for each run]
+  CORETAP_PORT           the port on 127.0.0.1; 0 picks a free one [default: 4000]
+  CORETAP_ORCHESTRATION  true: all models through the orchestration deployment; false: each through
+                         a deployment of its own [default: false, with --demo true]
+  CORETAP_MODEL          the model for names that SAP AI Core does not know [default: none]
+  RUST_LOG               how much is logged on stderr [default: info]
+
+Exit codes: 1 a check failed, 2 wrong usage, 3 wrong configuration, 4 the port is taken.";
+
+/// Use the models of SAP AI Core with any coding agent, through one address on this machine.
+#[derive(Parser)]
+#[command(name = "coretap", version, after_help = ENVIRONMENT)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Serve agents on 127.0.0.1 until Ctrl-C or SIGTERM
+    ///
+    /// Anthropic clients use http://127.0.0.1:PORT, OpenAI clients http://127.0.0.1:PORT/v1; `coretap env` prints what
+    /// an agent must be told. Without CORETAP_API_KEY a random local key is made for this run and printed on stderr.
+    #[command(after_help = ENVIRONMENT)]
+    Serve {
+        /// The port on 127.0.0.1; 0 picks a free one [default: CORETAP_PORT, or 4000]
+        #[arg(long)]
+        port: Option<u16>,
+        /// Answer from a built-in simulator: no SAP account, no network
+        #[arg(long)]
+        demo: bool,
+    },
+    /// Run a strict stand-in for SAP AI Core and print a service key for it
+    ///
+    /// It answers like SAP AI Core, from a deterministic model, and refuses what SAP AI Core refuses. Paste the printed
+    /// service key into AICORE_SERVICE_KEY of another terminal.
+    Simulate {
+        /// The port on 127.0.0.1; 0 picks a free one
+        #[arg(long, default_value_t = 4100)]
+        port: u16,
+    },
+    /// List the models that agents can ask for
+    Models {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// List the deployments of the resource group
+    Deployments {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print the variables that point an agent here
+    ///
+    /// For bash and zsh: eval "$(coretap env claude-code)". For fish: coretap env claude-code --shell fish | source.
+    /// For PowerShell: coretap env claude-code --shell powershell | Out-String | Invoke-Expression.
+    /// The local key is taken from CORETAP_API_KEY, the port from CORETAP_PORT.
+    Env {
+        /// Which agent; all of them by default
+        #[arg(value_parser = one_of::<Agent>(Agent::ALL.map(|(name, _)| name)))]
+        agent: Option<Agent>,
+        /// Which shell evaluates the text [default: the one of $SHELL, on Windows powershell]
+        #[arg(long, value_parser = one_of::<Shell>(Shell::ALL.map(|(name, _)| name)))]
+        shell: Option<Shell>,
+    },
+}
+
+/// A parser for one of these names.
+fn one_of<T>(names: impl IntoIterator<Item = &'static str>) -> impl TypedValueParser<Value = T>
+where
+    T: FromStr + Clone + Send + Sync + 'static,
+    T::Err: std::error::Error + Send + Sync + 'static,
+{
+    PossibleValuesParser::new(names).try_map(|name| name.parse::<T>())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn agents_and_shells_are_known_by_name() {
+        let parsed = Arguments::try_parse_from(["coretap", "env", "claude-code", "--shell", "fish"]).unwrap();
+        let Command::Env { agent, shell } = parsed.command else {
+            panic!("not env")
+        };
+        assert_eq!((agent, shell), (Some(Agent::ClaudeCode), Some(Shell::Fish)));
+        for wrong in [
+            &["coretap", "env", "plum"][..],
+            &["coretap", "env", "--shell", "plum"],
+            &["coretap"],
+        ] {
+            assert_eq!(
+                Arguments::try_parse_from(wrong).err().unwrap().exit_code(),
+                2,
+                "{wrong:?}"
+            );
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! The commands that print something and end.
+
+use coretap_app::agents::{Agent, Shell, snippet};
+use coretap_app::{Coretap, Deployment, Error, Flags, SelectableModel, Settings, local_key, port};
+use serde::Serialize;
+
+use crate::environment;
+use crate::print;
+
+/// `coretap models`
+pub(crate) async fn models(json: bool) -> Result<(), Error> {
+    let models = connection().await?.models().await?;
+    if json {
+        print_json(&models);
+        return Ok(());
+    }
+    let head = ["MODEL", "AGENTS SAY", "PROVIDER", "CONTEXT", "DEPLOYMENTS"];
+    let rows: Vec<_> = models.iter().map(model_row).collect();
+    print::out(&print::table(head, &rows));
+    Ok(())
+}
+
+/// `coretap deployments`
+pub(crate) async fn deployments(json: bool) -> Result<(), Error> {
+    let deployments = connection().await?.deployments().await?;
+    if json {
+        print_json(&deployments);
+        return Ok(());
+    }
+    let head = ["ID", "STATUS", "SCENARIO", "MODEL", "CONFIGURATION", "PROBLEM"];
+    let rows: Vec<_> = deployments.iter().map(deployment_row).collect();
+    print::out(&print::table(head, &rows));
+    Ok(())
+}
+
+/// `coretap env`
+pub(crate) fn env(agent: Option<Agent>, shell: Option<Shell>) -> Result<(), Error> {
+    let key = local_key(&environment)?.ok_or(Error::LocalKeyMissing)?;
+    let port = port(&environment)?;
+    let no_proxy = environment("NO_PROXY").or_else(|| environment("no_proxy"));
+    print::out(&snippet(
+        agent,
+        shell.unwrap_or_else(own_shell),
+        port,
+        &key,
+        no_proxy.as_deref(),
+    )?);
+    Ok(())
+}
+
+/// The shell that the person logs in to; any unknown one is taken for a POSIX shell.
+fn own_shell() -> Shell {
+    if cfg!(windows) {
+        return Shell::PowerShell;
+    }
+    let path = environment("SHELL").unwrap_or_default();
+    let name = path.rsplit('/').next().unwrap_or_default();
+    if name == "pwsh" {
+        Shell::PowerShell
+    } else {
+        name.parse().unwrap_or(Shell::Bash)
+    }
+}
+
+async fn connection() -> Result<Coretap, Error> {
+    Coretap::new(Settings::read(Flags::default(), &environment)?).await
+}
+
+fn model_row(model: &SelectableModel) -> [String; 5] {
+    [
+        model.name.clone(),
+        model.agent_alias.clone().unwrap_or_default(),
+        model.provider.clone().unwrap_or_default(),
+        model
+            .context_length
+            .map(|length| length.to_string())
+            .unwrap_or_default(),
+        model
+            .running_deployments
+            .map_or_else(|| "orchestration".to_owned(), |count| count.to_string()),
+    ]
+}
+
+fn deployment_row(deployment: &Deployment) -> [String; 6] {
+    [
+        deployment.id.clone(),
+        deployment.status.clone(),
+        deployment.scenario_id.clone().unwrap_or_default(),
+        deployment.model.clone().unwrap_or_default(),
+        deployment.configuration_name.clone().unwrap_or_default(),
+        deployment.problem.clone().unwrap_or_default(),
+    ]
+}
+
+fn print_json(rows: &impl Serialize) {
+    match serde_json::to_string_pretty(rows) {
+        Ok(text) => print::out(&format!("{text}\n")),
+        Err(error) => print::error(&error.to_string(), ""),
+    }
+}

@@ -1,0 +1,352 @@
+//! A scripted stand-in for SAP AI Core: the test says what each inference request is answered with, event by event.
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::response::Response;
+use bytes::Bytes;
+use coretap_aicore::{AiCore, Connection, ServiceKey, Timeouts};
+use coretap_proxy::{Configuration, Exchange, Limits, LocalKey, Proxy};
+use http_body::Frame;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+
+/// The local key of every proxy under test.
+pub(crate) const KEY: &str = "sk-test";
+/// The model that is asked for.
+pub(crate) const MODEL: &str = "anthropic--claude-4.5-sonnet";
+
+/// What one inference request is answered with.
+pub(crate) enum Reply {
+    /// A status, headers and a body.
+    Status(u16, &'static [(&'static str, &'static str)], String),
+    /// The whole stream at once: its events and `[DONE]`.
+    Stream(Vec<String>),
+    /// A stream that the test feeds. Sending an error breaks the connection; dropping the sender ends the body.
+    Live(mpsc::UnboundedReceiver<io::Result<Bytes>>),
+    /// The connection is closed without a word.
+    Close,
+    /// Nothing, ever.
+    Silence,
+}
+
+struct Shared {
+    replies: Mutex<VecDeque<Reply>>,
+    seen: Mutex<Vec<(String, Value)>>,
+    deployment: Mutex<&'static str>,
+}
+
+/// The running stand-in.
+pub(crate) struct Upstream {
+    pub(crate) address: SocketAddr,
+    shared: Arc<Shared>,
+}
+
+impl Upstream {
+    pub(crate) async fn start(replies: impl IntoIterator<Item = Reply>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let shared = Arc::new(Shared {
+            replies: Mutex::new(replies.into_iter().collect()),
+            seen: Mutex::default(),
+            deployment: Mutex::new("d-first"),
+        });
+        let router = Router::new().fallback(answer).with_state(Arc::clone(&shared));
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        Upstream { address, shared }
+    }
+
+    /// The inference requests so far: deployment and body.
+    pub(crate) fn seen(&self) -> Vec<(String, Value)> {
+        self.shared.seen.lock().unwrap().clone()
+    }
+
+    /// From now on the list of deployments names this one.
+    pub(crate) fn deploy(&self, id: &'static str) {
+        *self.shared.deployment.lock().unwrap() = id;
+    }
+
+    pub(crate) fn aicore(&self) -> AiCore {
+        aicore(&format!("http://{}", self.address))
+    }
+}
+
+/// A connection in orchestration mode to whatever is there.
+pub(crate) fn aicore(base: &str) -> AiCore {
+    let key =
+        json!({"clientid": "id", "clientsecret": "secret", "url": base, "serviceurls": {"AI_API_URL": base}});
+    let connection = Connection {
+        service_key: ServiceKey::parse(&key.to_string()).unwrap(),
+        resource_group: "default".to_owned(),
+        orchestration: true,
+        selected_model: None,
+    };
+    AiCore::new(connection, Timeouts::default()).unwrap()
+}
+
+async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    let path = request.uri().path().to_owned();
+    if path == "/oauth/token" {
+        return json_response(&json!({"access_token": "t", "token_type": "bearer", "expires_in": 3600}));
+    }
+    if path == "/v2/lm/deployments" {
+        let id = *shared.deployment.lock().unwrap();
+        return json_response(&json!({"count": 1, "resources": [{
+            "id": id, "status": "RUNNING", "scenarioId": "orchestration", "configurationName": "defaultOrchestrationConfig",
+            "createdAt": "2026-01-01T00:00:00Z", "deploymentUrl": "", "details": {}
+        }]}));
+    }
+    let Some((id, _)) = path
+        .strip_prefix("/v2/inference/deployments/")
+        .and_then(|rest| rest.split_once('/'))
+    else {
+        return json_response(&json!({"count": 1, "resources": [{
+            "model": MODEL, "displayName": "Claude 4.5 Sonnet", "provider": "Anthropic", "executableId": "aws-bedrock",
+            "accessType": "Remote", "description": "",
+            "allowedScenarios": [{"scenarioId": "orchestration", "executableId": "orchestration"}],
+            "versions": [{"name": "1", "isLatest": true, "deprecated": false, "contextLength": 200_000,
+                          "capabilities": ["text-generation"], "streamingSupported": true}]
+        }]}));
+    };
+    let body = axum::body::to_bytes(request.into_body(), usize::MAX)
+        .await
+        .unwrap();
+    let body: Value = serde_json::from_slice(&body).unwrap();
+    shared.seen.lock().unwrap().push((id.to_owned(), body));
+    let reply = shared
+        .replies
+        .lock()
+        .unwrap()
+        .pop_front()
+        .expect("a request that the test did not foresee");
+    match reply {
+        Reply::Status(status, headers, body) => {
+            let kind = if body.starts_with('{') {
+                "application/json"
+            } else {
+                "text/plain"
+            };
+            let mut response = Response::builder().status(status).header("content-type", kind);
+            for (name, value) in headers {
+                response = response.header(*name, *value);
+            }
+            response.body(Body::from(body)).unwrap()
+        }
+        Reply::Stream(events) => {
+            let text = events.concat() + "data: [DONE]\n\n";
+            event_stream(Body::from(text))
+        }
+        Reply::Live(events) => event_stream(Body::new(Live(events))),
+        // An error body makes hyper close the connection before the head is out.
+        Reply::Close => event_stream(Body::new(Broken)),
+        Reply::Silence => std::future::pending().await,
+    }
+}
+
+fn json_response(value: &Value) -> Response {
+    Response::builder()
+        .header("content-type", "application/json")
+        .body(Body::from(value.to_string()))
+        .unwrap()
+}
+
+fn event_stream(body: Body) -> Response {
+    Response::builder()
+        .header("content-type", "text/event-stream")
+        .header("x-request-id", "upstream-4711")
+        .body(body)
+        .unwrap()
+}
+
+struct Live(mpsc::UnboundedReceiver<io::Result<Bytes>>);
+
+impl http_body::Body for Live {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        self.0
+            .poll_recv(cx)
+            .map(|next| next.map(|bytes| bytes.map(Frame::data)))
+    }
+}
+
+struct Broken;
+
+impl http_body::Body for Broken {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        Poll::Ready(Some(Err(io::ErrorKind::ConnectionReset.into())))
+    }
+}
+
+/// The event that every orchestration stream opens with: it says nothing.
+pub(crate) fn opening() -> String {
+    event(
+        &json!({"request_id": "r", "intermediate_results": {"templating": []}, "final_result":
+        {"id": "", "object": "", "created": 0, "model": "", "choices": [{"index": 0, "delta": {"content": ""}}]}}),
+    )
+}
+
+/// A piece of text.
+pub(crate) fn text(text: &str) -> String {
+    event(
+        &json!({"request_id": "r", "final_result": {"id": "msg_1", "object": "chat.completion.chunk", "created": 1,
+        "model": "claude", "choices": [{"index": 0, "delta": {"role": "assistant", "content": text}}]}}),
+    )
+}
+
+/// The last event before `[DONE]`.
+pub(crate) fn stop() -> String {
+    event(
+        &json!({"request_id": "r", "final_result": {"id": "msg_1", "object": "chat.completion.chunk", "created": 1,
+        "model": "claude", "choices": [{"index": 0, "delta": {"content": ""}, "finish_reason": "stop"}],
+        "usage": {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10}}}),
+    )
+}
+
+/// An error inside a stream.
+pub(crate) fn failure(code: u16, message: &str) -> String {
+    event(&json!({"error": {"request_id": "r", "code": code, "message": message, "location": "LLM Module"}}))
+}
+
+fn event(value: &Value) -> String {
+    format!("data: {value}\n\n")
+}
+
+/// A whole answer.
+pub(crate) fn whole(text: &str) -> String {
+    json!({"request_id": "r", "final_result": {"id": "msg_1", "object": "chat.completion", "created": 1, "model": "claude",
+        "choices": [{"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}],
+        "usage": {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10}}})
+    .to_string()
+}
+
+/// A stream that says `hello`.
+pub(crate) fn hello() -> Reply {
+    Reply::Stream(vec![opening(), text("hello"), stop()])
+}
+
+/// A refusal in orchestration's words.
+pub(crate) fn refusal(status: u16, headers: &'static [(&'static str, &'static str)], message: &str) -> Reply {
+    let body =
+        json!({"error": {"request_id": "r", "code": status, "message": message, "location": "LLM Module"}});
+    Reply::Status(status, headers, body.to_string())
+}
+
+/// A reply that the test feeds, and the feeding end.
+pub(crate) fn live() -> (mpsc::UnboundedSender<io::Result<Bytes>>, Reply) {
+    let (sender, receiver) = mpsc::unbounded_channel();
+    (sender, Reply::Live(receiver))
+}
+
+/// A proxy in front of a connection.
+pub(crate) struct UnderTest {
+    pub(crate) proxy: Proxy,
+    pub(crate) address: SocketAddr,
+    pub(crate) exchanges: mpsc::Receiver<Exchange>,
+    client: reqwest::Client,
+    _configuration: watch::Sender<Arc<Configuration>>,
+}
+
+/// Limits that keep tests quick; whatever a test is about it sets itself.
+pub(crate) fn quick() -> Limits {
+    Limits {
+        backoff: Duration::from_millis(1),
+        ..Limits::default()
+    }
+}
+
+impl UnderTest {
+    pub(crate) async fn start(aicore: AiCore, limits: Limits) -> Self {
+        let configuration = Configuration {
+            port: 0,
+            local_key: LocalKey::new(KEY.to_owned()).unwrap(),
+            allowed_hosts: vec!["coretap.example".to_owned()],
+            aicore,
+            limits,
+        };
+        let (sender, receiver) = watch::channel(Arc::new(configuration));
+        let (exchange_sender, exchanges) = mpsc::channel(64);
+        let proxy = Proxy::new(receiver, Some(exchange_sender));
+        let address = proxy.start().await.unwrap();
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        UnderTest {
+            proxy,
+            address,
+            exchanges,
+            client,
+            _configuration: sender,
+        }
+    }
+
+    pub(crate) fn request(&self, method: http::Method, path: &str) -> reqwest::RequestBuilder {
+        self.client
+            .request(method, format!("http://{}{path}", self.address))
+    }
+
+    pub(crate) fn get(&self, path: &str) -> reqwest::RequestBuilder {
+        self.request(http::Method::GET, path).bearer_auth(KEY)
+    }
+
+    pub(crate) fn post(&self, path: &str, body: impl Into<reqwest::Body>) -> reqwest::RequestBuilder {
+        self.request(http::Method::POST, path).bearer_auth(KEY).body(body)
+    }
+
+    /// A small request, in the format of the path.
+    pub(crate) async fn ask(&self, path: &str, stream: bool) -> reqwest::Response {
+        self.post(path, small(stream)).send().await.unwrap()
+    }
+
+    /// The exchange that ended next.
+    pub(crate) async fn exchange(&mut self) -> Exchange {
+        self.exchanges.recv().await.unwrap()
+    }
+}
+
+/// A request that both formats understand.
+pub(crate) fn small(stream: bool) -> String {
+    json!({"model": "claude-sonnet-4-5", "max_tokens": 100, "stream": stream,
+        "messages": [{"role": "user", "content": "Hi"}]})
+    .to_string()
+}
+
+/// The paths that give a model's answer.
+pub(crate) const ANSWERS: [&str; 2] = ["/v1/messages", "/v1/chat/completions"];
+
+/// Reads on until the text has come.
+pub(crate) async fn read_until(response: &mut reqwest::Response, text: &str) -> String {
+    let mut read = String::new();
+    while !read.contains(text) {
+        let chunk = response
+            .chunk()
+            .await
+            .unwrap()
+            .unwrap_or_else(|| panic!("no {text:?} in {read:?}"));
+        read.push_str(std::str::from_utf8(&chunk).unwrap());
+    }
+    read
+}
+
+/// Reads to the end; `Err` holds what came before the connection broke.
+pub(crate) async fn read_to_end(mut response: reqwest::Response) -> Result<String, String> {
+    let mut read = String::new();
+    loop {
+        match response.chunk().await {
+            Ok(Some(chunk)) => read.push_str(std::str::from_utf8(&chunk).unwrap()),
+            Ok(None) => return Ok(read),
+            Err(_) => return Err(read),
+        }
+    }
+}
