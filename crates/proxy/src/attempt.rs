@@ -122,6 +122,9 @@ pub(crate) async fn attempt(
         .map_err(Fault::Core)?;
     let status = response.status().as_u16();
     let (head, mut upstream) = http::Response::<reqwest::Body>::from(response).into_parts();
+    if (300..400).contains(&status) {
+        return Err(Fault::Final(Problem::redirected(status)));
+    }
     if status != 200 {
         let text = timeout_at(deadline, read_at_most(&mut upstream, LONGEST_REFUSAL))
             .await
@@ -132,7 +135,7 @@ pub(crate) async fn attempt(
             retry_after,
         } = read_upstream_error(options.upstream, &text);
         return Err(Fault::Refused(Refusal {
-            status: if (300..400).contains(&status) { 502 } else { status },
+            status,
             text: message,
             code,
             retry_after: retry::retry_after(&head.headers).or(retry_after),

@@ -234,6 +234,16 @@ impl Problem {
         )
     }
 
+    pub(crate) fn redirected(status: u16) -> Self {
+        Problem::new(
+            502,
+            code::FAILED,
+            format!("SAP AI Core answered with a redirect (status {status}), which is not followed."),
+            "Check the Base URL, and whether a proxy on the way wants somebody to sign in.",
+        )
+        .for_good()
+    }
+
     pub(crate) fn cut(detail: &str) -> Self {
         Problem::new(
             502,
