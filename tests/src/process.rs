@@ -219,6 +219,15 @@ impl Simulator {
             .collect()
     }
 
+    /// Waits until a client has left one of its answers.
+    pub async fn cancelled(&self) {
+        send(self.address, empty("GET", "/__simulator/requests?cancelled=1")).await;
+        assert!(
+            self.inference().await.iter().any(|seen| seen.cancelled),
+            "no client has left"
+        );
+    }
+
     /// Forgets the requests seen.
     pub async fn forget(&self) {
         let answer = send(self.address, empty("DELETE", "/__simulator/requests")).await;

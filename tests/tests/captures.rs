@@ -206,18 +206,17 @@ fn input_tokens(answer: &Answer) -> u64 {
     } else {
         vec![answer.json()["usage"].clone()]
     };
-    let usage = reports
-        .into_iter()
-        .rfind(|usage| usage["input_tokens"].as_u64() > Some(0))
-        .unwrap_or_default();
-    [
+    let names = [
         "input_tokens",
         "cache_creation_input_tokens",
         "cache_read_input_tokens",
-    ]
-    .iter()
-    .filter_map(|name| usage[name].as_u64())
-    .sum()
+    ];
+    let sum = |usage: Value| names.iter().filter_map(|name| usage[name].as_u64()).sum::<u64>();
+    reports
+        .into_iter()
+        .map(sum)
+        .rfind(|sum| *sum > 0)
+        .unwrap_or_default()
 }
 
 /// Nobody here knows a vendor's tokenizer: `count_tokens` estimates, within 20 % of what the same request then costs.
@@ -246,8 +245,11 @@ async fn tokens_are_counted_within_a_fifth() {
         let real = input_tokens(&asked);
         #[allow(clippy::cast_precision_loss, reason = "Token counts are far below 2^52.")]
         let off = estimate as f64 / real as f64 - 1.0;
-        worst = worst.max(off.abs());
-        if estimate == 0 || off.abs() > 0.2 {
+        if real > 20 {
+            worst = worst.max(off.abs());
+        }
+        // Of four tokens a fifth is less than one.
+        if estimate == 0 || (off.abs() > 0.2 && estimate.abs_diff(real) > 1) {
             misses.push(format!(
                 "{}: {estimate} instead of {real} ({:+.0} %)",
                 capture.name,
@@ -263,7 +265,7 @@ async fn tokens_are_counted_within_a_fifth() {
         misses.join("\n")
     );
     report(&format!(
-        "measured count_tokens: off by at most {:.0} % on {} captured requests",
+        "measured count_tokens: off by at most {:.0} % on {} captured requests of more than 20 tokens",
         worst * 100.0,
         captures.len()
     ));

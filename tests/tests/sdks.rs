@@ -27,6 +27,8 @@ async fn drive(driver: &str, routes: &[(Mode, &str, &str)]) {
         let coretap = Coretap::start(&simulator, mode, &[]).await;
         let home = tempfile::tempdir().unwrap();
         let output = Command::new(&python)
+            // A model that is old for its vendor may well be what SAP AI Core has.
+            .args(["-W", "ignore::DeprecationWarning"])
             .arg(&script)
             .args([
                 &format!("http://{}", coretap.address),
