@@ -139,7 +139,7 @@ impl<'a> Request<'a> {
         if !open.is_empty() {
             return Err(unanswered(self.messages.len(), &open));
         }
-        if !talked {
+        if self.messages.is_empty() || (self.is_claude() && !talked) {
             return Err(Failure::model("messages: at least one message is required"));
         }
         let last = self.messages.last().map_or("", role);
