@@ -8,13 +8,17 @@ use serde_json::value::RawValue;
 use crate::conversation::{Content, Conversation, Part, Source};
 
 /// What a picture costs whose size is not known.
-const IMAGE: u64 = 1_000;
+const IMAGE: u64 = 1_500;
+/// What a document costs at least: a page (Anthropic's documentation says 1,500 to 3,000).
+const PAGE: u64 = 1_500;
+/// Letters of base64 for one token of a document: a page of text in a PDF has some 80,000.
+const DOCUMENT_LETTERS: u64 = 40;
 /// What a large picture costs: vendors scale it down.
 const LARGEST_IMAGE: u64 = 1_600;
 /// Pixels for one token of a picture (Anthropic's rule of thumb).
 const PIXELS: u64 = 750;
 /// What a turn or a tool costs besides its texts.
-const TURN: u64 = 4;
+const TURN: u64 = 3;
 
 /// Estimates the input tokens of a conversation, never below 1.
 pub(crate) fn estimate(conversation: &Conversation<'_>) -> u64 {
@@ -44,9 +48,9 @@ fn part_tokens(part: &Part<'_>) -> u64 {
             Source::Url(_) | Source::Text(_) => IMAGE,
         },
         Content::File(file) => match &file.source {
-            Source::Base64 { data, .. } => data.escaped().len() as u64 / 16,
+            Source::Base64 { data, .. } => (data.escaped().len() as u64 / DOCUMENT_LETTERS).max(PAGE),
             Source::Text(content) => text(content.escaped()),
-            Source::Url(_) => IMAGE,
+            Source::Url(_) => PAGE,
         },
         Content::ToolCall(call) => TURN + text(call.name.escaped()) + text(&call.arguments),
         Content::ToolResult(result) => TURN + result.parts.iter().map(part_tokens).sum::<u64>(),
