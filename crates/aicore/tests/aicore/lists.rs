@@ -8,7 +8,7 @@ use tokio::sync::Semaphore;
 
 use crate::stand_in::{
     CATALOGUE, DEPLOYMENTS, GROUPS, StandIn, catalogue_row, json, list, model_row, orchestration_row, pass,
-    text,
+    text, within_10_seconds,
 };
 
 #[tokio::test]
@@ -59,9 +59,12 @@ async fn lists_are_kept_and_refreshed_behind_the_one_who_asks() {
         "still, while the new one is on its way"
     );
     gate.add_permits(1);
-    while core.deployments().await.unwrap().rows.len() == 1 {
-        tokio::task::yield_now().await;
-    }
+    within_10_seconds(async {
+        while core.deployments().await.unwrap().rows.len() == 1 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
     assert_eq!(stand_in.count(DEPLOYMENTS), 2);
 
     pass(Duration::from_secs(9 * 60)).await;

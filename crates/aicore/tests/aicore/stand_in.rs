@@ -156,13 +156,16 @@ impl StandIn {
 
     /// Waits until a path was asked for `count` times.
     pub(crate) async fn asked(&self, path: &str, count: usize) {
-        loop {
-            let arrived = self.arrived.notified();
-            if self.count(path) >= count {
-                return;
+        within_10_seconds(async {
+            loop {
+                let arrived = self.arrived.notified();
+                if self.count(path) >= count {
+                    return;
+                }
+                arrived.await;
             }
-            arrived.await;
-        }
+        })
+        .await;
     }
 
     pub(crate) fn connection(&self) -> Connection {
@@ -263,4 +266,11 @@ pub(crate) async fn pass(time: Duration) {
     tokio::time::pause();
     tokio::time::advance(time).await;
     tokio::time::resume();
+}
+
+/// What should happen at once, happens or is a failure.
+pub(crate) async fn within_10_seconds<T>(happening: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(10), happening)
+        .await
+        .expect("it did not happen")
 }

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use coretap_aicore::{AiCore, Connection, Error, ServiceKey, Timeouts};
+use coretap_aicore::{AiCore, Connection, Error, InferenceRequest, ServiceKey, Timeouts};
 use http::StatusCode;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use crate::stand_in::{DEPLOYMENTS, SECRET, StandIn, TOKEN, html, json, pass, redirect, text};
+use crate::stand_in::{
+    DEPLOYMENTS, SECRET, StandIn, TOKEN, html, json, list, model_row, pass, redirect, text, within_10_seconds,
+};
 
 /// Reads the deployments anew, which needs a token.
 async fn use_token(core: &AiCore) -> Result<(), Error> {
@@ -74,9 +76,12 @@ async fn a_token_near_its_end_is_used_while_the_next_one_is_fetched() {
     );
     stand_in.asked(TOKEN, 2).await;
     gate.add_permits(1);
-    while last_token(&stand_in) == "Bearer token-1" {
-        use_token(&core).await.unwrap();
-    }
+    within_10_seconds(async {
+        while last_token(&stand_in) == "Bearer token-1" {
+            use_token(&core).await.unwrap();
+        }
+    })
+    .await;
     assert_eq!(last_token(&stand_in), "Bearer next");
     assert_eq!(stand_in.count(TOKEN), 2);
 
@@ -134,11 +139,7 @@ async fn many_refusals_of_one_token_make_one_new_token() {
         DEPLOYMENTS,
         json(
             200,
-            crate::stand_in::list(&[crate::stand_in::model_row(
-                "d1234",
-                "anthropic--claude-4.5-sonnet",
-                "aws-bedrock",
-            )]),
+            list(&[model_row("d1234", "anthropic--claude-4.5-sonnet", "aws-bedrock")]),
         ),
     );
     core.forget_deployments();
@@ -150,7 +151,7 @@ async fn many_refusals_of_one_token_make_one_new_token() {
     for _ in 0..20 {
         let (core, route) = (core.clone(), Arc::clone(&route));
         calls.spawn(async move {
-            let request = coretap_aicore::InferenceRequest {
+            let request = InferenceRequest {
                 stream: false,
                 body: "{}".into(),
             };
@@ -158,7 +159,10 @@ async fn many_refusals_of_one_token_make_one_new_token() {
         });
     }
     stand_in.asked(path, 20).await;
-    gate.add_permits(20);
+    // The first one fetches another token and is done before the others hear of their refusal.
+    gate.add_permits(1);
+    stand_in.asked(path, 21).await;
+    gate.add_permits(19);
     assert!(
         calls
             .join_all()
