@@ -1,6 +1,7 @@
 //! What is known of one request when it is over.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
@@ -10,7 +11,7 @@ use coretap_formats::{AgentFormat, ModelFormat};
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use tokio::time::Instant;
 
-use crate::problem::{Problem, code};
+use crate::problem::{Problem, code, short};
 use crate::server::Shared;
 
 /// One finished request. It never holds a word of a prompt or of an answer.
@@ -136,21 +137,61 @@ impl Drop for Ongoing {
 
 impl Exchange {
     fn log(&self) {
-        tracing::info!(
-            target: "coretap::request",
-            method = self.method.as_str(),
-            path = &*self.path,
-            status = self.status,
-            model = self.model.as_deref().or(self.asked_model.as_deref()).unwrap_or("-"),
-            route = self.route.map_or("-", route_name),
-            ms = u64::try_from(self.duration.as_millis()).unwrap_or(u64::MAX),
-            tokens_in = self.usage.total_input(),
-            tokens_out = self.usage.output.unwrap_or(0),
-            retries = self.retries,
-            dropped = self.dropped.join(","),
-            code = self.code.unwrap_or("-"),
-            id = self.id,
-        );
+        // One text instead of a dozen fields: formatting those one by one costs as much as reading the request.
+        tracing::info!(target: "coretap::request", "{}", Line(self));
+    }
+}
+
+/// An exchange as the log has it; what does not apply is left out.
+struct Line<'a>(&'a Exchange);
+
+impl fmt::Display for Line<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Exchange {
+            method,
+            path,
+            status,
+            duration,
+            usage,
+            ..
+        } = self.0;
+        write!(out, "{method} {path} {status} {} ms", duration.as_millis())?;
+        out.write_str(" id=")?;
+        out.write_str(&self.0.id)?;
+        if let Some(route) = self.0.route {
+            out.write_str(" route=")?;
+            out.write_str(route_name(route))?;
+        }
+        if let Some(output) = usage.output {
+            write!(out, " tokens={}+{output}", usage.total_input())?;
+        }
+        if self.0.retries > 0 {
+            write!(out, " retries={}", self.0.retries)?;
+        }
+        if let Some(code) = self.0.code {
+            out.write_str(" code=")?;
+            out.write_str(code)?;
+        }
+        if let Some(model) = self.0.model.as_deref() {
+            out.write_str(" model=")?;
+            out.write_str(model)?;
+        } else if let Some(asked) = self.0.asked_model.as_deref() {
+            // It may be anything; escaped it stays one line.
+            write!(out, " model={:?}", short(asked))?;
+        }
+        if !self.0.dropped.is_empty() {
+            write!(
+                out,
+                " dropped={:?}",
+                self.0
+                    .dropped
+                    .iter()
+                    .take(20)
+                    .map(|name| short(name))
+                    .collect::<Vec<_>>()
+            )?;
+        }
+        Ok(())
     }
 }
 
@@ -193,6 +234,54 @@ pub(crate) fn set_request_id(headers: &mut HeaderMap, format: AgentFormat, id: &
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn exchange() -> Exchange {
+        Exchange {
+            id: "4711".to_owned(),
+            at: SystemTime::UNIX_EPOCH,
+            method: http::Method::POST,
+            path: Cow::Borrowed("/v1/messages"),
+            format: AgentFormat::Messages,
+            asked_model: Some("claude".to_owned()),
+            model: Some(Arc::from("anthropic--claude-4.5-sonnet")),
+            route: Some(ModelFormat::Orchestration),
+            stream: true,
+            status: 200,
+            code: None,
+            duration: Duration::from_millis(1234),
+            first_byte: None,
+            usage: Usage {
+                input: Some(7),
+                cache_read: Some(2),
+                output: Some(3),
+                ..Usage::default()
+            },
+            retries: 0,
+            dropped: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_line_of_the_log_says_what_there_is_to_say() {
+        assert_eq!(
+            Line(&exchange()).to_string(),
+            "POST /v1/messages 200 1234 ms id=4711 route=orchestration tokens=9+3 model=anthropic--claude-4.5-sonnet"
+        );
+        let troubled = Exchange {
+            model: None,
+            asked_model: Some("a\nb\u{1b}[31m".to_owned()),
+            route: None,
+            usage: Usage::default(),
+            retries: 2,
+            code: Some(code::CLIENT_LEFT),
+            dropped: vec![Cow::Borrowed("top_k"), Cow::Owned("tool \n x".to_owned())],
+            ..exchange()
+        };
+        assert_eq!(
+            Line(&troubled).to_string(),
+            r#"POST /v1/messages 200 1234 ms id=4711 retries=2 code=REQUEST-CLIENT-LEFT model="a\nb\u{1b}[31m" dropped=["top_k", "tool \n x"]"#
+        );
+    }
 
     #[test]
     fn ids_differ() {

@@ -402,8 +402,8 @@ fn seconds_to_next_minute(now: SystemTime) -> u64 {
     60 - since % 60
 }
 
-/// What somebody else chose, short enough for a sentence.
-fn short(text: &str) -> &str {
+/// What somebody else chose, short enough for a sentence or a line.
+pub(crate) fn short(text: &str) -> &str {
     const MOST: usize = 200;
     let end = text.char_indices().nth(MOST).map_or(text.len(), |(at, _)| at);
     text.get(..end).unwrap_or_default()

@@ -122,7 +122,12 @@ impl Endpoint<'_> {
             Endpoint::Health => Cow::Borrowed("/health"),
             Endpoint::Answer if path == "/v1/messages" => Cow::Borrowed("/v1/messages"),
             Endpoint::Answer => Cow::Borrowed("/v1/chat/completions"),
-            _ => Cow::Owned(path.chars().take(100).collect()),
+            _ => Cow::Owned(
+                path.chars()
+                    .take(100)
+                    .map(|one| if one.is_ascii_graphic() { one } else { '?' })
+                    .collect(),
+            ),
         }
     }
 }
