@@ -10,7 +10,8 @@ use reqwest::{Client, Request, Response};
 use serde::Deserialize;
 use url::Url;
 
-use crate::error::{Error, excerpt};
+use crate::error::Error;
+use crate::excerpt::excerpt;
 use crate::service_key::{ServiceKey, below};
 use crate::token::Tokens;
 use crate::transport::{self, Timeouts};

@@ -13,6 +13,7 @@ mod catalogue;
 mod client;
 mod deployments;
 mod error;
+mod excerpt;
 mod gateway;
 mod names;
 mod route;

@@ -1,5 +1,7 @@
 //! The names of models, both ways: what an agent asks for, and what SAP calls it (sap-wire.md §5).
 
+use crate::route::executable_by_name;
+
 /// SAP's names that a connection can reach.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Known<'a> {
@@ -56,29 +58,6 @@ pub fn agent_alias(sap_name: &str) -> Option<String> {
     } else {
         Some(format!("claude-{tier}-{dashed}"))
     }
-}
-
-/// Which API a deployment of this model speaks (an `executableId`), judged by its name alone (sap-wire.md §3.1).
-pub(crate) fn executable_by_name(model: &str) -> Option<&'static str> {
-    const PREFIXES: &[(&str, &str)] = &[
-        ("gpt-", "azure-openai"),
-        ("o1", "azure-openai"),
-        ("o3", "azure-openai"),
-        ("o4", "azure-openai"),
-        ("text-embedding-", "azure-openai"),
-        ("anthropic--", "aws-bedrock"),
-        ("amazon--", "aws-bedrock"),
-        ("gemini-", "gcp-vertexai"),
-        ("mistralai--", "aicore-mistralai"),
-        ("cohere", "aicore-cohere"),
-        ("nvidia--", "aicore-nvidia"),
-        ("sonar", "perplexity-ai"),
-        ("sap-rpt-", "aicore-sap"),
-    ];
-    PREFIXES
-        .iter()
-        .find(|(prefix, _)| model.starts_with(prefix))
-        .map(|(_, executable)| *executable)
 }
 
 /// `sap/` and `[1m]` say where and how, not which model.

@@ -3,7 +3,6 @@
 use url::Url;
 
 use crate::deployments::Deployment;
-use crate::names;
 use crate::service_key::below;
 
 /// The version that Azure's data plane is asked for (sap-wire.md §3.2); without one it answers 404.
@@ -80,7 +79,7 @@ impl Route {
 /// as the end of a sentence.
 pub(crate) fn direct_family(model: &str, executable_id: Option<&str>) -> Result<Family, String> {
     let model = model.to_ascii_lowercase();
-    match executable_id.or_else(|| names::executable_by_name(&model)) {
+    match executable_id.or_else(|| executable_by_name(&model)) {
         Some("azure-openai") if model.starts_with("text-embedding") => {
             Err("it makes embeddings, not answers".to_owned())
         }
@@ -92,6 +91,29 @@ pub(crate) fn direct_family(model: &str, executable_id: Option<&str>) -> Result<
         Some(other) => Err(format!("Coretap does not speak its API ({other})")),
         None => Err("nothing says which API it speaks".to_owned()),
     }
+}
+
+/// Which API a deployment of this model speaks (an `executableId`), judged by its name alone (sap-wire.md §3.1).
+pub(crate) fn executable_by_name(model: &str) -> Option<&'static str> {
+    const PREFIXES: &[(&str, &str)] = &[
+        ("gpt-", "azure-openai"),
+        ("o1", "azure-openai"),
+        ("o3", "azure-openai"),
+        ("o4", "azure-openai"),
+        ("text-embedding-", "azure-openai"),
+        ("anthropic--", "aws-bedrock"),
+        ("amazon--", "aws-bedrock"),
+        ("gemini-", "gcp-vertexai"),
+        ("mistralai--", "aicore-mistralai"),
+        ("cohere", "aicore-cohere"),
+        ("nvidia--", "aicore-nvidia"),
+        ("sonar", "perplexity-ai"),
+        ("sap-rpt-", "aicore-sap"),
+    ];
+    PREFIXES
+        .iter()
+        .find(|(prefix, _)| model.starts_with(prefix))
+        .map(|(_, executable)| *executable)
 }
 
 #[cfg(test)]

@@ -13,7 +13,8 @@ use tokio::time::Instant;
 use url::Url;
 
 use crate::cached::{Cached, Fetched};
-use crate::error::{Error, excerpt};
+use crate::error::Error;
+use crate::excerpt::excerpt;
 use crate::service_key::{ServiceKey, below};
 use crate::transport::{self, Timeouts};
 
