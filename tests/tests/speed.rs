@@ -113,6 +113,8 @@ impl Kit {
 
     /// All instructions of a Coretap that answers `count` requests, its start and its end included.
     async fn instructions(&self, body: &Path, stream: bool, count: u64) -> u64 {
+        // A file, because a pipe that nobody reads would fill with log lines and stop the one who writes them.
+        let log = self.folder.path().join("valgrind.log");
         let mut valgrind = Command::new("valgrind")
             .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
             .arg(binary())
@@ -124,7 +126,7 @@ impl Kit {
             .envs(self.environment())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
+            .stderr(std::fs::File::create(&log).unwrap())
             .kill_on_drop(true)
             .spawn()
             .unwrap();
@@ -137,33 +139,16 @@ impl Kit {
             .strip_prefix("listening on ")
             .unwrap_or_else(|| panic!("not where it listens: {line:?}"));
         let mut load = Command::new(self.programs.join("lg"));
-        load.args([
-            "--url",
-            &format!("{address}/v1/messages"),
-            "--body",
-            body.to_str().unwrap(),
-        ])
-        .args([
-            "-c",
-            "1",
-            "-n",
-            &count.to_string(),
-            "-d",
-            "50",
-            "--warm",
-            "0",
-            "--timeout",
-            "50",
-        ])
-        .args([
-            "-H",
-            &format!("authorization: Bearer {KEY}"),
-            "-H",
-            "anthropic-version: 2023-06-01",
-        ]);
+        load.arg("--url")
+            .arg(format!("{address}/v1/messages"))
+            .arg("--body")
+            .arg(body);
+        load.args(["-c", "1", "-d", "50", "--warm", "0", "--timeout", "50", "-n"])
+            .arg(count.to_string());
+        load.args(["-H", "anthropic-version: 2023-06-01", "-H"])
+            .arg(format!("authorization: Bearer {KEY}"));
         if stream {
-            load.arg("--stream")
-                .args(["--needle", r#""text_delta","text":""#]);
+            load.args(["--stream", "--needle", r#""text_delta","text":""#]);
         }
         let load = in_time("the load's end", load.output()).await.unwrap();
         let report: serde_json::Value = serde_json::from_slice(&load.stdout).unwrap();
@@ -173,11 +158,9 @@ impl Kit {
             "{report}"
         );
         signal(valgrind.id().unwrap(), "TERM").await;
-        let output = in_time("valgrind's end", valgrind.wait_with_output())
-            .await
-            .unwrap();
-        let log = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(output.status.success(), "{log}");
+        let status = in_time("valgrind's end", valgrind.wait()).await.unwrap();
+        let log = std::fs::read_to_string(log).unwrap();
+        assert!(status.success(), "{log}");
         let collected = log
             .lines()
             .find_map(|line| line.split_once("Collected : "))
