@@ -212,6 +212,9 @@ fn deployment_row(row: &Deployment, base: &str, spelling: BackendDetails) -> Val
     };
     set("targetStatus", json!(target));
     set("submissionTime", json!(row.created));
+    if row.running() {
+        set("startTime", json!(row.created));
+    }
     set("latestRunningConfigurationId", json!(configuration_id(row)));
     match row.status {
         "PENDING" => set("deploymentUrl", json!("")),

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, Response, header};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, header};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -369,10 +369,10 @@ fn answer(
     if method != Method::POST {
         return Answer::refusal(405, "Method Not Allowed");
     }
-    let is_json = headers
-        .get(header::CONTENT_TYPE)
-        .is_some_and(|value| value.as_bytes().starts_with(b"application/json"));
-    if !is_json {
+    // boto3, which SAP's Python SDK uses for Bedrock, names no content type.
+    let content_type = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
+    let unnamed = content_type.is_none() && matches!(call, ["invoke" | "invoke-with-response-stream"]);
+    if !unnamed && !content_type.is_some_and(|value| value.starts_with(b"application/json")) {
         return Answer::refusal(415, "Unsupported Media Type");
     }
     let number = state.count.fetch_add(1, Ordering::Relaxed) + 1;

@@ -4,6 +4,8 @@
 
 /// The letters of one word up to which it usually is one token.
 const WHOLE_WORD: usize = 10;
+/// The letters of a word up to which the sign before it usually is in the same token.
+const SHORT_WORD: usize = 4;
 /// How many letters of a longer word go into one token.
 const WORD_PIECE: usize = 6;
 
@@ -72,14 +74,29 @@ fn piece_length(text: &str) -> usize {
         },
         Kind::Letter | Kind::OtherLetter => word_length(text),
         Kind::Digit => text.bytes().take(3).take_while(u8::is_ascii_digit).count(),
-        Kind::Sign => text
-            .chars()
-            .take(2)
-            .take_while(|&letter| kind(letter) == Kind::Sign)
-            .map(char::len_utf8)
-            .sum(),
+        Kind::Sign => signs_length(text),
         Kind::Ideograph | Kind::Symbol => first.len_utf8(),
     }
+}
+
+/// A lone sign belongs to the short word that follows it; several stay together, with the end of the line.
+fn signs_length(text: &str) -> usize {
+    let run = text
+        .bytes()
+        .take_while(|&byte| byte.is_ascii() && kind(byte.into()) == Kind::Sign)
+        .count();
+    let behind = text.as_bytes().get(run..).unwrap_or_default();
+    let word = behind
+        .iter()
+        .take_while(|byte| byte.is_ascii_alphabetic())
+        .count();
+    if run == 1 && (1..=SHORT_WORD).contains(&word) {
+        return 1 + text.get(1..).map_or(0, word_length);
+    }
+    if run > 3 {
+        return 3;
+    }
+    run + behind.iter().take_while(|&&byte| byte == b'\n').count()
 }
 
 /// A run of white space, without the last blank if a word follows it.
@@ -146,10 +163,29 @@ mod tests {
     }
 
     #[test]
-    fn prose_has_about_four_letters_a_token() {
-        let prose =
-            "The quick brown fox jumps over the lazy dog, and then it sleeps in the shade of a large tree.";
-        let tenths = prose.len() as u64 * 10 / count(prose);
-        assert!((38..50).contains(&tenths), "{tenths} tenths of a letter");
+    fn the_count_is_close_to_that_of_o200k() {
+        let cases = [
+            (
+                "The quick brown fox jumps over the lazy dog, and then it sleeps in the shade of a large tree. Nobody \
+                 knows why it does that every single afternoon, but the neighbours have stopped asking about it.",
+                41,
+            ),
+            (
+                r#"{"type":"object","properties":{"file_path":{"type":"string","description":"The absolute path to the file to read"},"limit":{"type":"integer","minimum":1}},"required":["file_path"],"additionalProperties":false}"#,
+                48,
+            ),
+            (
+                "pub fn pieces(text: &str) -> Pieces<'_> {\n    let mut letters = text.chars();\n    if \
+                 letters.next().is_none() {\n        return Pieces { rest: text };\n    }\n}\n",
+                43,
+            ),
+        ];
+        for (text, known) in cases {
+            let counted = count(text);
+            assert!(
+                counted.abs_diff(known) * 10 <= known,
+                "{counted} instead of {known}: {text}"
+            );
+        }
     }
 }

@@ -1,7 +1,13 @@
 //! The simulator's idea of an orchestration request against SAP's spec: every request fixture, and thousands of
 //! mutations of them. Whatever the spec refuses, the simulator refuses.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may panic"
+)]
+#![expect(clippy::print_stdout, reason = "what was compared or skipped is shown")]
 
 #[expect(dead_code, reason = "this suite needs only a part of it")]
 mod client;
@@ -36,7 +42,7 @@ fn spec() -> Option<PathBuf> {
     None
 }
 
-/// The schema of a request. OpenAPI 3.0 says `nullable` and `exclusiveMinimum: true` in its own way.
+/// The schema of a request. `OpenAPI` 3.0 says `nullable` and `exclusiveMinimum: true` in its own way.
 fn validator(spec: &Path) -> Validator {
     fn translate(value: &mut Value) {
         match value {

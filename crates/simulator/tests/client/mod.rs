@@ -80,7 +80,10 @@ impl Running {
     /// Fetches a token.
     pub(crate) async fn renew(&mut self) {
         let reply = self.token_request(&[], "", &self.grant()).await;
-        self.token = reply.json()["access_token"].as_str().unwrap().to_owned();
+        reply.json()["access_token"]
+            .as_str()
+            .unwrap()
+            .clone_into(&mut self.token);
     }
 
     /// The form of a token request, encoded as clients must.
