@@ -4,6 +4,7 @@
 //! 2 wrong usage, 3 wrong configuration, 4 the port is taken.
 
 mod arguments;
+mod log;
 mod print;
 mod serve;
 mod show;
@@ -17,11 +18,7 @@ use crate::arguments::{Arguments, Command};
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let log = std::env::var("RUST_LOG").unwrap_or_else(|_| "info".to_owned());
-    tracing_subscriber::fmt()
-        .with_env_filter(log)
-        .with_writer(std::io::stderr)
-        .init();
+    log::start();
 
     // More threads than that only cost memory: the work between two events of a stream takes microseconds.
     let threads = std::thread::available_parallelism().map_or(1, |cores| cores.get().min(4));

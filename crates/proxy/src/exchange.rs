@@ -147,39 +147,36 @@ struct Line<'a>(&'a Exchange);
 
 impl fmt::Display for Line<'_> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Exchange {
-            method,
-            path,
-            status,
-            duration,
-            usage,
-            ..
-        } = self.0;
-        write!(out, "{method} {path} {status} {} ms", duration.as_millis())?;
+        let exchange = self.0;
+        out.write_str(exchange.method.as_str())?;
+        out.write_str(" ")?;
+        out.write_str(&exchange.path)?;
+        let ms = u64::try_from(exchange.duration.as_millis()).unwrap_or(u64::MAX);
+        write!(out, " {} {ms} ms", exchange.status)?;
         out.write_str(" id=")?;
-        out.write_str(&self.0.id)?;
-        if let Some(route) = self.0.route {
+        out.write_str(&exchange.id)?;
+        if let Some(route) = exchange.route {
             out.write_str(" route=")?;
             out.write_str(route_name(route))?;
         }
-        if let Some(output) = usage.output {
-            write!(out, " tokens={}+{output}", usage.total_input())?;
+        if let Some(output) = exchange.usage.output {
+            write!(out, " tokens={}+{output}", exchange.usage.total_input())?;
         }
-        if self.0.retries > 0 {
-            write!(out, " retries={}", self.0.retries)?;
+        if exchange.retries > 0 {
+            write!(out, " retries={}", exchange.retries)?;
         }
-        if let Some(code) = self.0.code {
+        if let Some(code) = exchange.code {
             out.write_str(" code=")?;
             out.write_str(code)?;
         }
-        if let Some(model) = self.0.model.as_deref() {
+        if let Some(model) = exchange.model.as_deref() {
             out.write_str(" model=")?;
             out.write_str(model)?;
-        } else if let Some(asked) = self.0.asked_model.as_deref() {
+        } else if let Some(asked) = exchange.asked_model.as_deref() {
             // It may be anything; escaped it stays one line.
             write!(out, " model={:?}", short(asked))?;
         }
-        if !self.0.dropped.is_empty() {
+        if !exchange.dropped.is_empty() {
             write!(
                 out,
                 " dropped={:?}",
