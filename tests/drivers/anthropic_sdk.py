@@ -135,6 +135,44 @@ def structured_output():
     assert set(value) == {"fruit", "grams"} and isinstance(value["grams"], int), value
 
 
+def thinking():
+    """Claude's thinking comes first, signed, and goes back as it came."""
+    request = {
+        "model": model,
+        "max_tokens": 4096,
+        "thinking": {"type": "enabled", "budget_tokens": 2048},
+        "tools": [READ_FILE],
+    }
+    messages = [{"role": "user", "content": "Read the file plum.txt"}]
+    with client.messages.stream(messages=messages, **request) as events:
+        asked = events.get_final_message()
+    assert asked.content[0].type == "thinking" and asked.content[0].signature, asked
+    call = asked.content[-1]
+    assert call.type == "tool_use", asked
+    result = {"type": "tool_result", "tool_use_id": call.id, "content": "the plum weighs 93 grams"}
+    messages += [
+        {"role": "assistant", "content": [block.to_dict() for block in asked.content]},
+        {"role": "user", "content": [result]},
+    ]
+    answered = client.messages.create(messages=messages, **request)
+    assert "the plum weighs 93 grams" in text_of(answered), answered
+
+
+def caching():
+    """What was marked is written to the cache once, and read from it after."""
+    system = [{"type": "text", "text": "Be brief. " * 1500, "cache_control": {"type": "ephemeral"}}]
+    written = ask("Repeat the word plum-4711", system=system).usage
+    read = ask("Repeat the word plum-4712", system=system).usage
+    assert written.cache_creation_input_tokens > 1000, written
+    assert read.cache_read_input_tokens > 1000, read
+    assert read.input_tokens < 1000, read
+
+
+def stop_sequences():
+    answer = ask("Repeat the words plum STOPHERE pear", stop_sequences=["STOPHERE"])
+    assert "plum" in text_of(answer) and "pear" not in text_of(answer), answer
+
+
 def count_tokens():
     count = client.messages.count_tokens(model=model, messages=[{"role": "user", "content": "How many?"}])
     assert count.input_tokens >= 1, count
@@ -193,6 +231,9 @@ images()
 image_in_a_tool_result()
 if "claude" in model:
     documents()
+    thinking()
+    caching()
+    stop_sequences()
 structured_output()
 count_tokens()
 models()

@@ -6,6 +6,7 @@ Usage: sap_generative_ai_hub.py; the credentials are in AICORE_CLIENT_ID and so 
 import json
 
 from gen_ai_hub.orchestration_v2 import (
+    GlobalStreamOptions,
     LLMModelDetails,
     ModuleConfig,
     OrchestrationConfig,
@@ -29,11 +30,12 @@ WORDS = "früh – 李 – 🙂 plum-4712"
 
 
 def orchestration(model):
-    def config(template, tools=None):
+    def config(template, tools=None, stream=False):
         prompt = PromptTemplatingModuleConfig(
             prompt=Template(template=template, tools=tools), model=LLMModelDetails(name=model)
         )
-        return OrchestrationConfig(modules=ModuleConfig(prompt_templating=prompt))
+        stream = GlobalStreamOptions(enabled=True) if stream else None
+        return OrchestrationConfig(modules=ModuleConfig(prompt_templating=prompt), stream=stream)
 
     service = OrchestrationService()
     system = SystemMessage(content="You answer about {{?topic}}.")
@@ -48,7 +50,8 @@ def orchestration(model):
 
     text = ""
     for chunk in service.stream(
-        config=config([system, UserMessage(content=f"Repeat the words {WORDS}")]), placeholder_values={"topic": "fruit"}
+        config=config([system, UserMessage(content=f"Repeat the words {WORDS}")], stream=True),
+        placeholder_values={"topic": "fruit"},
     ):
         for streamed in chunk.final_result.choices:
             text += streamed.delta.content or ""
