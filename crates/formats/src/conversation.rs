@@ -3,10 +3,8 @@
 
 use std::borrow::Cow;
 
-use serde_json::value::RawValue;
-
 use crate::AgentFormat;
-use crate::json::{Object, Text};
+use crate::json::{Object, Text, Value};
 
 /// A whole request in no vendor's spelling.
 #[derive(Clone, Debug)]
@@ -29,7 +27,7 @@ pub struct Conversation<'a> {
     /// The limit of output tokens.
     pub max_tokens: Option<u64>,
     /// Sampling and other plain parameters, under the name that Chat Completions and Messages share.
-    pub parameters: Vec<(&'static str, &'a RawValue)>,
+    pub parameters: Vec<(&'static str, Value<'a>)>,
     /// Stop sequences.
     pub stop: Vec<Text<'a>>,
     /// Whether and how the model shall think; absent is the vendor's default.
@@ -218,7 +216,7 @@ pub struct Tool<'a> {
     /// What it is for.
     pub description: Option<Text<'a>>,
     /// The JSON schema of its arguments.
-    pub schema: Option<&'a RawValue>,
+    pub schema: Option<Value<'a>>,
     /// Whether the arguments must follow the schema to the letter.
     pub strict: Option<bool>,
     /// Whether the prompt up to here shall be cached.
@@ -313,7 +311,7 @@ pub enum ResponseFormat<'a> {
         /// What it is for.
         description: Option<Text<'a>>,
         /// The schema.
-        schema: &'a RawValue,
+        schema: Value<'a>,
         /// Whether to follow it to the letter.
         strict: Option<bool>,
     },

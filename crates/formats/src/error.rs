@@ -1,5 +1,7 @@
 //! What is wrong with a request, and how an error looks in each agent's format.
 
+use std::fmt;
+
 use crate::AgentFormat;
 use crate::json::write_string;
 
@@ -22,25 +24,48 @@ impl ReadError {
         }
     }
 
-    pub(crate) fn expected(path: &str, what: &str) -> Self {
-        ReadError::new(path, format!("expected {what}"))
+    pub(crate) fn expected(path: &Path<'_>, what: &str) -> Self {
+        ReadError::new(path.to_string(), format!("expected {what}"))
     }
 
-    pub(crate) fn member(path: &str, name: &str, what: &str) -> Self {
-        ReadError::expected(&join(path, name), what)
-    }
-
-    pub(crate) fn missing(path: &str, name: &str) -> Self {
-        ReadError::new(join(path, name), "is required")
+    pub(crate) fn missing(path: &Path<'_>) -> Self {
+        ReadError::new(path.to_string(), "is required")
     }
 }
 
-/// The path of a member below `path`.
-pub(crate) fn join(path: &str, name: impl std::fmt::Display) -> String {
-    if path.is_empty() {
-        name.to_string()
-    } else {
-        format!("{path}.{name}")
+/// Where a value stands. It is spelt out only when there is something to complain about.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Path<'p> {
+    /// The whole body.
+    Body,
+    /// A member of an object.
+    Member(&'p Path<'p>, &'static str),
+    /// An entry of a list.
+    Entry(&'p Path<'p>, usize),
+}
+
+impl Path<'_> {
+    pub(crate) fn member(&self, name: &'static str) -> Path<'_> {
+        Path::Member(self, name)
+    }
+
+    pub(crate) fn entry(&self, position: usize) -> Path<'_> {
+        Path::Entry(self, position)
+    }
+}
+
+impl fmt::Display for Path<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (parent, step): (_, &dyn fmt::Display) = match self {
+            Path::Body => return Ok(()),
+            Path::Member(parent, name) => (parent, name),
+            Path::Entry(parent, position) => (parent, position),
+        };
+        parent.fmt(formatter)?;
+        if !matches!(parent, Path::Body) {
+            formatter.write_str(".")?;
+        }
+        step.fmt(formatter)
     }
 }
 

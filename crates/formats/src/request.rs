@@ -6,7 +6,8 @@ use std::fmt;
 use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 
 use crate::conversation::Conversation;
-use crate::json::{self, Object};
+use crate::error::Path;
+use crate::json::{self, Document};
 use crate::rules::ModelRules;
 use crate::{AgentFormat, ModelFormat, ReadError, azure, chat, claude, messages, orchestration, tokens};
 
@@ -68,7 +69,7 @@ pub fn model_name(body: &[u8]) -> Result<Cow<'_, str>, ReadError> {
     match (model, read) {
         (Some(model), _) if !model.trim().is_empty() => Ok(model),
         (Some(_), _) => Err(ReadError::new("model", "must name a model")),
-        (None, Ok(())) => Err(ReadError::missing("", "model")),
+        (None, Ok(())) => Err(ReadError::missing(&Path::Body.member("model"))),
         (None, Err(error)) if error.is_data() => Err(ReadError::new(
             "",
             format!("expected a JSON object with a model: {error}"),
@@ -93,10 +94,11 @@ pub fn write_request(
     target: &Target<'_>,
 ) -> Result<UpstreamRequest, ReadError> {
     let text = text(body)?;
-    let mut conversation = read(agent, &text)?;
+    let document = Document::read(&text)?;
+    let mut conversation = read(agent, &document)?;
     let stream = conversation.stream;
     let include_usage = match agent {
-        AgentFormat::ChatCompletions => chat::request::include_usage(&conversation.members)?,
+        AgentFormat::ChatCompletions => chat::request::include_usage(conversation.members)?,
         AgentFormat::Messages => false,
     };
     // Claude's own stream begins with its count; every other stream ends with it.
@@ -129,7 +131,8 @@ pub fn write_request(
 /// When the body cannot be read.
 pub fn count_tokens(body: &[u8]) -> Result<u64, ReadError> {
     let text = text(body)?;
-    Ok(tokens::estimate(&read(AgentFormat::Messages, &text)?))
+    let document = Document::read(&text)?;
+    Ok(tokens::estimate(&read(AgentFormat::Messages, &document)?))
 }
 
 /// The body as text that every JSON reader takes.
@@ -139,14 +142,11 @@ fn text(body: &[u8]) -> Result<Cow<'_, str>, ReadError> {
     Ok(json::replace_lone_surrogates(text))
 }
 
-fn read(agent: AgentFormat, text: &str) -> Result<Conversation<'_>, ReadError> {
-    let body: Object<'_> = serde_json::from_str(text).map_err(|error| {
-        if error.is_data() {
-            ReadError::expected("", "a JSON object")
-        } else {
-            not_json(&error)
-        }
-    })?;
+fn read<'a>(agent: AgentFormat, document: &'a Document<'_>) -> Result<Conversation<'a>, ReadError> {
+    let body = document
+        .root()
+        .object()
+        .ok_or_else(|| ReadError::new("", "expected a JSON object"))?;
     match agent {
         AgentFormat::Messages => messages::request::read(body),
         AgentFormat::ChatCompletions => chat::request::read(body),
@@ -161,9 +161,9 @@ fn report_unread(agent: AgentFormat, route: ModelFormat, conversation: &mut Conv
         (AgentFormat::Messages, _) => &messages::request::UNDERSTOOD,
         (AgentFormat::ChatCompletions, _) => &chat::request::UNDERSTOOD,
     };
-    for (name, value) in conversation.members.clone().members() {
-        if !understood.contains(&name) && value.get() != "null" {
-            conversation.drop_reported(name.to_owned());
+    for (name, value) in conversation.members.members() {
+        if !understood.contains(&name.escaped()) && !value.is_null() {
+            conversation.drop_reported(name.decode().into_owned());
         }
     }
 }

@@ -2,10 +2,8 @@
 
 use std::borrow::Cow;
 
-use serde_json::value::RawValue;
-
 use crate::conversation::Conversation;
-use crate::json::write_string;
+use crate::json::{Value, write_string};
 use crate::rules::ModelRules;
 
 /// Writes `,"name":value` for every parameter that the model takes. One whose value is the default anyway is left out
@@ -33,7 +31,7 @@ pub(crate) fn write(conversation: &mut Conversation<'_>, rules: &ModelRules, out
 }
 
 /// The value, lowered to the highest temperature that the model takes.
-fn within_bounds<'v>(name: &str, value: &'v RawValue, rules: &ModelRules) -> Cow<'v, str> {
+fn within_bounds<'v>(name: &str, value: Value<'v>, rules: &ModelRules) -> Cow<'v, str> {
     match (rules.max_temperature, value.get().parse::<f64>()) {
         (Some(highest), Ok(wanted)) if name == "temperature" && wanted > highest => {
             Cow::Owned(highest.to_string())
@@ -43,7 +41,7 @@ fn within_bounds<'v>(name: &str, value: &'v RawValue, rules: &ModelRules) -> Cow
 }
 
 /// Parameters whose given value is what happens without them.
-pub(crate) fn is_default(name: &str, value: &RawValue) -> bool {
+pub(crate) fn is_default(name: &str, value: Value<'_>) -> bool {
     matches!(
         (name, value.get()),
         ("n" | "temperature" | "top_p", "1" | "1.0")

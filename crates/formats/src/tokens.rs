@@ -3,8 +3,6 @@
 //! Tokenizers cut text into words, runs of digits and punctuation. Counting those pieces, long words as several, comes close
 //! enough for a progress bar and for `count_tokens`, at a few instructions a byte.
 
-use serde_json::value::RawValue;
-
 use crate::conversation::{Content, Conversation, Part, Source};
 
 /// What a picture costs whose size is not known.
@@ -35,7 +33,7 @@ pub(crate) fn estimate(conversation: &Conversation<'_>) -> u64 {
             .description
             .as_ref()
             .map_or(0, |description| text(description.escaped()));
-        tokens += tool.schema.map_or(0, |schema| text(RawValue::get(schema)));
+        tokens += tool.schema.map_or(0, |schema| text(schema.get()));
     }
     tokens.max(1)
 }

@@ -1,12 +1,14 @@
 //! Errors as SAP AI Core and the vendors behind it spell them: in a refused request's body and in the middle of a
 //! stream (sap-wire.md §1.4, §2.4, §3.2, §3.3, §4.5, §5).
 
+use std::borrow::Cow;
+
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::ModelFormat;
 use crate::event::Failure;
-use crate::json::{Object, Text, list};
+use crate::json::{Document, Text};
 
 /// An error that an upstream answered with its HTTP status.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -161,12 +163,10 @@ fn collect(text: &str, depth: usize, reports: &mut Vec<Report>) {
         return;
     }
     if text.starts_with('[') {
-        let entries = serde_json::from_str::<&RawValue>(text)
-            .ok()
-            .and_then(list)
-            .unwrap_or_default();
-        for entry in entries {
-            collect(entry.get(), depth + 1, reports);
+        if let Ok(document) = Document::read(text) {
+            for entry in document.root().list().into_iter().flatten() {
+                collect(entry.get(), depth + 1, reports);
+            }
         }
         return;
     }
@@ -222,11 +222,17 @@ fn word(raw: Option<&RawValue>) -> Option<String> {
 
 /// The seconds that a vendor's headers tell to wait. A date is not read: this crate has no clock.
 fn retry_after(headers: &RawValue) -> Option<u64> {
-    let headers: Object<'_> = serde_json::from_str(headers.get()).ok()?;
+    let headers = Document::read(headers.get()).ok()?;
+    let is_wanted = |name: &Text<'_>| name.escaped().eq_ignore_ascii_case("retry-after");
     let (_, value) = headers
+        .root()
+        .object()?
         .members()
-        .find(|(name, _)| name.eq_ignore_ascii_case("retry-after"))?;
-    word(Some(value))?.trim().parse().ok()
+        .find(|(name, _)| is_wanted(name))?;
+    let seconds = value.text().map_or(Cow::Borrowed(value.get()), |text| {
+        text.decode().into_owned().into()
+    });
+    seconds.trim().parse().ok()
 }
 
 /// What is told of a body that is no JSON that is known.

@@ -1,9 +1,5 @@
 //! Whole requests, from each agent's format into each route's.
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "tests"
-)]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 #![expect(clippy::print_stderr, reason = "a skipped suite says so")]
 
 use std::path::{Path, PathBuf};

@@ -5,10 +5,8 @@
 
 use std::borrow::Cow;
 
-use serde_json::value::RawValue;
-
 use crate::conversation::{Content, Conversation, Part, Turn};
-use crate::json::{Object, write_string};
+use crate::json::{Object, Value};
 use crate::openai::messages::{messages, place_cache_marks, write_message, write_tool_call_list};
 use crate::request::Target;
 use crate::{AgentFormat, chat, openai, repair};
@@ -85,24 +83,24 @@ fn write_other_members(
     if !same_format {
         return;
     }
-    for (name, value) in conversation.members.clone().members() {
-        if chat::request::UNDERSTOOD.contains(&name) || value.get() == "null" {
+    for (name, value) in conversation.members.members() {
+        if chat::request::UNDERSTOOD.contains(&name.escaped()) || value.is_null() {
             continue;
         }
-        if target.rules.takes(name) {
+        if target.rules.takes(name.escaped()) {
             out.push(b',');
-            write_string(out, name);
+            out.extend_from_slice(name.literal().as_bytes());
             out.push(b':');
             out.extend_from_slice(value.get().as_bytes());
         } else {
-            conversation.drop_reported(name.to_owned());
+            conversation.drop_reported(name.decode().into_owned());
         }
     }
 }
 
 /// Copies the agent's messages of one turn.
 fn copy_turn(turn: &Turn<'_>, start: usize, dropped: &mut Vec<Cow<'static, str>>, out: &mut Vec<u8>) {
-    if let Some(message) = &turn.raw {
+    if let Some(message) = turn.raw {
         separate(start, out);
         copy_message(message, &turn.parts, dropped, out);
         return;
@@ -112,7 +110,7 @@ fn copy_turn(turn: &Turn<'_>, start: usize, dropped: &mut Vec<Cow<'static, str>>
             continue;
         };
         separate(start, out);
-        if let Some(message) = &part.raw {
+        if let Some(message) = part.raw {
             copy_message(message, &[], dropped, out);
         } else {
             out.extend_from_slice(b"{\"role\":\"tool\",\"tool_call_id\":");
@@ -123,7 +121,7 @@ fn copy_turn(turn: &Turn<'_>, start: usize, dropped: &mut Vec<Cow<'static, str>>
 }
 
 fn copy_message(
-    message: &Object<'_>,
+    message: Object<'_>,
     parts: &[Part<'_>],
     dropped: &mut Vec<Cow<'static, str>>,
     out: &mut Vec<u8>,
@@ -136,22 +134,22 @@ fn copy_message(
     let start = out.len();
     for (name, value) in message.members() {
         let empty = matches!(
-            (name, value.get()),
+            (name.escaped(), value.get()),
             ("tool_calls", "[]" | "null") | ("name" | "refusal", "null")
         );
         if empty {
             continue;
         }
-        if !MESSAGE_MEMBERS.contains(&name) {
-            dropped.push(Cow::Owned(format!("messages.{name}")));
+        if !MESSAGE_MEMBERS.contains(&name.escaped()) {
+            dropped.push(Cow::Owned(format!("messages.{}", name.escaped())));
             continue;
         }
         separate(start, out);
-        write_string(out, name);
+        out.extend_from_slice(name.literal().as_bytes());
         out.push(b':');
-        if name == "content" && marked {
+        if name.is("content") && marked {
             write_unmarked(value, out);
-        } else if name == "tool_calls" && broken {
+        } else if name.is("tool_calls") && broken {
             write_repaired_calls(parts, out);
         } else {
             out.extend_from_slice(value.get().as_bytes());
@@ -173,19 +171,16 @@ fn write_repaired_calls(parts: &[Part<'_>], out: &mut Vec<u8>) {
 }
 
 /// A list of content parts without their cache marks.
-fn write_unmarked(content: &RawValue, out: &mut Vec<u8>) {
+fn write_unmarked(content: Value<'_>, out: &mut Vec<u8>) {
     out.push(b'[');
     let list = out.len();
-    for part in crate::json::list(content).unwrap_or_default() {
+    for part in content.list().into_iter().flatten().filter_map(Value::object) {
         separate(list, out);
-        let Ok(part) = Object::read(part, "") else {
-            continue;
-        };
         out.push(b'{');
         let start = out.len();
-        for (name, value) in part.members().filter(|(name, _)| *name != "cache_control") {
+        for (name, value) in part.members().filter(|(name, _)| !name.is("cache_control")) {
             separate(start, out);
-            write_string(out, name);
+            out.extend_from_slice(name.literal().as_bytes());
             out.push(b':');
             out.extend_from_slice(value.get().as_bytes());
         }

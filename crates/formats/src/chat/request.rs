@@ -2,14 +2,12 @@
 
 use std::borrow::Cow;
 
-use serde_json::value::RawValue;
-
 use crate::conversation::{
     Attachment, Cache, Content, Conversation, Effort, Part, ResponseFormat, Role, Source, Thinking, Tool,
     ToolCall, ToolChoice, ToolResult, Turn,
 };
-use crate::error::join;
-use crate::json::{self, Object, Text};
+use crate::error::Path;
+use crate::json::{Document, Object, Text, Value};
 use crate::{AgentFormat, ReadError};
 
 /// Sampling parameters of Chat Completions.
@@ -57,45 +55,42 @@ pub(crate) const UNDERSTOOD: [&str; 22] = [
 /// # Errors
 /// When a member is missing or of the wrong kind; the error names it.
 pub(crate) fn read(body: Object<'_>) -> Result<Conversation<'_>, ReadError> {
+    let path = &Path::Body;
     let mut conversation = Conversation::new(AgentFormat::ChatCompletions, body);
-    let body = conversation.members.clone();
-    conversation.stream = body.boolean("stream", "")?.unwrap_or(false);
-    let max_tokens = body.count("max_completion_tokens", "")?;
-    conversation.max_tokens = max_tokens.or(body.count("max_tokens", "")?);
-    conversation.parallel_tool_calls = body.boolean("parallel_tool_calls", "")?;
+    conversation.stream = body.boolean("stream", path)?.unwrap_or(false);
+    let max_tokens = body.count("max_completion_tokens", path)?;
+    conversation.max_tokens = max_tokens.or(body.count("max_tokens", path)?);
+    conversation.parallel_tool_calls = body.boolean("parallel_tool_calls", path)?;
     conversation.parameters = PARAMETERS
         .iter()
         .filter_map(|name| body.get(name).map(|value| (*name, value)))
         .collect();
+    let messages_path = &path.member("messages");
     let messages = body
-        .list("messages", "")?
-        .ok_or_else(|| ReadError::missing("", "messages"))?;
-    if messages.is_empty() {
-        return Err(ReadError::new("messages", "at least one message is required"));
-    }
-    conversation.turns.reserve(messages.len());
-    for (position, message) in messages.into_iter().enumerate() {
+        .list("messages", path)?
+        .ok_or_else(|| ReadError::missing(messages_path))?;
+    for (position, message) in messages.enumerate() {
         conversation
             .turns
-            .push(turn(message, &format!("messages.{position}"))?);
+            .push(turn(message, &messages_path.entry(position))?);
     }
-    for (position, tool_definition) in body
-        .list("tools", "")?
-        .unwrap_or_default()
-        .into_iter()
-        .enumerate()
-    {
-        conversation
-            .tools
-            .push(tool(tool_definition, &format!("tools.{position}"))?);
+    if conversation.turns.is_empty() {
+        return Err(ReadError::new("messages", "at least one message is required"));
+    }
+    if let Some(tools) = body.list("tools", path)? {
+        for (position, definition) in tools.enumerate() {
+            conversation
+                .tools
+                .push(tool(definition, &path.member("tools").entry(position))?);
+        }
     }
     if let Some(stop) = body.get("stop") {
-        conversation.stop = stop_sequences(stop)?;
+        conversation.stop = stop_sequences(stop, &path.member("stop"))?;
     }
     if let Some(choice) = body.get("tool_choice") {
-        conversation.tool_choice = Some(tool_choice(choice)?);
+        conversation.tool_choice = Some(tool_choice(choice, &path.member("tool_choice"))?);
     }
-    if let Some(effort) = body.text("reasoning_effort", "")? {
+    if let Some(effort) = body.text("reasoning_effort", path)? {
         conversation.effort = Effort::from_word(&effort.decode());
         conversation.thinking = match conversation.effort {
             None => None,
@@ -103,8 +98,8 @@ pub(crate) fn read(body: Object<'_>) -> Result<Conversation<'_>, ReadError> {
             Some(_) => Some(Thinking::Adaptive),
         };
     }
-    if let Some(format) = body.object("response_format", "")? {
-        conversation.response_format = response_format(&format)?;
+    if let Some(format) = body.object("response_format", path)? {
+        conversation.response_format = response_format(format, &path.member("response_format"))?;
     }
     Ok(conversation)
 }
@@ -113,22 +108,25 @@ pub(crate) fn read(body: Object<'_>) -> Result<Conversation<'_>, ReadError> {
 ///
 /// # Errors
 /// When `stream_options` is of the wrong kind.
-pub(crate) fn include_usage(body: &Object<'_>) -> Result<bool, ReadError> {
-    let options = body.object("stream_options", "")?;
+pub(crate) fn include_usage(body: Object<'_>) -> Result<bool, ReadError> {
+    let path = &Path::Body;
+    let Some(options) = body.object("stream_options", path)? else {
+        return Ok(false);
+    };
     Ok(options
-        .map_or(Ok(None), |options| {
-            options.boolean("include_usage", "stream_options")
-        })?
+        .boolean("include_usage", &path.member("stream_options"))?
         .unwrap_or(false))
 }
 
-fn turn<'a>(raw: &'a RawValue, path: &str) -> Result<Turn<'a>, ReadError> {
-    let message = Object::read(raw, path)?;
+fn turn<'a>(value: Value<'a>, path: &Path<'_>) -> Result<Turn<'a>, ReadError> {
+    let message = value
+        .object()
+        .ok_or_else(|| ReadError::expected(path, "an object"))?;
     let role = message.required_text("role", path)?;
-    let content_path = join(path, "content");
+    let content_path = &path.member("content");
     let content = |required: bool| match message.get("content") {
-        Some(content) => parts(content, &content_path),
-        None if required => Err(ReadError::missing(path, "content")),
+        Some(content) => parts(content, content_path),
+        None if required => Err(ReadError::missing(content_path)),
         None => Ok(Vec::new()),
     };
     let (role, parts) = match role.escaped() {
@@ -136,13 +134,10 @@ fn turn<'a>(raw: &'a RawValue, path: &str) -> Result<Turn<'a>, ReadError> {
         "user" => (Role::User, content(true)?),
         "assistant" => {
             let mut parts = content(false)?;
-            for (position, call) in message
-                .list("tool_calls", path)?
-                .unwrap_or_default()
-                .into_iter()
-                .enumerate()
-            {
-                parts.push(tool_call(call, &format!("{path}.tool_calls.{position}"))?);
+            if let Some(calls) = message.list("tool_calls", path)? {
+                for (position, call) in calls.enumerate() {
+                    parts.push(tool_call(call, &path.member("tool_calls").entry(position))?);
+                }
             }
             (Role::Assistant, parts)
         }
@@ -164,11 +159,8 @@ fn turn<'a>(raw: &'a RawValue, path: &str) -> Result<Turn<'a>, ReadError> {
             });
         }
         _ => {
-            return Err(ReadError::member(
-                path,
-                "role",
-                "'system', 'developer', 'user', 'assistant' or 'tool'",
-            ));
+            let roles = "'system', 'developer', 'user', 'assistant' or 'tool'";
+            return Err(ReadError::expected(&path.member("role"), roles));
         }
     };
     Ok(Turn {
@@ -179,44 +171,45 @@ fn turn<'a>(raw: &'a RawValue, path: &str) -> Result<Turn<'a>, ReadError> {
 }
 
 /// A string, or a list of content parts.
-fn parts<'a>(raw: &'a RawValue, path: &str) -> Result<Vec<Part<'a>>, ReadError> {
-    if let Some(text) = Text::from_raw(raw) {
+fn parts<'a>(value: Value<'a>, path: &Path<'_>) -> Result<Vec<Part<'a>>, ReadError> {
+    if let Some(text) = value.text() {
         return Ok(vec![Part::text(text)]);
     }
-    let blocks = json::list(raw).ok_or_else(|| ReadError::expected(path, "a string or a list of parts"))?;
+    let blocks = value
+        .list()
+        .ok_or_else(|| ReadError::expected(path, "a string or a list of parts"))?;
     blocks
-        .into_iter()
         .enumerate()
-        .map(|(position, block)| part(block, &format!("{path}.{position}")))
+        .map(|(position, block)| part(block, &path.entry(position)))
         .collect()
 }
 
-fn part<'a>(raw: &'a RawValue, path: &str) -> Result<Part<'a>, ReadError> {
-    let block = Object::read(raw, path)?;
+fn part<'a>(value: Value<'a>, path: &Path<'_>) -> Result<Part<'a>, ReadError> {
+    let block = value
+        .object()
+        .ok_or_else(|| ReadError::expected(path, "an object"))?;
     let kind = block.required_text("type", path)?;
     let content = match kind.escaped() {
         "text" => Content::Text(block.required_text("text", path)?),
         "refusal" => Content::Text(block.required_text("refusal", path)?),
         "image_url" => {
-            let image = block
-                .object("image_url", path)?
-                .ok_or_else(|| ReadError::missing(path, "image_url"))?;
-            let image_path = join(path, "image_url");
+            let path = &path.member("image_url");
+            let image = block.get("image_url").and_then(Value::object);
+            let image = image.ok_or_else(|| ReadError::expected(path, "an object"))?;
             Content::Image(Attachment {
-                source: source(image.required_text("url", &image_path)?),
+                source: source(image.required_text("url", path)?),
                 name: None,
-                detail: image.text("detail", &image_path)?,
+                detail: image.text("detail", path)?,
             })
         }
         "file" => {
-            let file = block
-                .object("file", path)?
-                .ok_or_else(|| ReadError::missing(path, "file"))?;
-            let file_path = join(path, "file");
-            match file.text("file_data", &file_path)? {
+            let path = &path.member("file");
+            let file = block.get("file").and_then(Value::object);
+            let file = file.ok_or_else(|| ReadError::expected(path, "an object"))?;
+            match file.text("file_data", path)? {
                 Some(data) => Content::File(Attachment {
                     source: source(data),
-                    name: file.text("filename", &file_path)?,
+                    name: file.text("filename", path)?,
                     detail: None,
                 }),
                 // A file that only the vendor's file store knows.
@@ -228,7 +221,7 @@ fn part<'a>(raw: &'a RawValue, path: &str) -> Result<Part<'a>, ReadError> {
     // Not OpenAI's, but agents that know Claude behind a Chat Completions endpoint set it.
     let cache = match block.object("cache_control", path)? {
         Some(mark) => Some(Cache {
-            ttl: mark.text("ttl", "cache_control")?,
+            ttl: mark.text("ttl", &path.member("cache_control"))?,
         }),
         None => None,
     };
@@ -255,22 +248,22 @@ fn source(url: Text<'_>) -> Source<'_> {
     }
 }
 
-fn tool_call<'a>(raw: &'a RawValue, path: &str) -> Result<Part<'a>, ReadError> {
-    let call = Object::read(raw, path)?;
+fn tool_call<'a>(value: Value<'a>, path: &Path<'_>) -> Result<Part<'a>, ReadError> {
+    let call = value
+        .object()
+        .ok_or_else(|| ReadError::expected(path, "an object"))?;
+    let function_path = &path.member("function");
     let Some(function) = call.object("function", path)? else {
         return Err(ReadError::new(
-            join(path, "function"),
+            function_path.to_string(),
             "is required; only function calls can be sent back",
         ));
     };
-    let function_path = join(path, "function");
-    let arguments = function
-        .text("arguments", &function_path)?
-        .as_ref()
-        .and_then(arguments_of);
+    let arguments = function.text("arguments", function_path)?;
+    let arguments = arguments.as_ref().and_then(arguments_of);
     Ok(Part::made(Content::ToolCall(ToolCall {
         id: call.required_text("id", path)?,
-        name: function.required_text("name", &function_path)?,
+        name: function.required_text("name", function_path)?,
         broken: arguments.is_none(),
         arguments: arguments.map_or(Cow::Borrowed("{}"), Cow::Owned),
     })))
@@ -280,19 +273,20 @@ fn tool_call<'a>(raw: &'a RawValue, path: &str) -> Result<Part<'a>, ReadError> {
 /// answer 500 to such a text (sap-wire.md §4.1).
 fn arguments_of(arguments: &Text<'_>) -> Option<String> {
     let decoded = arguments.decode();
-    let value = serde_json::from_str::<&RawValue>(&decoded)
-        .ok()
-        .filter(|value| json::is_object(value))?;
-    Some(value.get().to_owned())
+    let document = Document::read(&decoded).ok()?;
+    document.root().object()?;
+    Some(document.root().get().to_owned())
 }
 
-fn tool<'a>(raw: &'a RawValue, path: &str) -> Result<Tool<'a>, ReadError> {
-    let definition = Object::read(raw, path)?;
+fn tool<'a>(value: Value<'a>, path: &Path<'_>) -> Result<Tool<'a>, ReadError> {
+    let definition = value
+        .object()
+        .ok_or_else(|| ReadError::expected(path, "an object"))?;
     let kind = definition.text("type", path)?.filter(|kind| !kind.is("function"));
-    let Some(function) = definition.object("function", path)? else {
-        let name = kind.clone().ok_or_else(|| ReadError::missing(path, "function"))?;
+    let path = &path.member("function");
+    let Some(function) = definition.get("function").and_then(Value::object) else {
         return Ok(Tool {
-            name,
+            name: kind.clone().ok_or_else(|| ReadError::missing(path))?,
             description: None,
             schema: None,
             strict: None,
@@ -301,73 +295,75 @@ fn tool<'a>(raw: &'a RawValue, path: &str) -> Result<Tool<'a>, ReadError> {
             raw: definition,
         });
     };
-    let function_path = join(path, "function");
     Ok(Tool {
-        name: function.required_text("name", &function_path)?,
-        description: function.text("description", &function_path)?,
+        name: function.required_text("name", path)?,
+        description: function.text("description", path)?,
         schema: function
             .get("parameters")
-            .filter(|schema| json::is_object(schema)),
-        strict: function.boolean("strict", &function_path)?,
+            .filter(|schema| schema.object().is_some()),
+        strict: function.boolean("strict", path)?,
         cache: None,
         vendor_type: kind,
         raw: definition,
     })
 }
 
-fn stop_sequences(raw: &RawValue) -> Result<Vec<Text<'_>>, ReadError> {
-    if let Some(text) = Text::from_raw(raw) {
+fn stop_sequences<'a>(value: Value<'a>, path: &Path<'_>) -> Result<Vec<Text<'a>>, ReadError> {
+    if let Some(text) = value.text() {
         return Ok(vec![text]);
     }
-    let wrong = || ReadError::expected("stop", "a string or a list of strings");
-    json::list(raw)
+    let wrong = || ReadError::expected(path, "a string or a list of strings");
+    value
+        .list()
         .ok_or_else(wrong)?
-        .into_iter()
-        .map(|text| Text::from_raw(text).ok_or_else(wrong))
+        .map(|text| text.text().ok_or_else(wrong))
         .collect()
 }
 
-fn tool_choice(raw: &RawValue) -> Result<ToolChoice<'_>, ReadError> {
-    let expected = "'auto', 'none', 'required' or a function";
-    if let Some(word) = Text::from_raw(raw) {
+fn tool_choice<'a>(value: Value<'a>, path: &Path<'_>) -> Result<ToolChoice<'a>, ReadError> {
+    let wrong = || ReadError::expected(path, "'auto', 'none', 'required' or a function");
+    if let Some(word) = value.text() {
         return match word.escaped() {
             "auto" => Ok(ToolChoice::Auto),
             "none" => Ok(ToolChoice::None),
             "required" => Ok(ToolChoice::Required),
-            _ => Err(ReadError::expected("tool_choice", expected)),
+            _ => Err(wrong()),
         };
     }
-    let choice = Object::read(raw, "tool_choice")?;
-    match choice.object("function", "tool_choice")? {
-        Some(function) => Ok(ToolChoice::Named(
-            function.required_text("name", "tool_choice.function")?,
-        )),
-        None => Err(ReadError::expected("tool_choice", expected)),
-    }
+    let function = value
+        .object()
+        .ok_or_else(wrong)?
+        .object("function", path)?
+        .ok_or_else(wrong)?;
+    Ok(ToolChoice::Named(
+        function.required_text("name", &path.member("function"))?,
+    ))
 }
 
-fn response_format<'a>(format: &Object<'a>) -> Result<Option<ResponseFormat<'a>>, ReadError> {
-    let kind = format.required_text("type", "response_format")?;
+fn response_format<'a>(format: Object<'a>, path: &Path<'_>) -> Result<Option<ResponseFormat<'a>>, ReadError> {
+    let kind = format.required_text("type", path)?;
     match kind.escaped() {
         "text" => Ok(None),
         "json_object" => Ok(Some(ResponseFormat::JsonObject)),
         "json_schema" => {
-            let path = "response_format.json_schema";
-            let schema = format.object("json_schema", "response_format")?;
-            let definition = schema.ok_or_else(|| ReadError::missing("response_format", "json_schema"))?;
-            let Some(schema) = definition.get("schema").filter(|schema| json::is_object(schema)) else {
+            let schema_path = &path.member("json_schema");
+            let definition = format.object("json_schema", path)?;
+            let definition = definition.ok_or_else(|| ReadError::missing(schema_path))?;
+            let Some(schema) = definition
+                .get("schema")
+                .filter(|schema| schema.object().is_some())
+            else {
                 return Ok(Some(ResponseFormat::JsonObject));
             };
             Ok(Some(ResponseFormat::JsonSchema {
-                name: definition.text("name", path)?,
-                description: definition.text("description", path)?,
+                name: definition.text("name", schema_path)?,
+                description: definition.text("description", schema_path)?,
                 schema,
-                strict: definition.boolean("strict", path)?,
+                strict: definition.boolean("strict", schema_path)?,
             }))
         }
-        _ => Err(ReadError::member(
-            "response_format",
-            "type",
+        _ => Err(ReadError::expected(
+            &path.member("type"),
             "'text', 'json_object' or 'json_schema'",
         )),
     }

@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 
 use crate::chat::completion::said;
 use crate::event::{Event, Failure, StopReason, Usage};
-use crate::json::{Object, Text, around, write_compact};
+use crate::json::{Document, Object, Text, around, write_compact};
 use crate::upstream_error::{broken, read_failure};
 
 /// The members of every event of a stream (sap-wire.md §3.3).
@@ -279,15 +279,14 @@ pub(crate) fn write_event(payload: &str, model: &str, out: &mut Vec<u8>) {
 
 /// Bedrock's metrics stand in `message_stop` (sap-wire.md §3.3).
 fn write_without_metrics(payload: &str, out: &mut Vec<u8>) {
-    let Ok(members) = serde_json::from_str::<Object<'_>>(payload) else {
+    let Ok(document) = Document::read(payload) else {
         return;
     };
-    let kept = members
-        .members()
-        .filter(|(name, _)| !name.starts_with("amazon-bedrock-"));
+    let members = document.root().object().into_iter().flat_map(Object::members);
+    let kept = members.filter(|(name, _)| !name.escaped().starts_with("amazon-bedrock-"));
     for (position, (name, value)) in kept.enumerate() {
         out.push(if position == 0 { b'{' } else { b',' });
-        crate::json::write_string(out, name);
+        out.extend_from_slice(name.literal().as_bytes());
         out.push(b':');
         write_compact(out, value.get());
     }

@@ -3,13 +3,11 @@
 //! A Messages request is not written anew: its members, blocks and tools are copied, and only what a deployment refuses is
 //! edited, so that a field nobody here has heard of still arrives.
 
-use serde_json::value::RawValue;
-
 use crate::conversation::{
     Attachment, Cache, Content, Conversation, Effort, Part, ResponseFormat, Role, Source, Thinking, Tool,
     ToolChoice, ToolResult,
 };
-use crate::json::{Object, Text, write_count, write_string};
+use crate::json::{Object, Text, Value, write_count, write_string};
 use crate::repair::{self, CACHE_MARKS, is_blank};
 use crate::request::Target;
 use crate::rules::ThinkingKind;
@@ -215,21 +213,21 @@ fn write_parameters(
     if conversation.origin != AgentFormat::Messages {
         return;
     }
-    for (name, value) in conversation.members.clone().members() {
-        if messages::request::UNDERSTOOD.contains(&name) || value.get() == "null" {
+    for (name, value) in conversation.members.members() {
+        if messages::request::UNDERSTOOD.contains(&name.escaped()) || value.is_null() {
             continue;
         }
-        if target.rules.takes(name) {
-            write_member(name, value, out);
+        if target.rules.takes(name.escaped()) {
+            write_member(&name, value, out);
         } else {
-            conversation.drop_reported(name.to_owned());
+            conversation.drop_reported(name.decode().into_owned());
         }
     }
 }
 
-fn write_member(name: &str, value: &RawValue, out: &mut Vec<u8>) {
+fn write_member(name: &Text<'_>, value: Value<'_>, out: &mut Vec<u8>) {
     out.push(b',');
-    write_string(out, name);
+    out.extend_from_slice(name.literal().as_bytes());
     out.push(b':');
     out.extend_from_slice(value.get().as_bytes());
 }
@@ -279,7 +277,7 @@ fn write_parts(parts: &[Part<'_>], same_format: bool, dropped: &mut Vec<String>,
 
 /// Writes one block; says whether Claude has a place for it.
 fn write_part(part: &Part<'_>, same_format: bool, dropped: &mut Vec<String>, out: &mut Vec<u8>) -> bool {
-    if let Some(block) = part.raw.as_ref().filter(|_| same_format) {
+    if let Some(block) = part.raw.filter(|_| same_format) {
         copy_block(block, part, dropped, out);
         return true;
     }
@@ -330,20 +328,20 @@ fn write_part(part: &Part<'_>, same_format: bool, dropped: &mut Vec<String>, out
 }
 
 /// Copies a block member by member; only its cache mark, a broken input and the inside of a tool result are written anew.
-fn copy_block(block: &Object<'_>, part: &Part<'_>, dropped: &mut Vec<String>, out: &mut Vec<u8>) {
+fn copy_block(block: Object<'_>, part: &Part<'_>, dropped: &mut Vec<String>, out: &mut Vec<u8>) {
     out.push(b'{');
     let mut first = true;
     for (name, value) in block.members() {
-        if name == "cache_control" {
+        if name.is("cache_control") {
             continue;
         }
         if !first {
             out.push(b',');
         }
         first = false;
-        write_string(out, name);
+        out.extend_from_slice(name.literal().as_bytes());
         out.push(b':');
-        match (&part.content, name) {
+        match (&part.content, name.escaped()) {
             (Content::ToolCall(call), "input") => out.extend_from_slice(call.arguments.as_bytes()),
             (Content::ToolResult(result), "content") if !result.parts.is_empty() => {
                 write_result_content(result, true, dropped, out);
@@ -439,15 +437,15 @@ fn write_tool(tool: &Tool<'_>, same_format: bool, target: &Target<'_>, out: &mut
     if same_format {
         let mut first = true;
         for (name, value) in tool.raw.members() {
-            let refused = target.rules.tool_members.iter().any(|member| member == name);
-            if refused || name == "cache_control" || value.get() == "null" {
+            let refused = target.rules.tool_members.iter().any(|member| name.is(member));
+            if refused || name.is("cache_control") || value.is_null() {
                 continue;
             }
             if !first {
                 out.push(b',');
             }
             first = false;
-            write_string(out, name);
+            out.extend_from_slice(name.literal().as_bytes());
             out.push(b':');
             out.extend_from_slice(value.get().as_bytes());
         }
@@ -461,7 +459,7 @@ fn write_tool(tool: &Tool<'_>, same_format: bool, target: &Target<'_>, out: &mut
         out.extend_from_slice(b",\"input_schema\":");
         let schema = tool
             .schema
-            .map_or("{\"type\":\"object\",\"properties\":{}}", RawValue::get);
+            .map_or("{\"type\":\"object\",\"properties\":{}}", Value::get);
         out.extend_from_slice(schema.as_bytes());
     }
     write_cache(tool.cache.as_ref(), out);

@@ -2,7 +2,7 @@
 
 use crate::AnswerOptions;
 use crate::event::{Event, StopReason, Usage};
-use crate::json::{Object, Text, write_count, write_escaped, write_string};
+use crate::json::{Document, Text, write_count, write_escaped, write_string};
 
 /// Gathers a whole answer.
 #[derive(Debug, Default)]
@@ -190,7 +190,7 @@ pub(crate) fn input(arguments: &str) -> String {
     let text = text
         .map(|text| text.decode().trim().to_owned())
         .unwrap_or_default();
-    if serde_json::from_str::<Object<'_>>(&text).is_ok() {
+    if Document::read(&text).is_ok_and(|document| document.root().object().is_some()) {
         text
     } else {
         "{}".to_owned()

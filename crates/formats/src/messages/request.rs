@@ -2,14 +2,12 @@
 
 use std::borrow::Cow;
 
-use serde_json::value::RawValue;
-
 use crate::conversation::{
     Attachment, Cache, Content, Conversation, Effort, Part, ResponseFormat, Role, Source, Thinking, Tool,
     ToolCall, ToolChoice, ToolResult, Turn,
 };
-use crate::error::join;
-use crate::json::{self, Object, Text};
+use crate::error::Path;
+use crate::json::{Object, Text, Value};
 use crate::{AgentFormat, ReadError};
 
 /// Sampling parameters of Messages.
@@ -40,60 +38,55 @@ const BILLING_HEADER: &str = "x-anthropic-billing-header";
 /// # Errors
 /// When a member is missing or of the wrong kind; the error names it.
 pub(crate) fn read(body: Object<'_>) -> Result<Conversation<'_>, ReadError> {
+    let path = &Path::Body;
     let mut conversation = Conversation::new(AgentFormat::Messages, body);
-    let body = conversation.members.clone();
-    conversation.stream = body.boolean("stream", "")?.unwrap_or(false);
-    conversation.max_tokens = body.count("max_tokens", "")?;
+    conversation.stream = body.boolean("stream", path)?.unwrap_or(false);
+    conversation.max_tokens = body.count("max_tokens", path)?;
     conversation.parameters = PARAMETERS
         .iter()
         .filter_map(|name| body.get(name).map(|value| (*name, value)))
         .collect();
     if let Some(system) = body.get("system") {
-        conversation.system = parts(system, "system")?;
+        conversation.system = parts(system, &path.member("system"))?;
         conversation.system.retain(|part| !is_billing_header(part));
     }
+    let messages_path = &path.member("messages");
     let messages = body
-        .list("messages", "")?
-        .ok_or_else(|| ReadError::missing("", "messages"))?;
-    if messages.is_empty() {
-        return Err(ReadError::new("messages", "at least one message is required"));
-    }
-    conversation.turns.reserve(messages.len());
-    for (position, message) in messages.into_iter().enumerate() {
+        .list("messages", path)?
+        .ok_or_else(|| ReadError::missing(messages_path))?;
+    for (position, message) in messages.enumerate() {
         conversation
             .turns
-            .push(turn(message, &format!("messages.{position}"))?);
+            .push(turn(message, &messages_path.entry(position))?);
     }
-    for (position, tool_definition) in body
-        .list("tools", "")?
-        .unwrap_or_default()
-        .into_iter()
-        .enumerate()
-    {
-        conversation
-            .tools
-            .push(tool(tool_definition, &format!("tools.{position}"))?);
+    if conversation.turns.is_empty() {
+        return Err(ReadError::new("messages", "at least one message is required"));
     }
-    if let Some(stop) = body.list("stop_sequences", "")? {
-        for (position, sequence) in stop.into_iter().enumerate() {
-            let path = || format!("stop_sequences.{position}");
+    if let Some(tools) = body.list("tools", path)? {
+        for (position, definition) in tools.enumerate() {
             conversation
-                .stop
-                .push(Text::from_raw(sequence).ok_or_else(|| ReadError::expected(&path(), "a string"))?);
+                .tools
+                .push(tool(definition, &path.member("tools").entry(position))?);
         }
     }
-    if let Some(choice) = body.object("tool_choice", "")? {
-        tool_choice(&mut conversation, &choice)?;
+    if let Some(stop) = body.list("stop_sequences", path)? {
+        for (position, sequence) in stop.enumerate() {
+            let wrong = || ReadError::expected(&path.member("stop_sequences").entry(position), "a string");
+            conversation.stop.push(sequence.text().ok_or_else(wrong)?);
+        }
     }
-    if let Some(thinking) = body.object("thinking", "")? {
-        conversation.thinking = thinking_of(&thinking)?;
+    if let Some(choice) = body.object("tool_choice", path)? {
+        tool_choice(&mut conversation, choice, &path.member("tool_choice"))?;
     }
-    if let Some(output) = body.object("output_config", "")? {
-        conversation.effort = output
-            .text("effort", "output_config")?
-            .and_then(|effort| Effort::from_word(&effort.decode()));
-        if let Some(format) = output.object("format", "output_config")? {
-            conversation.response_format = response_format(&format)?;
+    if let Some(thinking) = body.object("thinking", path)? {
+        conversation.thinking = Some(thinking_of(thinking, &path.member("thinking"))?);
+    }
+    if let Some(output) = body.object("output_config", path)? {
+        let path = &path.member("output_config");
+        let effort = output.text("effort", path)?;
+        conversation.effort = effort.and_then(|effort| Effort::from_word(&effort.decode()));
+        if let Some(format) = output.object("format", path)? {
+            conversation.response_format = Some(response_format(format, &path.member("format"))?);
         }
     }
     Ok(conversation)
@@ -103,62 +96,69 @@ fn is_billing_header(part: &Part<'_>) -> bool {
     matches!(&part.content, Content::Text(text) if text.escaped().trim_start().starts_with(BILLING_HEADER))
 }
 
-fn turn<'a>(raw: &'a RawValue, path: &str) -> Result<Turn<'a>, ReadError> {
-    let message = Object::read(raw, path)?;
+fn turn<'a>(value: Value<'a>, path: &Path<'_>) -> Result<Turn<'a>, ReadError> {
+    let message = value
+        .object()
+        .ok_or_else(|| ReadError::expected(path, "an object"))?;
     let role = message.required_text("role", path)?;
     let role = match role.escaped() {
         "user" => Role::User,
         "assistant" => Role::Assistant,
         "system" | "developer" => Role::System,
-        _ => return Err(ReadError::member(path, "role", "'user', 'assistant' or 'system'")),
+        _ => {
+            return Err(ReadError::expected(
+                &path.member("role"),
+                "'user', 'assistant' or 'system'",
+            ));
+        }
     };
-    let content = message
-        .get("content")
-        .ok_or_else(|| ReadError::missing(path, "content"))?;
+    let path = &path.member("content");
+    let content = message.get("content").ok_or_else(|| ReadError::missing(path))?;
     Ok(Turn {
         role,
-        parts: parts(content, &join(path, "content"))?,
+        parts: parts(content, path)?,
         raw: None,
     })
 }
 
 /// A string, or a list of blocks.
-fn parts<'a>(raw: &'a RawValue, path: &str) -> Result<Vec<Part<'a>>, ReadError> {
-    if let Some(text) = Text::from_raw(raw) {
+fn parts<'a>(value: Value<'a>, path: &Path<'_>) -> Result<Vec<Part<'a>>, ReadError> {
+    if let Some(text) = value.text() {
         return Ok(vec![Part::text(text)]);
     }
-    let blocks = json::list(raw).ok_or_else(|| ReadError::expected(path, "a string or a list of blocks"))?;
+    let blocks = value
+        .list()
+        .ok_or_else(|| ReadError::expected(path, "a string or a list of blocks"))?;
     blocks
-        .into_iter()
         .enumerate()
-        .map(|(position, block)| part(block, path, position))
+        .map(|(position, block)| part(block, &path.entry(position)))
         .collect()
 }
 
-fn part<'a>(raw: &'a RawValue, list: &str, position: usize) -> Result<Part<'a>, ReadError> {
-    // The path is only spelt out when there is something to complain about, but errors need it as text.
-    let path = format!("{list}.{position}");
-    let path = path.as_str();
-    let block = Object::read(raw, path)?;
+fn part<'a>(value: Value<'a>, path: &Path<'_>) -> Result<Part<'a>, ReadError> {
+    let block = value
+        .object()
+        .ok_or_else(|| ReadError::expected(path, "an object"))?;
     let kind = block.required_text("type", path)?;
     let content = match kind.escaped() {
         "text" => Content::Text(block.required_text("text", path)?),
-        "image" => Content::Image(attachment(&block, path)?),
-        "document" => Content::File(attachment(&block, path)?),
+        "image" => Content::Image(attachment(block, path)?),
+        "document" => Content::File(attachment(block, path)?),
         "tool_use" => {
-            let input = block.get("input").filter(|input| json::is_object(input));
+            let input = block.get("input").filter(|input| input.object().is_some());
             Content::ToolCall(ToolCall {
                 id: block.required_text("id", path)?,
                 name: block.required_text("name", path)?,
-                arguments: Cow::Borrowed(input.map_or("{}", RawValue::get)),
+                arguments: Cow::Borrowed(input.map_or("{}", Value::get)),
                 broken: input.is_none(),
             })
         }
         "tool_result" => Content::ToolResult(ToolResult {
             call: block.required_text("tool_use_id", path)?,
-            parts: block
-                .get("content")
-                .map_or(Ok(Vec::new()), |content| parts(content, &join(path, "content")))?,
+            parts: match block.get("content") {
+                Some(content) => parts(content, &path.member("content"))?,
+                None => Vec::new(),
+            },
             is_error: block.boolean("is_error", path)?.unwrap_or(false),
         }),
         "tool_reference" => {
@@ -175,7 +175,7 @@ fn part<'a>(raw: &'a RawValue, list: &str, position: usize) -> Result<Part<'a>, 
         },
         _ => Content::Other { kind },
     };
-    let cache = cache(&block, path)?;
+    let cache = cache(block, path)?;
     Ok(Part {
         content,
         cache,
@@ -184,33 +184,32 @@ fn part<'a>(raw: &'a RawValue, list: &str, position: usize) -> Result<Part<'a>, 
 }
 
 /// A cache mark; only what SAP takes of it is kept.
-fn cache<'a>(block: &Object<'a>, path: &str) -> Result<Option<Cache<'a>>, ReadError> {
+fn cache<'a>(block: Object<'a>, path: &Path<'_>) -> Result<Option<Cache<'a>>, ReadError> {
     let Some(mark) = block.object("cache_control", path)? else {
         return Ok(None);
     };
-    let ttl = mark.text("ttl", "cache_control")?;
+    let ttl = mark.text("ttl", &path.member("cache_control"))?;
     Ok(Some(Cache {
         ttl: ttl.filter(|ttl| matches!(ttl.escaped(), "5m" | "1h")),
     }))
 }
 
-fn attachment<'a>(block: &Object<'a>, path: &str) -> Result<Attachment<'a>, ReadError> {
-    let source_path = join(path, "source");
+fn attachment<'a>(block: Object<'a>, path: &Path<'_>) -> Result<Attachment<'a>, ReadError> {
+    let source_path = &path.member("source");
     let source = block
         .object("source", path)?
-        .ok_or_else(|| ReadError::missing(path, "source"))?;
-    let kind = source.required_text("type", &source_path)?;
+        .ok_or_else(|| ReadError::missing(source_path))?;
+    let kind = source.required_text("type", source_path)?;
     let source = match kind.escaped() {
         "base64" => Source::Base64 {
-            media_type: source.required_text("media_type", &source_path)?,
-            data: source.required_text("data", &source_path)?,
+            media_type: source.required_text("media_type", source_path)?,
+            data: source.required_text("data", source_path)?,
         },
-        "url" => Source::Url(source.required_text("url", &source_path)?),
-        "text" => Source::Text(source.required_text("data", &source_path)?),
+        "url" => Source::Url(source.required_text("url", source_path)?),
+        "text" => Source::Text(source.required_text("data", source_path)?),
         _ => {
-            return Err(ReadError::member(
-                &source_path,
-                "type",
+            return Err(ReadError::expected(
+                &source_path.member("type"),
                 "'base64', 'url' or 'text'",
             ));
         }
@@ -222,69 +221,75 @@ fn attachment<'a>(block: &Object<'a>, path: &str) -> Result<Attachment<'a>, Read
     })
 }
 
-fn tool<'a>(raw: &'a RawValue, path: &str) -> Result<Tool<'a>, ReadError> {
-    let definition = Object::read(raw, path)?;
+fn tool<'a>(value: Value<'a>, path: &Path<'_>) -> Result<Tool<'a>, ReadError> {
+    let definition = value
+        .object()
+        .ok_or_else(|| ReadError::expected(path, "an object"))?;
     let kind = definition.text("type", path)?;
     Ok(Tool {
         name: definition.required_text("name", path)?,
         description: definition.text("description", path)?,
         schema: definition
             .get("input_schema")
-            .filter(|schema| json::is_object(schema)),
+            .filter(|schema| schema.object().is_some()),
         strict: definition.boolean("strict", path)?,
-        cache: cache(&definition, path)?,
+        cache: cache(definition, path)?,
         vendor_type: kind.filter(|kind| kind.escaped() != "custom"),
         raw: definition,
     })
 }
 
-fn tool_choice<'a>(conversation: &mut Conversation<'a>, choice: &Object<'a>) -> Result<(), ReadError> {
-    let path = "tool_choice";
+fn tool_choice<'a>(
+    conversation: &mut Conversation<'a>,
+    choice: Object<'a>,
+    path: &Path<'_>,
+) -> Result<(), ReadError> {
     let kind = choice.required_text("type", path)?;
     conversation.tool_choice = Some(match kind.escaped() {
         "auto" => ToolChoice::Auto,
         "none" => ToolChoice::None,
         "any" => ToolChoice::Required,
         "tool" => ToolChoice::Named(choice.required_text("name", path)?),
-        _ => return Err(ReadError::member(path, "type", "'auto', 'any', 'tool' or 'none'")),
+        _ => {
+            return Err(ReadError::expected(
+                &path.member("type"),
+                "'auto', 'any', 'tool' or 'none'",
+            ));
+        }
     });
-    conversation.parallel_tool_calls = choice
-        .boolean("disable_parallel_tool_use", path)?
-        .map(|disabled| !disabled);
+    let disabled = choice.boolean("disable_parallel_tool_use", path)?;
+    conversation.parallel_tool_calls = disabled.map(|disabled| !disabled);
     Ok(())
 }
 
-fn thinking_of(thinking: &Object<'_>) -> Result<Option<Thinking>, ReadError> {
-    let kind = thinking.required_text("type", "thinking")?;
-    Ok(match kind.escaped() {
-        "enabled" => Some(Thinking::Budget(
-            thinking
-                .count("budget_tokens", "thinking")?
-                .ok_or_else(|| ReadError::missing("thinking", "budget_tokens"))?,
-        )),
-        "adaptive" => Some(Thinking::Adaptive),
-        "disabled" => Some(Thinking::Disabled),
-        _ => {
-            return Err(ReadError::member(
-                "thinking",
-                "type",
-                "'enabled', 'adaptive' or 'disabled'",
-            ));
+fn thinking_of(thinking: Object<'_>, path: &Path<'_>) -> Result<Thinking, ReadError> {
+    let kind = thinking.required_text("type", path)?;
+    match kind.escaped() {
+        "enabled" => {
+            let budget = thinking.count("budget_tokens", path)?;
+            Ok(Thinking::Budget(budget.ok_or_else(|| {
+                ReadError::missing(&path.member("budget_tokens"))
+            })?))
         }
-    })
+        "adaptive" => Ok(Thinking::Adaptive),
+        "disabled" => Ok(Thinking::Disabled),
+        _ => Err(ReadError::expected(
+            &path.member("type"),
+            "'enabled', 'adaptive' or 'disabled'",
+        )),
+    }
 }
 
-fn response_format<'a>(format: &Object<'a>) -> Result<Option<ResponseFormat<'a>>, ReadError> {
-    let path = "output_config.format";
+fn response_format<'a>(format: Object<'a>, path: &Path<'_>) -> Result<ResponseFormat<'a>, ReadError> {
     if !format.required_text("type", path)?.is("json_schema") {
-        return Err(ReadError::member(path, "type", "'json_schema'"));
+        return Err(ReadError::expected(&path.member("type"), "'json_schema'"));
     }
-    let schema = format.get("schema").filter(|schema| json::is_object(schema));
-    let schema = schema.ok_or_else(|| ReadError::member(path, "schema", "an object"))?;
-    Ok(Some(ResponseFormat::JsonSchema {
+    let schema = format.get("schema").filter(|schema| schema.object().is_some());
+    let schema = schema.ok_or_else(|| ReadError::expected(&path.member("schema"), "an object"))?;
+    Ok(ResponseFormat::JsonSchema {
         name: None,
         description: None,
         schema,
         strict: Some(true),
-    }))
+    })
 }

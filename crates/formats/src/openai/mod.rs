@@ -4,10 +4,8 @@ pub(crate) mod messages;
 
 use std::borrow::Cow;
 
-use serde_json::value::RawValue;
-
 use crate::conversation::{Conversation, Effort, ResponseFormat, Thinking, Tool, ToolChoice};
-use crate::json::{Text, write_count, write_string};
+use crate::json::{Text, Value, write_count, write_string};
 use crate::repair;
 use crate::request::Target;
 use crate::rules::ThinkingKind;
@@ -168,7 +166,7 @@ pub(crate) fn write_function(
     out.extend_from_slice(b",\"parameters\":");
     let schema = tool
         .schema
-        .map_or("{\"type\":\"object\",\"properties\":{}}", RawValue::get);
+        .map_or("{\"type\":\"object\",\"properties\":{}}", Value::get);
     out.extend_from_slice(text(schema).as_bytes());
     if let Some(strict) = tool.strict {
         out.extend_from_slice(if strict {

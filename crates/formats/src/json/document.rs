@@ -1,0 +1,509 @@
+//! A body of JSON as a list of where its values stand, made in one pass.
+//!
+//! Readers that skip an unread value do it once for each level they descend, and a conversation is four levels deep. A
+//! document is scanned once; afterwards every value is a piece of the body's text, and descending costs nothing.
+
+use super::text::Text;
+use crate::ReadError;
+use crate::error::Path;
+
+/// How deep values may lie in each other. Schemas of tools reach some twenty levels.
+const DEEPEST: usize = 256;
+
+/// A body that is valid JSON, and where its values stand.
+#[derive(Debug)]
+pub struct Document<'a> {
+    text: &'a str,
+    nodes: Vec<Node>,
+}
+
+/// One value. The values inside it follow it directly; members of an object are a name and a value in turn.
+#[derive(Clone, Copy, Debug)]
+struct Node {
+    start: u32,
+    end: u32,
+    /// The position of the first node behind this value and everything in it.
+    next: u32,
+}
+
+impl<'a> Document<'a> {
+    /// Scans a body.
+    ///
+    /// # Errors
+    /// When it is no valid JSON, is nested deeper than 256 levels or is 4 GiB long; the error says at which byte.
+    pub fn read(text: &'a str) -> Result<Self, ReadError> {
+        // A small request has a node for each 30 bytes or so, a large one is mostly text.
+        let nodes = Vec::with_capacity((text.len() / 32).clamp(16, 4096));
+        let mut scanner = Scanner {
+            bytes: text.as_bytes(),
+            at: 0,
+            nodes,
+            open: Vec::with_capacity(16),
+        };
+        match scanner.scan() {
+            Some(()) => Ok(Document {
+                text,
+                nodes: scanner.nodes,
+            }),
+            None => Err(ReadError::new(
+                "",
+                format!("is not valid JSON at byte {}", scanner.at),
+            )),
+        }
+    }
+
+    /// The value that is the whole body.
+    pub fn root(&self) -> Value<'_> {
+        Value {
+            text: self.text,
+            nodes: &self.nodes,
+            position: 0,
+        }
+    }
+}
+
+struct Scanner<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    nodes: Vec<Node>,
+    /// The objects and lists around the place, outermost first, and whether each is an object.
+    open: Vec<(usize, bool)>,
+}
+
+impl Scanner<'_> {
+    /// Scans one value and the end of the body. Nothing when it is no JSON; `at` is the place then.
+    fn scan(&mut self) -> Option<()> {
+        u32::try_from(self.bytes.len()).ok()?;
+        loop {
+            let entered = self.value()?;
+            if !entered && !self.leave()? {
+                return Some(());
+            }
+        }
+    }
+
+    /// Scans a string, number or literal, or enters an object or list; says whether it entered one that is not empty.
+    fn value(&mut self) -> Option<bool> {
+        match self.skip_space()? {
+            b'"' => self.string()?,
+            b'{' => return self.enter(true),
+            b'[' => return self.enter(false),
+            b't' => self.literal(b"true")?,
+            b'f' => self.literal(b"false")?,
+            b'n' => self.literal(b"null")?,
+            b'-' | b'0'..=b'9' => self.number()?,
+            _ => return None,
+        }
+        Some(false)
+    }
+
+    fn enter(&mut self, object: bool) -> Option<bool> {
+        if self.open.len() == DEEPEST {
+            return None;
+        }
+        self.open.push((self.nodes.len(), object));
+        self.push(self.at, self.at);
+        self.at += 1;
+        let end = if object { b'}' } else { b']' };
+        if self.skip_space()? == end {
+            return Some(false);
+        }
+        if object {
+            self.name()?;
+        }
+        Some(true)
+    }
+
+    /// Goes on behind a value: to the next one of the same object or list, or out of those that end here. Says whether
+    /// there is a next one; there is none at the end of the body.
+    fn leave(&mut self) -> Option<bool> {
+        loop {
+            let Some(&(container, object)) = self.open.last() else {
+                return self.skip_space().is_none().then_some(false);
+            };
+            match self.skip_space()? {
+                // An empty object or list comes here straight from its beginning, so a comma is no use there.
+                b',' if self.nodes.len() > container + 1 => {
+                    self.at += 1;
+                    if object {
+                        self.name()?;
+                    }
+                    return Some(true);
+                }
+                byte if byte == if object { b'}' } else { b']' } => {
+                    self.at += 1;
+                    self.open.pop();
+                    let (end, next) = (self.at, self.nodes.len());
+                    let node = self.nodes.get_mut(container)?;
+                    node.end = u32::try_from(end).ok()?;
+                    node.next = u32::try_from(next).ok()?;
+                }
+                _ => return None,
+            }
+        }
+    }
+
+    /// The name of a member and its colon.
+    fn name(&mut self) -> Option<()> {
+        if self.skip_space()? != b'"' {
+            return None;
+        }
+        self.string()?;
+        if self.skip_space()? != b':' {
+            return None;
+        }
+        self.at += 1;
+        Some(())
+    }
+
+    /// The first byte that is no white space.
+    fn skip_space(&mut self) -> Option<u8> {
+        loop {
+            let byte = *self.bytes.get(self.at)?;
+            if !matches!(byte, b' ' | b'\n' | b'\r' | b'\t') {
+                return Some(byte);
+            }
+            self.at += 1;
+        }
+    }
+
+    fn string(&mut self) -> Option<()> {
+        let start = self.at;
+        let mut at = start + 1;
+        loop {
+            let rest = self.bytes.get(at..)?;
+            let run = memchr::memchr2(b'"', b'\\', rest)?;
+            let (letters, stop) = rest.split_at_checked(run)?;
+            // No early end, so that the compiler makes it a loop over many bytes at once.
+            if letters.iter().copied().fold(u8::MAX, u8::min) < 0x20 {
+                self.at = at;
+                return None;
+            }
+            at += run;
+            match stop {
+                [b'"', ..] => break,
+                [_, b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't', ..] => at += 2,
+                [_, b'u', digits @ ..] if digits.get(..4)?.iter().all(u8::is_ascii_hexdigit) => at += 6,
+                _ => {
+                    self.at = at;
+                    return None;
+                }
+            }
+        }
+        self.at = at + 1;
+        self.push(start, self.at);
+        Some(())
+    }
+
+    fn literal(&mut self, literal: &[u8]) -> Option<()> {
+        let start = self.at;
+        let end = start + literal.len();
+        if self.bytes.get(start..end)? != literal {
+            return None;
+        }
+        self.at = end;
+        self.push(start, end);
+        Some(())
+    }
+
+    fn number(&mut self) -> Option<()> {
+        let start = self.at;
+        let mut at = start;
+        let digits = |at: usize| {
+            let rest = self.bytes.get(at..).unwrap_or_default();
+            at + rest.iter().take_while(|byte| byte.is_ascii_digit()).count()
+        };
+        at += usize::from(self.bytes.get(at) == Some(&b'-'));
+        let whole = at;
+        at = digits(at);
+        let leading_zero = self.bytes.get(whole) == Some(&b'0') && at > whole + 1;
+        if at == whole || leading_zero {
+            return None;
+        }
+        if self.bytes.get(at) == Some(&b'.') {
+            let fraction = at + 1;
+            at = digits(fraction);
+            if at == fraction {
+                return None;
+            }
+        }
+        if matches!(self.bytes.get(at), Some(b'e' | b'E')) {
+            at += 1;
+            at += usize::from(matches!(self.bytes.get(at), Some(b'+' | b'-')));
+            let exponent = at;
+            at = digits(exponent);
+            if at == exponent {
+                return None;
+            }
+        }
+        self.at = at;
+        self.push(start, at);
+        Some(())
+    }
+
+    /// Adds a value without inner ones. A body is shorter than 4 GiB, so its places fit.
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "scan refuses a body whose places would not fit"
+    )]
+    fn push(&mut self, start: usize, end: usize) {
+        let next = self.nodes.len() as u32 + 1;
+        self.nodes.push(Node {
+            start: start as u32,
+            end: end as u32,
+            next,
+        });
+    }
+}
+
+/// A value of a document: its JSON text, and what stands inside it.
+#[derive(Clone, Copy, Debug)]
+pub struct Value<'a> {
+    text: &'a str,
+    nodes: &'a [Node],
+    position: usize,
+}
+
+impl<'a> Value<'a> {
+    /// The value's JSON text.
+    pub fn get(self) -> &'a str {
+        let node = self.nodes.get(self.position);
+        node.and_then(|node| self.text.get(node.start as usize..node.end as usize))
+            .unwrap_or_default()
+    }
+
+    /// The string it is, if it is one.
+    pub fn text(self) -> Option<Text<'a>> {
+        Text::from_literal(self.get())
+    }
+
+    /// Whether it is `null`.
+    pub fn is_null(self) -> bool {
+        self.get() == "null"
+    }
+
+    /// The object it is, if it is one.
+    pub fn object(self) -> Option<Object<'a>> {
+        self.get().starts_with('{').then_some(Object(self))
+    }
+
+    /// The entries of the list it is, if it is one.
+    pub fn list(self) -> Option<impl Iterator<Item = Value<'a>>> {
+        self.get().starts_with('[').then(|| self.inside())
+    }
+
+    /// The values directly inside this one.
+    fn inside(self) -> impl Iterator<Item = Value<'a>> {
+        let end = self.next();
+        let mut position = self.position + 1;
+        std::iter::from_fn(move || {
+            let value = Value { position, ..self };
+            (position < end).then(|| {
+                position = value.next();
+                value
+            })
+        })
+    }
+
+    fn next(self) -> usize {
+        // Behind the last node stands nothing, which ends every loop.
+        self.nodes
+            .get(self.position)
+            .map_or(usize::MAX, |node| node.next as usize)
+    }
+}
+
+/// An object of a document.
+#[derive(Clone, Copy, Debug)]
+pub struct Object<'a>(Value<'a>);
+
+impl<'a> Object<'a> {
+    /// The members in their order.
+    pub fn members(self) -> impl Iterator<Item = (Text<'a>, Value<'a>)> {
+        let mut inside = self.0.inside();
+        std::iter::from_fn(move || Some((inside.next()?.text()?, inside.next()?)))
+    }
+
+    /// The value of a member. An explicit `null` counts as absent; of two members with one name the last one holds.
+    pub fn get(self, name: &str) -> Option<Value<'a>> {
+        let found = self.members().filter(|(member, _)| member.is(name)).last();
+        found.map(|(_, value)| value).filter(|value| !value.is_null())
+    }
+
+    /// A member that has to be a string where it is given.
+    ///
+    /// # Errors
+    /// When it is something else; the error names the member below `path`.
+    pub(crate) fn text(self, name: &'static str, path: &Path<'_>) -> Result<Option<Text<'a>>, ReadError> {
+        self.typed(name, path, "a string", Value::text)
+    }
+
+    /// A string that must be there.
+    ///
+    /// # Errors
+    /// When it is missing or something else.
+    pub(crate) fn required_text(self, name: &'static str, path: &Path<'_>) -> Result<Text<'a>, ReadError> {
+        self.text(name, path)?
+            .ok_or_else(|| ReadError::missing(&path.member(name)))
+    }
+
+    /// A member that has to be `true` or `false` where it is given.
+    ///
+    /// # Errors
+    /// When it is something else.
+    pub(crate) fn boolean(self, name: &'static str, path: &Path<'_>) -> Result<Option<bool>, ReadError> {
+        self.typed(name, path, "true or false", |value| value.get().parse().ok())
+    }
+
+    /// A member that has to be a whole number ≥ 0 where it is given.
+    ///
+    /// # Errors
+    /// When it is something else.
+    pub(crate) fn count(self, name: &'static str, path: &Path<'_>) -> Result<Option<u64>, ReadError> {
+        self.typed(name, path, "a whole number, 0 or more", |value| {
+            value.get().parse().ok()
+        })
+    }
+
+    /// A member that has to be an object where it is given.
+    ///
+    /// # Errors
+    /// When it is something else.
+    pub(crate) fn object(self, name: &'static str, path: &Path<'_>) -> Result<Option<Object<'a>>, ReadError> {
+        self.typed(name, path, "an object", Value::object)
+    }
+
+    /// A member that has to be a list where it is given.
+    ///
+    /// # Errors
+    /// When it is something else.
+    pub(crate) fn list(
+        self,
+        name: &'static str,
+        path: &Path<'_>,
+    ) -> Result<Option<impl Iterator<Item = Value<'a>>>, ReadError> {
+        self.typed(name, path, "a list", Value::list)
+    }
+
+    fn typed<T>(
+        self,
+        name: &'static str,
+        path: &Path<'_>,
+        expected: &str,
+        read: impl FnOnce(Value<'a>) -> Option<T>,
+    ) -> Result<Option<T>, ReadError> {
+        match self.get(name) {
+            None => Ok(None),
+            Some(value) => read(value)
+                .map(Some)
+                .ok_or_else(|| ReadError::expected(&path.member(name), expected)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Reads a value through the document, for comparison with another reader's.
+    fn tree(value: Value<'_>) -> serde_json::Value {
+        if let Some(object) = value.object() {
+            object
+                .members()
+                .map(|(name, value)| (name.decode().into_owned(), tree(value)))
+                .collect()
+        } else if let Some(list) = value.list() {
+            list.map(tree).collect()
+        } else {
+            serde_json::from_str(value.get()).unwrap()
+        }
+    }
+
+    fn any_json() -> impl Strategy<Value = serde_json::Value> {
+        let leaf = prop_oneof![
+            Just(serde_json::Value::Null),
+            any::<bool>().prop_map(Into::into),
+            any::<i64>().prop_map(Into::into),
+            any::<f32>().prop_map(|number| f64::from(number).into()),
+            ".*".prop_map(Into::into),
+        ];
+        leaf.prop_recursive(6, 64, 8, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..6).prop_map(Into::into),
+                prop::collection::btree_map(".{0,5}", inner, 0..6)
+                    .prop_map(|members| members.into_iter().collect::<serde_json::Map<_, _>>().into()),
+            ]
+        })
+    }
+
+    #[test]
+    fn the_last_of_two_members_holds_and_null_is_absent() {
+        let document = Document::read(r#"{"a":1, "b" : null,"\u0061":[2 ,{}]}"#).unwrap();
+        let object = document.root().object().unwrap();
+        assert_eq!(object.get("a").unwrap().get(), "[2 ,{}]");
+        assert!(object.get("b").is_none());
+        assert_eq!(object.members().count(), 3);
+    }
+
+    #[test]
+    fn what_is_no_json_is_refused_where_it_stops_being_it() {
+        let cases = [
+            ("", 0),
+            (" ", 1),
+            ("{", 1),
+            ("[1,]", 3),
+            (r#"{"a":1,}"#, 7),
+            ("[,]", 1),
+            ("{,}", 1),
+            ("01", 0),
+            ("1.", 0),
+            ("1e", 0),
+            ("-", 0),
+            ("+1", 0),
+            ("tru", 0),
+            ("nulll", 4),
+            ("[1 2]", 3),
+            (r#"{"a" 1}"#, 5),
+            (r#"{"a":}"#, 5),
+            ("{1:2}", 1),
+            (r#""a"#, 0),
+            ("\"a\nb\"", 1),
+            (r#""\x""#, 1),
+            (r#""\u12g4""#, 1),
+            ("[]]", 2),
+            ("{} x", 3),
+            ("[}", 1),
+            (r#"{"a":1]"#, 6),
+        ];
+        for (body, at) in cases {
+            assert!(serde_json::from_str::<serde_json::Value>(body).is_err(), "{body}");
+            let error = Document::read(body).unwrap_err().to_string();
+            assert_eq!(error, format!("body: is not valid JSON at byte {at}"), "{body}");
+        }
+        assert!(Document::read(&format!("{}{}", "[".repeat(256), "]".repeat(256))).is_ok());
+        assert!(Document::read(&format!("{}{}", "[".repeat(257), "]".repeat(257))).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn a_document_is_the_same_value(value in any_json(), pretty in any::<bool>()) {
+            let text = if pretty { serde_json::to_string_pretty(&value) } else { serde_json::to_string(&value) }.unwrap();
+            let document = Document::read(&text).unwrap();
+            prop_assert_eq!(document.root().get(), text.as_str());
+            prop_assert_eq!(tree(document.root()), serde_json::from_str::<serde_json::Value>(&text).unwrap());
+        }
+
+        #[test]
+        fn damaged_json_is_judged_as_another_reader_judges_it(value in any_json(), at in any::<prop::sample::Index>(), byte in any::<u8>()) {
+            let mut text = value.to_string().into_bytes();
+            let at = at.index(text.len());
+            text[at] = byte;
+            if let Ok(text) = String::from_utf8(text) {
+                // The other reader also refuses lone surrogates and numbers beyond its types, where it decodes them.
+                let theirs = serde_json::from_str::<&serde_json::value::RawValue>(&text).is_ok();
+                prop_assert_eq!(Document::read(&text).is_ok(), theirs, "{}", text);
+            }
+        }
+    }
+}
