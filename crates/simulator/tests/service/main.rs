@@ -17,3 +17,4 @@ mod client;
 mod faults;
 mod oauth;
 mod orchestration;
+mod orchestration_refusals;
