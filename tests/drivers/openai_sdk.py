@@ -77,8 +77,14 @@ def tools(streamed):
     assert asked.finish_reason == "tool_calls", asked
     assert len(calls) == 2 and len(paths) == 2, asked
     assert {path.rsplit("/", 1)[-1] for path in paths.values()} == {"plum.txt", "pear.txt"}, paths
-    # As every example does it: the answer goes back as it came, with all its empty members.
-    messages.append(asked.message)
+    if streamed:
+        # The SDK's stream helper adds members of its own, which no API takes back.
+        functions = [{"name": call.function.name, "arguments": call.function.arguments} for call in calls]
+        sent = [{"id": call.id, "type": "function", "function": of} for call, of in zip(calls, functions)]
+        messages.append({"role": "assistant", "content": asked.message.content, "tool_calls": sent})
+    else:
+        # As every example does it: the answer goes back as it came, with all its empty members.
+        messages.append(asked.message)
     for call_id, path in paths.items():
         messages.append({"role": "tool", "tool_call_id": call_id, "content": f"{path} weighs 93 grams"})
     answered = turn(messages)

@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,8 +11,9 @@ use http_body_util::Full;
 use serde::Deserialize;
 use serde_json::Value;
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader, Lines};
+use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::http::{Answer, Opened, empty, open, post, send};
@@ -100,7 +100,7 @@ pub async fn run(arguments: &[&str], environment: &[(&str, &str)]) -> Finished {
 struct Running {
     child: Child,
     stdout: Lines<BufReader<ChildStdout>>,
-    stderr: Arc<Mutex<Vec<u8>>>,
+    stderr: watch::Receiver<String>,
     reading: JoinHandle<()>,
     home: TempDir,
 }
@@ -110,12 +110,11 @@ impl Running {
         let home = tempfile::tempdir().unwrap();
         let mut child = command(&home, arguments, environment).spawn().unwrap();
         let stdout = BufReader::new(child.stdout.take().unwrap()).lines();
-        let stderr = Arc::new(Mutex::new(Vec::new()));
-        let (mut pipe, kept) = (child.stderr.take().unwrap(), Arc::clone(&stderr));
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let (kept, stderr) = watch::channel(String::new());
         let reading = tokio::spawn(async move {
-            let mut buffer = [0; 4096];
-            while let Ok(count @ 1..) = pipe.read(&mut buffer).await {
-                kept.lock().unwrap().extend_from_slice(&buffer[..count]);
+            while let Ok(Some(line)) = lines.next_line().await {
+                kept.send_modify(|text| *text += &(line + "\n"));
             }
         });
         Self {
@@ -135,7 +134,7 @@ impl Running {
     }
 
     fn errors(&self) -> String {
-        String::from_utf8_lossy(&self.stderr.lock().unwrap()).into_owned()
+        self.stderr.borrow().clone()
     }
 }
 
@@ -349,6 +348,17 @@ impl Coretap {
     /// What it wrote to stderr so far.
     pub fn errors(&self) -> String {
         self.running.errors()
+    }
+
+    /// Waits for a line on stderr that begins with `start`, and gives the rest of it.
+    pub async fn error_line(&mut self, start: &str) -> String {
+        let rest = |text: &str| {
+            text.lines()
+                .find_map(|line| line.strip_prefix(start))
+                .map(str::to_owned)
+        };
+        let text = in_time(start, self.running.stderr.wait_for(|text| rest(text).is_some())).await;
+        rest(&text.unwrap_or_else(|_| panic!("ended without {start:?}"))).unwrap()
     }
 
     /// The folder of its settings and data.

@@ -199,15 +199,8 @@ async fn models_and_deployments_are_listed_for_programs_and_people() {
 
 #[tokio::test]
 async fn the_demo_needs_nothing() {
-    let coretap = Coretap::serve(&["--demo", "--port", "0"], &[]).await;
-    let errors = coretap.errors();
-    let keys: Vec<&str> = errors
-        .lines()
-        .filter_map(|line| line.strip_prefix("local key: "))
-        .collect();
-    let [key] = keys[..] else {
-        panic!("the local key is printed once: {errors}")
-    };
+    let mut coretap = Coretap::serve(&["--demo", "--port", "0"], &[]).await;
+    let key = coretap.error_line("local key: ").await;
     for format in Format::ALL {
         let request = Request::post(format.path()).header("authorization", format!("Bearer {key}"));
         let body = format.ask(MODEL, "Repeat the word plum-4711", false).to_string();
@@ -215,8 +208,19 @@ async fn the_demo_needs_nothing() {
         assert_eq!(answer.status, 200, "{answer:?}");
         assert!(format.text(&answer.json()).contains("plum-4711"), "{answer:?}");
     }
-    let other = Coretap::serve(&["--demo", "--port", "0"], &[]).await;
-    assert!(!other.errors().contains(key), "the key is not random");
+    let mut other = Coretap::serve(&["--demo", "--port", "0"], &[]).await;
+    assert_ne!(
+        other.error_line("local key: ").await,
+        key,
+        "the key is not random"
+    );
+    let finished = coretap.stop("TERM").await;
+    assert_eq!(
+        finished.stderr.matches(&key).count(),
+        1,
+        "the key is printed once: {}",
+        finished.stderr
+    );
 }
 
 /// What `coretap env` prints is evaluated by the shell it is for, and by nothing else needed.
