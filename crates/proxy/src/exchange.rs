@@ -177,16 +177,8 @@ impl fmt::Display for Line<'_> {
             write!(out, " model={:?}", short(asked))?;
         }
         if !exchange.dropped.is_empty() {
-            write!(
-                out,
-                " dropped={:?}",
-                self.0
-                    .dropped
-                    .iter()
-                    .take(20)
-                    .map(|name| short(name))
-                    .collect::<Vec<_>>()
-            )?;
+            let names: Vec<_> = exchange.dropped.iter().take(20).map(|name| short(name)).collect();
+            write!(out, " dropped={names:?}")?;
         }
         Ok(())
     }

@@ -51,6 +51,7 @@ pub(crate) async fn forward(
 
     let mut prepared: Option<Prepared> = None;
     let mut rerouted = false;
+    let mut pauses = 0;
     loop {
         let tried = async {
             let ready = if let Some(ready) = prepared.take() {
@@ -101,10 +102,11 @@ pub(crate) async fn forward(
                 continue;
             }
         }
-        let Some(pause) = retry::pause(&fault, ongoing.exchange.retries, limits) else {
+        let Some(pause) = retry::pause(&fault, pauses, limits) else {
             return Err(fault.into());
         };
         tracing::debug!(?fault, ?pause, "the request is sent again");
+        pauses += 1;
         ongoing.exchange.retries += 1;
         tokio::time::sleep(pause).await;
     }
