@@ -15,6 +15,8 @@ const DEEPEST: usize = 256;
 pub struct Document<'a> {
     text: &'a str,
     nodes: Vec<Node>,
+    /// Whether any member's name holds an escape, so that names cannot be compared as they are written.
+    escaped_names: bool,
 }
 
 /// One value. The values inside it follow it directly; members of an object are a name and a value in turn.
@@ -39,11 +41,13 @@ impl<'a> Document<'a> {
             at: 0,
             nodes,
             open: Vec::with_capacity(16),
+            escaped_names: false,
         };
         match scanner.scan() {
             Some(()) => Ok(Document {
                 text,
                 nodes: scanner.nodes,
+                escaped_names: scanner.escaped_names,
             }),
             None => Err(ReadError::new(
                 "",
@@ -55,8 +59,7 @@ impl<'a> Document<'a> {
     /// The value that is the whole body.
     pub fn root(&self) -> Value<'_> {
         Value {
-            text: self.text,
-            nodes: &self.nodes,
+            document: self,
             position: 0,
         }
     }
@@ -68,6 +71,7 @@ struct Scanner<'a> {
     nodes: Vec<Node>,
     /// The objects and lists around the place, outermost first, and whether each is an object.
     open: Vec<(usize, bool)>,
+    escaped_names: bool,
 }
 
 impl Scanner<'_> {
@@ -148,7 +152,10 @@ impl Scanner<'_> {
         if self.skip_space()? != b'"' {
             return None;
         }
+        let start = self.at;
         self.string()?;
+        let name = self.bytes.get(start..self.at)?;
+        self.escaped_names |= memchr::memchr(b'\\', name).is_some();
         if self.skip_space()? != b':' {
             return None;
         }
@@ -259,17 +266,21 @@ impl Scanner<'_> {
 /// A value of a document: its JSON text, and what stands inside it.
 #[derive(Clone, Copy, Debug)]
 pub struct Value<'a> {
-    text: &'a str,
-    nodes: &'a [Node],
+    document: &'a Document<'a>,
     position: usize,
 }
 
 impl<'a> Value<'a> {
     /// The value's JSON text.
     pub fn get(self) -> &'a str {
-        let node = self.nodes.get(self.position);
-        node.and_then(|node| self.text.get(node.start as usize..node.end as usize))
+        let text = self.document.text;
+        self.node()
+            .and_then(|node| text.get(node.start as usize..node.end as usize))
             .unwrap_or_default()
+    }
+
+    fn node(self) -> Option<&'a Node> {
+        self.document.nodes.get(self.position)
     }
 
     /// The string it is, if it is one.
@@ -307,9 +318,17 @@ impl<'a> Value<'a> {
 
     fn next(self) -> usize {
         // Behind the last node stands nothing, which ends every loop.
-        self.nodes
-            .get(self.position)
-            .map_or(usize::MAX, |node| node.next as usize)
+        self.node().map_or(usize::MAX, |node| node.next as usize)
+    }
+
+    /// Whether the string it is stands for `name`.
+    fn is_name(self, name: &str) -> bool {
+        if self.document.escaped_names {
+            return self.text().is_some_and(|text| text.is(name));
+        }
+        let length = self.node().map_or(0, |node| node.end - node.start);
+        // Nearly every name that is asked for has another length than the one that stands there.
+        length as usize == name.len() + 2 && self.get().get(1..=name.len()) == Some(name)
     }
 }
 
@@ -326,8 +345,14 @@ impl<'a> Object<'a> {
 
     /// The value of a member. An explicit `null` counts as absent; of two members with one name the last one holds.
     pub fn get(self, name: &str) -> Option<Value<'a>> {
-        let found = self.members().filter(|(member, _)| member.is(name)).last();
-        found.map(|(_, value)| value).filter(|value| !value.is_null())
+        let mut found = None;
+        let mut inside = self.0.inside();
+        while let (Some(member), Some(value)) = (inside.next(), inside.next()) {
+            if member.is_name(name) {
+                found = Some(value);
+            }
+        }
+        found.filter(|value| !value.is_null())
     }
 
     /// A member that has to be a string where it is given.

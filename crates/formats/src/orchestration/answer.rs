@@ -73,6 +73,12 @@ impl Decoder {
 /// When it cannot be read or holds an error.
 pub(crate) fn read_whole(body: &str, emit: &mut impl FnMut(Event<'_>)) -> Result<(), Failure> {
     let unreadable = || broken("The upstream's answer cannot be read.");
+    let short_way = final_result(body).and_then(|text| serde_json::from_str::<Completion<'_>>(text).ok());
+    if let Some(completion) = short_way.filter(|completion| !completion.choices.is_empty()) {
+        CompletionReader::default().read(body, &completion, emit)?;
+        emit(Event::End);
+        return Ok(());
+    }
     let envelope: Envelope<'_> = serde_json::from_str(body).map_err(|_| unreadable())?;
     if envelope.is_error() {
         return Err(read_failure(body));
@@ -98,7 +104,13 @@ fn final_result(payload: &str) -> Option<&str> {
     if before.ends_with('\\') {
         return None;
     }
-    Some(found.get(NAME.needle().len()..)?.strip_suffix('}')?.trim_start())
+    Some(
+        found
+            .get(NAME.needle().len()..)?
+            .trim_end()
+            .strip_suffix('}')?
+            .trim_start(),
+    )
 }
 
 #[cfg(test)]
