@@ -263,7 +263,7 @@ async fn an_expired_token_is_renewed_unseen() {
 /// The model must not go on writing for someone who left.
 #[tokio::test]
 async fn a_client_that_leaves_cancels_upstream() {
-    everywhere(async |simulator, coretap, format, context| {
+    everywhere(async |simulator, coretap, format, _| {
         simulator
             .faults(&fault("stall", &json!({"after_events": 4}), 1))
             .await;
