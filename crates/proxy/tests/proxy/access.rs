@@ -1,0 +1,287 @@
+//! Who may come in, and what each path takes.
+
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+use coretap_proxy::Limits;
+use http::Method;
+use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::upstream::{KEY, MODEL, UnderTest, Upstream, quick, small};
+use crate::{error, header};
+
+#[tokio::test]
+async fn who_may_come_in() {
+    let upstream = Upstream::start([]).await;
+    let test = UnderTest::start(upstream.aicore(), quick()).await;
+    let models = || test.request(Method::GET, "/v1/models");
+    let port = test.address.port();
+
+    for (host, origin, status) in [
+        ("127.0.0.1", None, 200),
+        ("localhost:1", None, 200),
+        ("LocalHost", None, 200),
+        ("[::1]:4000", None, 200),
+        ("[::1]", None, 200),
+        ("0.0.0.0:4000", None, 200),
+        ("coretap.example:4000", None, 200),
+        ("localhost:4000", Some("http://localhost:4000"), 200),
+        ("coretap.example", Some("https://coretap.example"), 200),
+        ("", None, 403),
+        (":4000", None, 403),
+        ("127.0.0.1:", None, 403),
+        ("127.0.0.1:80@evil.example", None, 403),
+        ("127.0.0.1.evil.example", None, 403),
+        ("[::1", None, 403),
+        ("::1", None, 403),
+        ("evil.example", None, 403),
+        ("coretap.example.evil", None, 403),
+        ("127.0.0.1", Some("null"), 403),
+        ("127.0.0.1", Some("http://127.0.0.1:5173"), 403),
+        ("127.0.0.1", Some("http://localhost"), 403),
+        ("127.0.0.1", Some("file://"), 403),
+        ("127.0.0.1", Some(""), 403),
+        ("127.0.0.1", Some("http://evil.example"), 403),
+    ] {
+        let mut request = models().bearer_auth(KEY).header("host", host);
+        if let Some(origin) = origin {
+            request = request.header("origin", origin);
+        }
+        let response = request.send().await.unwrap();
+        assert_eq!(response.status(), status, "{host} {origin:?}");
+        assert_eq!(
+            header(&response, "access-control-allow-origin"),
+            "",
+            "there is no CORS"
+        );
+    }
+
+    for (headers, status) in [
+        (&[("authorization", "Bearer sk-test")][..], 200),
+        (&[("authorization", "bearer  sk-test ")], 200),
+        (&[("x-api-key", "sk-test")], 200),
+        (
+            &[("authorization", "Bearer other"), ("x-api-key", "sk-test")],
+            200,
+        ),
+        (
+            &[("authorization", "Bearer sk-test"), ("x-api-key", "other")],
+            200,
+        ),
+        (&[], 401),
+        (&[("authorization", "sk-test")], 401),
+        (&[("authorization", "Basic sk-test")], 401),
+        (&[("authorization", "Bearer")], 401),
+        (&[("authorization", "Bearer sk-tes")], 401),
+        (&[("authorization", "Bearer sk-testx")], 401),
+        (&[("x-api-key", "")], 401),
+        (&[("cookie", "sk-test")], 401),
+    ] {
+        let request = headers
+            .iter()
+            .fold(models(), |request, (name, value)| request.header(*name, *value));
+        let response = request.send().await.unwrap();
+        assert_eq!(response.status(), status, "{headers:?}");
+        if status == 401 {
+            assert_eq!(header(&response, "x-should-retry"), "false");
+            assert_eq!(header(&response, "x-coretap-code"), "ACCESS-KEY");
+        }
+    }
+
+    for (method, path, status) in [
+        (Method::GET, "/health", 200),
+        (Method::HEAD, "/", 200),
+        (Method::HEAD, "/api/hello", 200),
+        (Method::HEAD, "/anthropic/api/hello", 200),
+        (Method::GET, "/", 401),
+        (Method::POST, "/health", 401),
+        (Method::GET, "/api/hello", 401),
+        (Method::OPTIONS, "/v1/messages", 401),
+    ] {
+        let response = test.request(method.clone(), path).send().await.unwrap();
+        assert_eq!(response.status(), status, "{method} {path}");
+        let response = test
+            .request(method.clone(), path)
+            .header("host", "evil.example")
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(response.status(), 403, "{method} {path}");
+    }
+
+    // A URL with a host of its own, and two Host headers, as only somebody with bad intentions sends them.
+    for head in [
+        "GET http://evil.example/health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".to_owned(),
+        "GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\nHost: evil.example\r\n\r\n".to_owned(),
+        "GET /health HTTP/1.0\r\n\r\n".to_owned(),
+    ] {
+        let answer = raw(SocketAddr::from(([127, 0, 0, 1], port)), &head).await;
+        assert!(answer.contains(" 403 "), "{head:?}: {answer}");
+    }
+}
+
+/// Sends bytes and reads the head of the answer.
+async fn raw(address: SocketAddr, request: &str) -> String {
+    let mut socket = TcpStream::connect(address).await.unwrap();
+    socket.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"\r\n\r\n") {
+        answer.push(socket.read_u8().await.unwrap());
+    }
+    String::from_utf8(answer).unwrap()
+}
+
+#[tokio::test]
+async fn what_each_path_takes() {
+    let upstream = Upstream::start([]).await;
+    let test = UnderTest::start(upstream.aicore(), quick()).await;
+    let health = test.get("/health").send().await.unwrap().text().await.unwrap();
+    assert_eq!(
+        health,
+        format!(r#"{{"status":"ok","version":"{}"}}"#, env!("CARGO_PKG_VERSION"))
+    );
+
+    for (method, path, status, code) in [
+        (Method::GET, "/nowhere", 404, "REQUEST-PATH"),
+        (Method::POST, "/v1/v1/messages", 404, "REQUEST-PATH"),
+        (Method::POST, "/v1/responses", 404, "REQUEST-PATH"),
+        (Method::GET, "/v1/messages", 405, "REQUEST-METHOD"),
+        (Method::DELETE, "/v1/models", 405, "REQUEST-METHOD"),
+        (Method::POST, "/v1/models/gpt-4o", 405, "REQUEST-METHOD"),
+    ] {
+        let response = test
+            .request(method.clone(), path)
+            .bearer_auth(KEY)
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(
+            (
+                response.status().as_u16(),
+                header(&response, "x-coretap-code").as_str()
+            ),
+            (status, code)
+        );
+        assert!(!error(response).await.is_empty(), "{method} {path}");
+    }
+    let anthropic = test
+        .request(Method::GET, "/anthropic/nowhere")
+        .bearer_auth(KEY)
+        .send()
+        .await
+        .unwrap();
+    assert!(anthropic.text().await.unwrap().starts_with(r#"{"type":"error""#));
+
+    let websocket = raw(
+        test.address,
+        &format!("GET /v1/responses HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {KEY}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"),
+    )
+    .await;
+    assert!(
+        websocket.starts_with("HTTP/1.1 426 ") && websocket.contains("upgrade: HTTP/1.1"),
+        "{websocket}"
+    );
+}
+
+#[tokio::test]
+async fn models_are_listed_in_the_shape_of_who_asks() {
+    let upstream = Upstream::start([]).await;
+    let test = UnderTest::start(upstream.aicore(), quick()).await;
+    let json = async |request: reqwest::RequestBuilder| -> Value {
+        let response = request.send().await.unwrap();
+        assert_eq!(response.status(), 200);
+        serde_json::from_slice(&response.bytes().await.unwrap()).unwrap()
+    };
+    let openai = json(test.get("/v1/models")).await;
+    assert_eq!(
+        (&openai["object"], &openai["data"][0]["id"]),
+        (&"list".into(), &MODEL.into())
+    );
+    let anthropic = json(
+        test.get("/v1/models?limit=1000")
+            .header("anthropic-version", "2023-06-01"),
+    )
+    .await;
+    assert_eq!(
+        anthropic["data"][0]["id"], "claude-sonnet-4-5",
+        "the name that Claude Code knows"
+    );
+    assert_eq!(anthropic["has_more"], false);
+    assert_eq!(json(test.get("/anthropic/v1/models/")).await, anthropic);
+
+    for name in [
+        MODEL,
+        "claude-sonnet-4-5",
+        "claude-sonnet-4-5-20250929",
+        "sap%2Fanthropic--claude-4.5-sonnet",
+    ] {
+        let one = json(test.get(&format!("/v1/models/{name}"))).await;
+        assert_eq!(one["id"], name.replace("%2F", "/"), "{name}");
+    }
+    let none = test.get("/v1/models/no-such-model").send().await.unwrap();
+    assert_eq!(none.status(), 404);
+    assert!(error(none).await.contains(MODEL), "it says what there is");
+}
+
+#[tokio::test]
+async fn tokens_are_counted_without_asking_anybody() {
+    let upstream = Upstream::start([]).await;
+    let test = UnderTest::start(upstream.aicore(), quick()).await;
+    let response = test
+        .post("/v1/messages/count_tokens?beta=true", small(false))
+        .send()
+        .await
+        .unwrap();
+    let body: Value = serde_json::from_slice(&response.bytes().await.unwrap()).unwrap();
+    assert!(body["input_tokens"].as_u64().unwrap() >= 1, "{body}");
+    assert!(upstream.seen().is_empty());
+}
+
+#[tokio::test]
+async fn bodies_have_a_limit_and_no_encoding() {
+    let upstream = Upstream::start([]).await;
+    let limits = Limits {
+        body: 1024 * 1024,
+        ..quick()
+    };
+    let test = UnderTest::start(upstream.aicore(), limits).await;
+    let large = vec![b' '; 8 * 1024 * 1024];
+    for body in [
+        reqwest::Body::from(large.clone()),
+        // Without a length that is announced.
+        reqwest::Body::wrap_stream(futures_util::stream::iter(
+            large
+                .chunks(100_000)
+                .map(|piece| Ok::<_, std::io::Error>(Bytes::copy_from_slice(piece)))
+                .collect::<Vec<_>>(),
+        )),
+    ] {
+        let response = test.post("/v1/messages", body).send().await.unwrap();
+        assert_eq!(response.status(), 413);
+        assert!(error(response).await.contains("1 MiB"));
+    }
+    let response = test
+        .post("/v1/messages", &b"\x1f\x8b"[..])
+        .header("content-encoding", "gzip")
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(response.status(), 415);
+    let response = test
+        .post("/v1/messages", "no json")
+        .header("content-encoding", "identity")
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(response.status(), 400);
+    // A refusal without a key arrives too, although the body is on its way.
+    let response = test
+        .request(Method::POST, "/v1/messages")
+        .body(large)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(response.status(), 401);
+}
