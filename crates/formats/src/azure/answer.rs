@@ -2,7 +2,7 @@
 
 use serde_json::value::RawValue;
 
-use crate::chat::completion::{Completion, CompletionReader};
+use crate::chat::completion::{Chunk, CompletionReader, Whole};
 use crate::event::{Event, Failure};
 use crate::json::{Text, around, write_compact, write_with_model};
 use crate::upstream_error::{broken, read_failure};
@@ -114,9 +114,9 @@ impl Copier {
     }
 }
 
-fn read_chunk(payload: &str) -> Result<Completion<'_>, Failure> {
+fn read_chunk(payload: &str) -> Result<Chunk<'_>, Failure> {
     let unreadable = |_| broken("The upstream sent an event that cannot be read.");
-    let chunk: Completion<'_> = serde_json::from_str(payload).map_err(unreadable)?;
+    let chunk: Chunk<'_> = serde_json::from_str(payload).map_err(unreadable)?;
     if chunk.error.is_some() {
         Err(read_failure(payload))
     } else {
@@ -128,16 +128,13 @@ fn read_chunk(payload: &str) -> Result<Completion<'_>, Failure> {
 ///
 /// # Errors
 /// When it cannot be read or holds an error.
-pub(crate) fn read_whole<'a>(
-    body: &'a str,
-    emit: &mut impl FnMut(Event<'a>),
-) -> Result<Completion<'a>, Failure> {
+pub(crate) fn read_whole<'a>(body: &'a str, emit: &mut impl FnMut(Event<'a>)) -> Result<Whole<'a>, Failure> {
     let unreadable = |_| broken("The upstream's answer cannot be read.");
-    let completion: Completion<'_> = serde_json::from_str(body).map_err(unreadable)?;
+    let completion: Whole<'_> = serde_json::from_str(body).map_err(unreadable)?;
     if completion.choices.is_empty() {
         return Err(read_failure(body));
     }
-    CompletionReader::default().read(body, &completion, emit)?;
+    CompletionReader::read_whole(&completion, emit);
     emit(Event::End);
     Ok(completion)
 }

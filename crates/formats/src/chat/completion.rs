@@ -11,14 +11,22 @@ use crate::event::{Event, Failure, StopReason, Usage};
 use crate::json::{Text, around};
 use crate::upstream_error::broken;
 
-/// A whole completion or one chunk of a stream. What a vendor may spell in an unexpected type stays unread.
-#[derive(Debug, Default, serde::Deserialize)]
-pub(crate) struct Completion<'a> {
+/// One chunk of a stream, whose delta's text is wanted besides what it says.
+pub(crate) type Chunk<'a> = Completion<'a, &'a RawValue>;
+
+/// A whole completion.
+pub(crate) type Whole<'a> = Completion<'a, Delta<'a>>;
+
+/// A completion with its messages, or with the text of its deltas. What a vendor may spell in an unexpected type stays
+/// unread.
+#[derive(Debug, serde::Deserialize)]
+#[serde(bound(deserialize = "M: Deserialize<'de>, 'de: 'a"))]
+pub(crate) struct Completion<'a, M> {
     #[serde(borrow)]
     pub(crate) id: Option<&'a RawValue>,
     pub(crate) model: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    pub(crate) choices: Few<Choice<'a>>,
+    #[serde(default)]
+    pub(crate) choices: Few<Choice<'a, M>>,
     pub(crate) usage: Option<&'a RawValue>,
     pub(crate) error: Option<&'a RawValue>,
     /// Azure's verdict on the prompt, in a chunk of its own that opens the stream.
@@ -26,16 +34,18 @@ pub(crate) struct Completion<'a> {
 }
 
 #[derive(Debug, serde::Deserialize)]
-pub(crate) struct Choice<'a> {
+#[serde(bound(deserialize = "M: Deserialize<'de>, 'de: 'a"))]
+pub(crate) struct Choice<'a, M> {
     #[serde(default)]
     index: u64,
-    #[serde(borrow, alias = "message")]
-    delta: Option<&'a RawValue>,
+    #[serde(alias = "message")]
+    delta: Option<M>,
+    #[serde(borrow)]
     finish_reason: Option<&'a RawValue>,
 }
 
 #[derive(Debug, serde::Deserialize)]
-struct Delta<'a> {
+pub(crate) struct Delta<'a> {
     #[serde(borrow)]
     content: Option<&'a RawValue>,
     refusal: Option<&'a RawValue>,
@@ -86,7 +96,12 @@ struct CompletionDetails {
     reasoning_tokens: Option<u64>,
 }
 
-impl Completion<'_> {
+impl<'a, M> Completion<'a, M> {
+    /// The first choice: agents are given one answer.
+    fn first(&self) -> Option<&Choice<'a, M>> {
+        self.choices.iter().find(|choice| choice.index == 0)
+    }
+
     /// The token counts, where they are given and can be read.
     pub(crate) fn usage(&self) -> Option<Usage> {
         let usage: TokenUsage = serde_json::from_str(self.usage?.get()).ok()?;
@@ -107,6 +122,13 @@ impl Completion<'_> {
                 .completion_tokens_details
                 .and_then(|details| details.reasoning_tokens),
         })
+    }
+}
+
+impl<'a, M> Choice<'a, M> {
+    /// Why the model stopped; `""` means that it has not (sap-wire.md §4.4).
+    fn stop(&self) -> Option<&'a RawValue> {
+        self.finish_reason.filter(|reason| reason.get() != "\"\"")
     }
 }
 
@@ -170,42 +192,65 @@ impl CompletionReader {
         Some(text)
     }
 
-    /// Gives the events of a whole completion or of the next chunk, all but the end. Only the first choice is read: agents
-    /// are given one answer. `text` is what `completion` was read from.
+    /// Gives the events of the next chunk. `text` is what `chunk` was read from.
     ///
     /// # Errors
     /// When the first choice cannot be read.
     pub(crate) fn read<'a>(
         &mut self,
         text: &'a str,
-        completion: &Completion<'a>,
+        chunk: &Chunk<'a>,
         emit: &mut impl FnMut(Event<'a>),
     ) -> Result<(), Failure> {
+        let usage = self.open(chunk, emit);
+        let Some(choice) = chunk.first() else {
+            return Ok(());
+        };
+        if let Some(raw) = choice.delta {
+            let unreadable = |_| broken("The upstream sent a message that cannot be read.");
+            let delta: Delta<'a> = serde_json::from_str(raw.get()).map_err(unreadable)?;
+            self.read_delta(&delta, emit);
+            if choice.stop().is_none() && usage.is_none() && chunk.choices.more.is_empty() {
+                self.frame.set(text, raw);
+            }
+        }
+        self.read_stop(choice, emit);
+        Ok(())
+    }
+
+    /// Gives the events of a whole completion, all but the end.
+    pub(crate) fn read_whole<'a>(completion: &Whole<'a>, emit: &mut impl FnMut(Event<'a>)) {
+        let mut reader = CompletionReader::default();
+        reader.open(completion, emit);
+        let Some(choice) = completion.first() else {
+            return;
+        };
+        if let Some(message) = &choice.delta {
+            reader.read_delta(message, emit);
+        }
+        reader.read_stop(choice, emit);
+    }
+
+    fn open<'a, M>(
+        &mut self,
+        completion: &Completion<'a, M>,
+        emit: &mut impl FnMut(Event<'a>),
+    ) -> Option<Usage> {
         let usage = completion.usage();
         if let Some(usage) = usage {
             emit(Event::Usage(usage));
         }
         self.start(completion.id, emit);
-        let Some(choice) = completion.choices.iter().find(|choice| choice.index == 0) else {
-            return Ok(());
-        };
-        // `""` means none (sap-wire.md §4.4).
-        let stop = choice.finish_reason.filter(|reason| reason.get() != "\"\"");
-        if let Some(raw) = choice.delta {
-            let unreadable = |_| broken("The upstream sent a message that cannot be read.");
-            let delta: Delta<'a> = serde_json::from_str(raw.get()).map_err(unreadable)?;
-            self.read_delta(&delta, emit);
-            if stop.is_none() && usage.is_none() && completion.choices.more.is_empty() {
-                self.frame.set(text, raw);
-            }
-        }
-        if let Some(stop) = stop {
+        usage
+    }
+
+    fn read_stop<'a, M>(&self, choice: &Choice<'a, M>, emit: &mut impl FnMut(Event<'a>)) {
+        if let Some(stop) = choice.stop() {
             emit(Event::Stop {
                 reason: self.stop_reason(stop),
                 sequence: None,
             });
         }
-        Ok(())
     }
 
     /// What stands before and after the delta in `chunk`, where that is the frame that is kept.

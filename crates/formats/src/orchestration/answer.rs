@@ -6,21 +6,21 @@ use memchr::memmem::Finder;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::chat::completion::{Completion, CompletionReader};
+use crate::chat::completion::{Chunk, CompletionReader, Whole};
 use crate::event::{Event, Failure};
 use crate::upstream_error::{broken, read_failure};
 
 /// An answer or an event as a whole; an old form of errors has their members at the top.
 #[derive(Deserialize)]
-struct Envelope<'a> {
+struct Envelope<'a, C> {
+    final_result: Option<C>,
     #[serde(borrow)]
-    final_result: Option<Completion<'a>>,
     error: Option<&'a RawValue>,
     code: Option<&'a RawValue>,
     message: Option<&'a RawValue>,
 }
 
-impl Envelope<'_> {
+impl<C> Envelope<'_, C> {
     fn is_error(&self) -> bool {
         self.error.is_some() || (self.final_result.is_none() && self.code.is_some() && self.message.is_some())
     }
@@ -55,7 +55,7 @@ impl Decoder {
 
     fn read_envelope(&mut self, payload: &str, emit: &mut impl FnMut(Event<'_>)) -> Result<(), Failure> {
         let unreadable = |_| broken("The upstream sent an event that cannot be read.");
-        let envelope: Envelope<'_> = serde_json::from_str(payload).map_err(unreadable)?;
+        let envelope: Envelope<'_, Chunk<'_>> = serde_json::from_str(payload).map_err(unreadable)?;
         if envelope.is_error() {
             return Err(read_failure(payload));
         }
@@ -73,13 +73,13 @@ impl Decoder {
 /// When it cannot be read or holds an error.
 pub(crate) fn read_whole(body: &str, emit: &mut impl FnMut(Event<'_>)) -> Result<(), Failure> {
     let unreadable = || broken("The upstream's answer cannot be read.");
-    let short_way = final_result(body).and_then(|text| serde_json::from_str::<Completion<'_>>(text).ok());
+    let short_way = final_result(body).and_then(|text| serde_json::from_str::<Whole<'_>>(text).ok());
     if let Some(completion) = short_way.filter(|completion| !completion.choices.is_empty()) {
-        CompletionReader::default().read(body, &completion, emit)?;
+        CompletionReader::read_whole(&completion, emit);
         emit(Event::End);
         return Ok(());
     }
-    let envelope: Envelope<'_> = serde_json::from_str(body).map_err(|_| unreadable())?;
+    let envelope: Envelope<'_, Whole<'_>> = serde_json::from_str(body).map_err(|_| unreadable())?;
     if envelope.is_error() {
         return Err(read_failure(body));
     }
@@ -87,7 +87,7 @@ pub(crate) fn read_whole(body: &str, emit: &mut impl FnMut(Event<'_>)) -> Result
         .final_result
         .filter(|completion| !completion.choices.is_empty())
         .ok_or_else(unreadable)?;
-    CompletionReader::default().read(body, &completion, emit)?;
+    CompletionReader::read_whole(&completion, emit);
     emit(Event::End);
     Ok(())
 }
@@ -118,7 +118,7 @@ mod tests {
     use super::*;
 
     fn id(payload: &str) -> Option<&str> {
-        let completion: Completion<'_> = serde_json::from_str(final_result(payload)?).ok()?;
+        let completion: Chunk<'_> = serde_json::from_str(final_result(payload)?).ok()?;
         Some(completion.id?.get())
     }
 
