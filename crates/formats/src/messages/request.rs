@@ -150,7 +150,7 @@ fn part<'a>(value: Value<'a>, path: &Path<'_>) -> Result<Part<'a>, ReadError> {
                 id: block.required_text("id", path)?,
                 name: block.required_text("name", path)?,
                 arguments: Cow::Borrowed(input.map_or("{}", Value::get)),
-                broken: input.is_none(),
+                untidy: input.is_none(),
             })
         }
         "tool_result" => Content::ToolResult(ToolResult {
