@@ -147,7 +147,12 @@ static ASSISTANT: Shape = closed(&[
     may("refusal", &Shape::OrNull(&Shape::Text)),
     may("name", &Shape::Text),
     may("tool_calls", &TOOL_CALLS),
+    // SAP's samples send an answer back as it came: with these, which say nothing.
+    may("annotations", &Shape::Anything),
+    may("audio", &NULL),
+    may("function_call", &NULL),
 ]);
+static NULL: Shape = Shape::OrNull(&Shape::OneOf(&[]));
 static TOOL_RESULT: Shape = closed(&[
     must("role", &Shape::Text),
     must("content", &TEXTS),
