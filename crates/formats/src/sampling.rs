@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 
 use crate::conversation::Conversation;
-use crate::json::{Value, write_string};
+use crate::json::Value;
+use crate::openai::write_name;
 use crate::rules::ModelRules;
 
 /// Writes `,"name":value` for every parameter that the model takes. One whose value is the default anyway is left out
@@ -23,9 +24,7 @@ pub(crate) fn write(conversation: &mut Conversation<'_>, rules: &ModelRules, out
         if let Cow::Owned(_) = value {
             conversation.drop_reported("temperature above the model's highest");
         }
-        out.push(b',');
-        write_string(out, name);
-        out.push(b':');
+        write_name(name, out);
         out.extend_from_slice(value.as_bytes());
     }
 }

@@ -229,9 +229,9 @@ pub(crate) fn write_message<'a>(
     };
     match message {
         Message::Items { role, items } => {
-            out.extend_from_slice(b"{\"role\":");
-            write_string(out, role);
-            out.extend_from_slice(b",\"content\":");
+            out.extend_from_slice(b"{\"role\":\"");
+            out.extend_from_slice(role.as_bytes());
+            out.extend_from_slice(b"\",\"content\":");
             if let [
                 Item {
                     content: ItemContent::Text(text),

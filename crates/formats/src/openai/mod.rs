@@ -45,10 +45,11 @@ pub(crate) fn write_parameters(conversation: &mut Conversation<'_>, target: &Tar
     }
 }
 
-fn write_name(name: &str, out: &mut Vec<u8>) {
-    out.push(b',');
-    write_string(out, name);
-    out.push(b':');
+/// Writes a member's name that needs no escape, and the comma before it.
+pub(crate) fn write_name(name: &str, out: &mut Vec<u8>) {
+    out.extend_from_slice(b",\"");
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b"\":");
 }
 
 /// The effort that stands for the thinking the agent asked for (mapping of requests in docs/formats.md).
