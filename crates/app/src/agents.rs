@@ -107,7 +107,8 @@ pub fn snippet(
         // Fills Claude Code's picker of models with those that there are.
         variables.push(("CLAUDE_CODE_ENABLE_GATEWAY_MODEL_DISCOVERY", "1".to_owned()));
     }
-    if wants(Agent::Anthropic) {
+    // Beside the token of Claude Code, which the SDKs read too, a second credential would only be warned of.
+    if agent == Some(Agent::Anthropic) {
         variables.push(("ANTHROPIC_API_KEY", key.to_owned()));
     }
     if wants(Agent::OpenAi) {
@@ -261,7 +262,7 @@ mod tests {
             names(Some(Agent::OpenAi)),
             ["OPENAI_BASE_URL", "OPENAI_API_KEY", "no_proxy", "NO_PROXY"]
         );
-        assert_eq!(names(None).len(), 8);
+        assert_eq!(names(None).len(), 7);
     }
 
     #[test]
