@@ -28,6 +28,14 @@ pub enum Error {
         /// What it may be.
         allowed: &'static str,
     },
+    /// The settings file can't be used.
+    #[error("{path}: {problem}.")]
+    SettingsFile {
+        /// Where it lies.
+        path: String,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// The service key can't be used.
     #[error("{variable}: {source}")]
     ServiceKey {
@@ -64,6 +72,7 @@ pub const CODES: &[&str] = &[
     "CONFIG-NO-SERVICE-KEY",
     "CONFIG-GROUP-INCOMPLETE",
     "CONFIG-VALUE",
+    "CONFIG-SETTINGS-FILE",
     "CONFIG-LOCAL-KEY",
     "CONFIG-NO-LOCAL-KEY",
     "START-RANDOM",
@@ -77,6 +86,7 @@ impl Error {
             Error::CredentialsMissing => "CONFIG-NO-SERVICE-KEY",
             Error::GroupIncomplete { .. } => "CONFIG-GROUP-INCOMPLETE",
             Error::Value { .. } => "CONFIG-VALUE",
+            Error::SettingsFile { .. } => "CONFIG-SETTINGS-FILE",
             Error::ServiceKey { source, .. } | Error::AiCore(source) => source.code(),
             Error::LocalKeyRefused | Error::LocalKeyUnquotable => "CONFIG-LOCAL-KEY",
             Error::LocalKeyMissing => "CONFIG-NO-LOCAL-KEY",
@@ -94,6 +104,7 @@ impl Error {
             }
             Error::GroupIncomplete { .. } => "Set all four, or AICORE_SERVICE_KEY instead of them.",
             Error::Value { .. } => "Correct the variable or unset it.",
+            Error::SettingsFile { .. } => "Correct the file, or move it away; without it the defaults hold.",
             Error::ServiceKey { source, .. } | Error::AiCore(source) => source.hint(),
             Error::LocalKeyRefused => "Use printable ASCII characters, and no blank at either end.",
             Error::LocalKeyMissing => {

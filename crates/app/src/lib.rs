@@ -12,6 +12,7 @@ mod demo;
 mod error;
 mod local_key;
 mod settings;
+mod settings_file;
 
 pub use coretap::Coretap;
 pub use coretap_aicore::{Deployment, SelectableModel};

@@ -1,10 +1,11 @@
-//! What the person has set: flags, then the environment, then the defaults.
+//! What the person has set: flags, then the environment, then the settings file, then the defaults.
 
 use coretap_aicore::ServiceKey;
 use coretap_proxy::LocalKey;
 use secrecy::SecretString;
 
 use crate::error::Error;
+use crate::settings_file::SettingsFile;
 
 /// The service key's parts, one variable each.
 const GROUP: [&str; 4] = [
@@ -65,10 +66,12 @@ impl Settings {
     /// # Errors
     /// The first thing that is wrong, by the name of its variable.
     pub fn read(flags: Flags, environment: &impl Fn(&str) -> Option<String>) -> Result<Self, Error> {
+        let file = SettingsFile::load(environment)?;
         let port = match flags.port {
             Some(port) => port,
-            None => port(environment)?,
+            None => port_of(environment, &file)?,
         };
+        let connection = file.connection();
         let orchestration = orchestration(environment)?;
         let local_key = local_key(environment)?;
         let source = if flags.demo {
@@ -80,21 +83,27 @@ impl Settings {
             port,
             local_key,
             // The simulator has models of every provider, and orchestration reaches them all.
-            orchestration: orchestration.unwrap_or(flags.demo),
+            orchestration: orchestration.or(connection.orchestration).unwrap_or(flags.demo),
             source,
-            resource_group: set(environment, RESOURCE_GROUP).unwrap_or_else(|| "default".to_owned()),
-            selected_model: set(environment, MODEL),
+            resource_group: set(environment, RESOURCE_GROUP)
+                .or(connection.resource_group)
+                .unwrap_or_else(|| "default".to_owned()),
+            selected_model: set(environment, MODEL).or(connection.model),
         })
     }
 }
 
-/// The port that `CORETAP_PORT` names, by default 4000.
+/// The port of `CORETAP_PORT`, else of the settings file, else 4000.
 ///
 /// # Errors
-/// When it is no port.
+/// When it is no port, or the settings file is broken.
 pub fn port(environment: &impl Fn(&str) -> Option<String>) -> Result<u16, Error> {
+    port_of(environment, &SettingsFile::load(environment)?)
+}
+
+fn port_of(environment: &impl Fn(&str) -> Option<String>, file: &SettingsFile) -> Result<u16, Error> {
     let Some(value) = set(environment, PORT) else {
-        return Ok(DEFAULT_PORT);
+        return Ok(file.port.unwrap_or(DEFAULT_PORT));
     };
     let allowed = "a number from 0 to 65535";
     value.trim().parse().map_err(|_| Error::Value {
@@ -304,6 +313,43 @@ mod tests {
             ),
             ("team", Some("gpt-4o"))
         );
+    }
+
+    #[test]
+    fn variables_go_before_the_settings_file() {
+        let home = tempfile::tempdir().unwrap();
+        let text = "version = 1\nport = 4711\n[[connections]]\nresource_group = \"team\"\norchestration = true\nmodel = \"gpt-4o\"\n";
+        std::fs::write(home.path().join("settings.toml"), text).unwrap();
+        let folder = home.path().display().to_string();
+        let service_key = key("a");
+        let base = [
+            ("AICORE_SERVICE_KEY", service_key.as_str()),
+            ("CORETAP_HOME", &folder),
+        ];
+        let seen = |more: &[(&'static str, &'static str)], port| {
+            let settings = read(Flags { port, demo: false }, &[&base, more].concat()).unwrap();
+            (
+                settings.port,
+                settings.resource_group,
+                settings.orchestration,
+                settings.selected_model,
+            )
+        };
+        assert_eq!(
+            seen(&[], None),
+            (4711, "team".to_owned(), true, Some("gpt-4o".to_owned()))
+        );
+        let variables = [
+            ("CORETAP_PORT", "1"),
+            ("AICORE_RESOURCE_GROUP", "b"),
+            ("CORETAP_ORCHESTRATION", "false"),
+            ("CORETAP_MODEL", "gpt-5"),
+        ];
+        assert_eq!(
+            seen(&variables, None),
+            (1, "b".to_owned(), false, Some("gpt-5".to_owned()))
+        );
+        assert_eq!(seen(&variables, Some(2)).0, 2);
     }
 
     #[test]

@@ -22,6 +22,7 @@ Environment:
   CORETAP_ORCHESTRATION  true: all models through the orchestration deployment; false: each through
                          a deployment of its own [default: false, with --demo true]
   CORETAP_MODEL          the model for names that SAP AI Core does not know [default: none]
+  CORETAP_HOME           the folder of settings.toml [default: the platform's folder for settings]
   RUST_LOG               how much is logged on stderr [default: info]
 
 Exit codes: 1 a check failed, 2 wrong usage, 3 wrong configuration, 4 the port is taken.";
