@@ -177,6 +177,9 @@ pub struct Seen {
     /// The body.
     #[serde(default)]
     pub body: Value,
+    /// The messages that the model got, after templating; only orchestration has them.
+    #[serde(default)]
+    pub rendered: Value,
     /// Whether the client left before the answer's end.
     #[serde(default)]
     pub cancelled: bool,
