@@ -25,13 +25,15 @@ mod request;
 pub mod rules;
 mod sampling;
 mod sse;
+mod target;
 mod tokens;
 mod upstream_error;
 
 pub use answer::{Answer, AnswerOptions, AnswerStream, Outcome, Progress, answer, answer_as_stream};
 pub use error::{AgentError, ReadError, error_body};
 pub use models::{ListedModel, model_entry, model_list};
-pub use request::{Target, UpstreamRequest, count_tokens, model_name, write_request};
+pub use request::{UpstreamRequest, count_tokens, model_name, write_request};
+pub use target::Target;
 pub use upstream_error::{UpstreamError, read_upstream_error};
 
 /// What an agent speaks.

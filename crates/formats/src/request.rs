@@ -8,23 +8,8 @@ use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use crate::conversation::Conversation;
 use crate::error::Path;
 use crate::json::{self, Document};
-use crate::rules::ModelRules;
+use crate::target::Target;
 use crate::{AgentFormat, ModelFormat, ReadError, azure, chat, claude, messages, orchestration, tokens};
-
-/// Where a request goes.
-#[derive(Clone, Copy, Debug)]
-pub struct Target<'a> {
-    /// What the route speaks.
-    pub format: ModelFormat,
-    /// SAP's name of the model.
-    pub model: &'a str,
-    /// Whether the agent asked for the long context (`[1m]` behind the model's name).
-    pub long_context: bool,
-    /// The rules for this model on this route.
-    pub rules: &'a ModelRules,
-    /// Whether the upstream shall stream; absent is as the agent asks. `Some(false)` for models that cannot.
-    pub stream: Option<bool>,
-}
 
 /// A request in the route's format.
 #[derive(Clone, Debug)]

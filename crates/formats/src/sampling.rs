@@ -3,8 +3,7 @@
 use std::borrow::Cow;
 
 use crate::conversation::Conversation;
-use crate::json::Value;
-use crate::openai::write_name;
+use crate::json::{Value, write_name};
 use crate::rules::ModelRules;
 
 /// Writes `,"name":value` for every parameter that the model takes. One whose value is the default anyway is left out

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use crate::conversation::{Content, Conversation, Part, Turn};
 use crate::json::{Object, Value};
 use crate::openai::messages::{messages, place_cache_marks, write_message, write_tool_call_list};
-use crate::request::Target;
+use crate::target::Target;
 use crate::{AgentFormat, chat, openai, repair};
 
 /// Members of a message that Azure takes (spec chatCompletionRequest…Message).

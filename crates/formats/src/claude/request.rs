@@ -9,8 +9,8 @@ use crate::conversation::{
 };
 use crate::json::{Object, Text, Value, write_count, write_string};
 use crate::repair::{self, CACHE_MARKS, is_blank};
-use crate::request::Target;
 use crate::rules::ThinkingKind;
+use crate::target::Target;
 use crate::{AgentFormat, ModelFormat, messages, sampling};
 
 /// The output limit where the agent gives none; a deployment demands one.

@@ -12,5 +12,5 @@ mod write;
 pub use document::{Document, Object, Value};
 pub(crate) use name::Name;
 pub use text::Text;
-pub(crate) use write::{around, replace_lone_surrogates, write_with_model};
+pub(crate) use write::{around, replace_lone_surrogates, write_name, write_with_model};
 pub use write::{write_compact, write_count, write_escaped, write_string};

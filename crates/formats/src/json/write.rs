@@ -36,6 +36,13 @@ pub fn write_escaped(out: &mut Vec<u8>, plain: &str) {
     out.extend_from_slice(bytes.get(copied..).unwrap_or_default());
 }
 
+/// Appends a member's name that needs no escape, with the comma before it and the colon behind it.
+pub(crate) fn write_name(name: &str, out: &mut Vec<u8>) {
+    out.extend_from_slice(b",\"");
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b"\":");
+}
+
 /// Appends a whole number.
 pub fn write_count(out: &mut Vec<u8>, count: u64) {
     out.extend_from_slice(itoa::Buffer::new().format(count).as_bytes());

@@ -5,11 +5,11 @@ pub(crate) mod messages;
 use std::borrow::Cow;
 
 use crate::conversation::{Conversation, Effort, ResponseFormat, Thinking, Tool, ToolChoice};
-use crate::json::{Text, Value, write_count, write_string};
+use crate::json::{Text, Value, write_count, write_name, write_string};
 use crate::repair;
-use crate::request::Target;
 use crate::rules::ThinkingKind;
 use crate::sampling;
+use crate::target::Target;
 
 /// The name of an answer's schema where the agent gives none, or one that OpenAI would refuse.
 const SCHEMA_NAME: &str = "answer";
@@ -43,13 +43,6 @@ pub(crate) fn write_parameters(conversation: &mut Conversation<'_>, target: &Tar
         write_name("stream_options", out);
         out.extend_from_slice(b"{\"include_usage\":true}");
     }
-}
-
-/// Writes a member's name that needs no escape, and the comma before it.
-pub(crate) fn write_name(name: &str, out: &mut Vec<u8>) {
-    out.extend_from_slice(b",\"");
-    out.extend_from_slice(name.as_bytes());
-    out.extend_from_slice(b"\":");
 }
 
 /// The effort that stands for the thinking the agent asked for (mapping of requests in docs/formats.md).

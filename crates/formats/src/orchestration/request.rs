@@ -9,7 +9,7 @@ use crate::conversation::{Cache, Conversation};
 use crate::json::write_string;
 use crate::openai::messages::{Message, messages, place_cache_marks, write_cache, write_message};
 use crate::orchestration::template::{Placeholders, break_braces};
-use crate::request::Target;
+use crate::target::Target;
 use crate::{openai, repair};
 
 /// Writes the body.
