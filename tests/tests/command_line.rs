@@ -175,6 +175,31 @@ async fn the_nearer_setting_wins() {
     assert_ne!(coretap.address.port(), 4000);
 }
 
+/// What is set for every run stands behind flags and variables, and is refused when it is not understood.
+#[tokio::test]
+async fn the_settings_file_stands_behind_the_others() {
+    let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let home = tempfile::tempdir().unwrap();
+    let folder = ("CORETAP_HOME", home.path().to_str().unwrap());
+    let file = home.path().join("settings.toml");
+
+    std::fs::write(&file, format!("version = 1\nport = {port}\n")).unwrap();
+    let finished = run(&["serve", "--demo"], &[folder]).await;
+    assert_eq!(finished.code, 4, "the file's port was not taken: {finished:?}");
+    Coretap::serve(&["--demo"], &[folder, ("CORETAP_PORT", "0")]).await;
+    Coretap::serve(&["--demo", "--port", "0"], &[folder]).await;
+
+    std::fs::write(&file, "version = 1\nprot = 4000\n").unwrap();
+    let finished = run(&["serve", "--demo"], &[folder]).await;
+    assert_eq!(finished.code, 3, "{finished:?}");
+    assert!(
+        finished.stderr.contains("settings.toml") && finished.stderr.contains("prot"),
+        "{}",
+        finished.stderr
+    );
+}
+
 #[tokio::test]
 async fn models_and_deployments_are_listed_for_programs_and_people() {
     let simulator = Simulator::start().await;
