@@ -6,14 +6,13 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use bytes::Bytes;
-use reqwest::Response;
 
 use crate::cached::{Cached, Fetched};
 use crate::catalogue::{self, Catalogue};
 use crate::deployments::{self, Deployments};
 use crate::error::Error;
 use crate::excerpt::excerpt;
-use crate::gateway::Gateway;
+use crate::gateway::{Gateway, Response};
 use crate::names::{self, Known, Resolution};
 use crate::route::{Family, Route, direct_family};
 use crate::selectable::{self, SelectableModel};
@@ -78,7 +77,7 @@ impl AiCore {
     /// A connection; nothing is sent yet.
     ///
     /// # Errors
-    /// [`Error::ResourceGroupRefused`], [`Error::HttpClient`].
+    /// [`Error::ResourceGroupRefused`], [`Error::UrlRefused`], [`Error::HttpClient`].
     pub fn new(connection: Connection, timeouts: Timeouts) -> Result<Self, Error> {
         Ok(Self {
             inner: Arc::new(Inner {
@@ -134,12 +133,12 @@ impl AiCore {
     /// comes from behind the gateway and is given as it is. [`Error::Unreachable`] if no answer began (see
     /// [`Error::is_connect`]), and whatever kept a token from being fetched.
     pub async fn send(&self, route: &Route, request: InferenceRequest) -> Result<Response, Error> {
-        let url = if request.stream {
-            &route.stream_url
+        let uri = if request.stream {
+            &route.stream_uri
         } else {
-            &route.url
+            &route.uri
         };
-        self.inner.gateway.post(url, request.stream, request.body).await
+        self.inner.gateway.post(uri, request.stream, request.body).await
     }
 
     /// The catalogue of models; at most 15 minutes old, older only while a newer one is being fetched or can't be.
@@ -236,13 +235,13 @@ impl Inner {
             });
         };
         let Resolution { model, long_context } = resolution;
-        Ok(Route::new(
+        Route::new(
             &self.gateway.base_url,
             deployment,
             Family::Orchestration,
             model,
             long_context,
-        ))
+        )
     }
 
     fn direct_route(
@@ -266,13 +265,7 @@ impl Inner {
         let deployment = deployments.of_model(&model).ok_or_else(not_deployed)?;
         let listed = || catalogue?.model(&model)?.executable_id.as_deref();
         match direct_family(&model, deployment.executable_id.as_deref().or_else(listed)) {
-            Ok(family) => Ok(Route::new(
-                &self.gateway.base_url,
-                deployment,
-                family,
-                model,
-                long_context,
-            )),
+            Ok(family) => Route::new(&self.gateway.base_url, deployment, family, model, long_context),
             Err(reason) => Err(Error::FamilyUnsupported { model, reason }),
         }
     }

@@ -20,6 +20,9 @@ pub enum Failure {
     Broken,
 }
 
+/// What the network or the HTTP client said; shared, because errors are cloned.
+type Cause = Arc<dyn std::error::Error + Send + Sync>;
+
 /// What went wrong. It is cheap to clone: all who wait for one token or one list share one outcome.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Error {
@@ -58,7 +61,7 @@ pub enum Error {
     ResourceGroupRefused,
     /// The HTTP client could not be built; in practice the system has no certificates.
     #[error("The HTTP client could not be set up: the system's certificates can't be read.")]
-    HttpClient(#[source] Arc<reqwest::Error>),
+    HttpClient(#[source] Cause),
 
     /// The OAuth server refused client id or client secret (sap-wire.md §1.4).
     #[error("The client id or the client secret was refused: {text}")]
@@ -151,7 +154,7 @@ pub enum Error {
         failure: Failure,
         /// The cause.
         #[source]
-        source: Arc<reqwest::Error>,
+        source: Cause,
     },
     /// A list call was answered with an error.
     #[error("SAP AI Core did not give {what} (status {}): {text}", status.as_u16())]
@@ -392,7 +395,7 @@ mod tests {
 
     #[test]
     fn every_problem_has_a_listed_code_of_its_own_and_a_hint() {
-        let cause = Arc::new(reqwest::Proxy::all("::").unwrap_err());
+        let cause: Cause = Arc::new(std::fmt::Error);
         let unreachable = |failure| Error::Unreachable {
             host: "host".into(),
             failure,

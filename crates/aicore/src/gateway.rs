@@ -4,15 +4,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
-use http::{Method, StatusCode};
-use reqwest::{Client, Request, Response};
+use http::header::{
+    ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, USER_AGENT,
+};
+use http::{Method, StatusCode, Uri};
+use http_body_util::{BodyExt, Collected, Full, Limited};
+use hyper::body::Incoming;
+use reqwest::Client;
 use serde::Deserialize;
 use url::Url;
 
 use crate::error::Error;
 use crate::excerpt::excerpt;
-use crate::service_key::{ServiceKey, below};
+use crate::inference_client::{self, InferenceClient};
+use crate::service_key::{ServiceKey, base_uri, below, host_header, is_loopback};
 use crate::token::Tokens;
 use crate::transport::{self, Timeouts};
 
@@ -23,11 +28,15 @@ const LONGEST_REFUSAL: usize = 64 * 1024;
 const RESOURCE_GROUP: HeaderName = HeaderName::from_static("ai-resource-group");
 const CLIENT_TYPE: HeaderName = HeaderName::from_static("ai-client-type");
 
+/// An answer whose head is there and whose body is read by whoever asked.
+pub type Response = http::Response<Incoming>;
+
 /// SAP AI Core's gateway, called on behalf of one service key and resource group.
 pub(crate) struct Gateway {
     pub(crate) base_url: Url,
     pub(crate) resource_group: String,
-    client: Client,
+    inference: InferenceClient,
+    lists: Client,
     call_timeout: Duration,
     tokens: Arc<Tokens>,
     /// Heads of requests without their token, made once: for lists, whole answers and streams.
@@ -43,13 +52,15 @@ impl Gateway {
             return Err(Error::ResourceGroupRefused);
         }
         let group = HeaderValue::from_str(resource_group).map_err(|_| Error::ResourceGroupRefused)?;
-        let client = transport::client_for(&key.base_url, timeouts)?;
-        // Certificates are loaded once if that can be.
-        let token_client = if transport::same_way(&key.auth_url, &key.base_url) {
-            client.clone()
+        let base_uri = base_uri(&key.base_url)?;
+        let host = host_header(&base_uri)?;
+        let proxy = if is_loopback(&key.base_url) {
+            None
         } else {
-            transport::client_for(&key.auth_url, timeouts)?
+            inference_client::proxy_of(&base_uri)
         };
+        let tls = transport::tls_for(key)?;
+        let token_client = transport::client_for(&key.auth_url, tls.clone(), timeouts)?;
 
         let headers = |accept| {
             let mut headers = HeaderMap::with_capacity(8);
@@ -64,39 +75,51 @@ impl Gateway {
             headers.insert(ACCEPT, HeaderValue::from_static(accept));
             headers
         };
-        let with_body = |mut headers: HeaderMap| {
+        let for_inference = |mut headers: HeaderMap| {
+            headers.insert(HOST, host.clone());
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
             headers
         };
         Ok(Self {
             base_url: key.base_url.clone(),
             resource_group: resource_group.to_owned(),
-            client,
+            lists: transport::client_for(&key.base_url, tls.clone(), timeouts)?,
+            inference: InferenceClient::new(tls, proxy.as_ref(), timeouts.connect),
             call_timeout: timeouts.call,
             tokens: Tokens::new(key, token_client, timeouts),
             list_headers: headers("application/json"),
-            whole_headers: with_body(headers("application/json")),
-            stream_headers: with_body(headers("text/event-stream")),
+            whole_headers: for_inference(headers("application/json")),
+            stream_headers: for_inference(headers("text/event-stream")),
         })
     }
 
     /// Sends a JSON body and gives the answer as it is, unless it is the gateway's own refusal of a new token.
-    pub(crate) async fn post(&self, url: &Url, stream: bool, body: Bytes) -> Result<Response, Error> {
+    pub(crate) async fn post(&self, uri: &Uri, stream: bool, body: Bytes) -> Result<Response, Error> {
         let headers = if stream {
             &self.stream_headers
         } else {
             &self.whole_headers
         };
         let response = self
-            .exchange(|| {
-                let mut request = Request::new(Method::POST, url.clone());
+            .exchange(|authorization| {
+                let mut request = http::Request::new(Full::new(body.clone()));
+                *request.method_mut() = Method::POST;
+                *request.uri_mut() = uri.clone();
                 *request.headers_mut() = headers.clone();
-                *request.body_mut() = Some(body.clone().into());
-                request
+                request.headers_mut().insert(AUTHORIZATION, authorization);
+                async move {
+                    let response = self.inference.send(request).await;
+                    let response =
+                        response.map_err(|error| inference_client::unreachable(&self.base_url, error))?;
+                    Ok((response.status(), response))
+                }
             })
             .await?;
-        if is_refusal(response.status()) && !transport::is_json(&response) {
-            return Err(refusal("the request", response).await);
+        let (status, what) = (response.status(), "the request");
+        if is_refusal(status) && !transport::is_json(response.headers()) {
+            let body = Limited::new(response.into_body(), LONGEST_REFUSAL);
+            let text = body.collect().await.map(Collected::to_bytes).unwrap_or_default();
+            return Err(refusal(what, status, &text));
         }
         Ok(response)
     }
@@ -118,12 +141,12 @@ impl Gateway {
         {
             return Err(error);
         }
-        if is_refusal(status) {
-            return Err(refusal(what, response).await);
-        }
         let text = transport::read_bounded(response, LONGEST_REFUSAL, what)
             .await
             .unwrap_or_default();
+        if is_refusal(status) {
+            return Err(refusal(what, status, &text));
+        }
         Err(Error::ListRefused {
             what,
             status,
@@ -153,33 +176,33 @@ impl Gateway {
         })
     }
 
-    async fn get(&self, path: &str, query: Option<&str>) -> Result<Response, Error> {
+    async fn get(&self, path: &str, query: Option<&str>) -> Result<reqwest::Response, Error> {
         let mut url = below(&self.base_url, path);
         url.set_query(query);
-        self.exchange(|| {
-            let mut request = Request::new(Method::GET, url.clone());
+        self.exchange(|authorization| {
+            let mut request = reqwest::Request::new(Method::GET, url.clone());
             *request.headers_mut() = self.list_headers.clone();
+            request.headers_mut().insert(AUTHORIZATION, authorization);
             *request.timeout_mut() = Some(self.call_timeout);
-            request
+            async move {
+                let response = self.lists.execute(request).await;
+                let response = response.map_err(|error| transport::unreachable(&self.base_url, error))?;
+                Ok((response.status(), response))
+            }
         })
         .await
     }
 
-    /// Sends what `request` makes with a token, and again with another one if the token was refused.
-    async fn exchange(&self, request: impl Fn() -> Request) -> Result<Response, Error> {
+    /// Does what `send` does with a token, and again with another one if the token was refused.
+    async fn exchange<R, F>(&self, send: impl Fn(HeaderValue) -> F) -> Result<R, Error>
+    where
+        F: Future<Output = Result<(StatusCode, R), Error>>,
+    {
         let mut token = self.tokens.get().await?;
         let mut tries_left = 1;
         loop {
-            let mut request = request();
-            request
-                .headers_mut()
-                .insert(AUTHORIZATION, token.authorization.clone());
-            let response = self
-                .client
-                .execute(request)
-                .await
-                .map_err(|error| transport::unreachable(&self.base_url, error))?;
-            if !is_refusal(response.status()) || tries_left == 0 || !self.tokens.refused(&token) {
+            let (status, response) = send(token.authorization.clone()).await?;
+            if !is_refusal(status) || tries_left == 0 || !self.tokens.refused(&token) {
                 return Ok(response);
             }
             tries_left -= 1;
@@ -192,15 +215,11 @@ fn is_refusal(status: StatusCode) -> bool {
     matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
 }
 
-async fn refusal(what: &'static str, response: Response) -> Error {
-    let status = response.status();
-    let text = transport::read_bounded(response, LONGEST_REFUSAL, what)
-        .await
-        .unwrap_or_default();
+fn refusal(what: &'static str, status: StatusCode, text: &[u8]) -> Error {
     Error::Permission {
         what,
         status,
-        text: words(&text),
+        text: words(text),
     }
 }
 

@@ -1,9 +1,11 @@
 //! Where a model is reached: through the orchestration deployment, or at a deployment of its own.
 
+use http::Uri;
 use url::Url;
 
 use crate::deployments::Deployment;
-use crate::service_key::below;
+use crate::error::Error;
+use crate::service_key::{base_uri, below};
 
 /// The version that Azure's data plane is asked for (sap-wire.md §3.2); without one it answers 404.
 const AZURE_API_VERSION: &str = "api-version=2024-12-01-preview";
@@ -32,8 +34,8 @@ pub struct Route {
     pub deployment_id: String,
     /// The agent asked for the long context window (`[1m]`).
     pub long_context: bool,
-    pub(crate) url: Url,
-    pub(crate) stream_url: Url,
+    pub(crate) uri: Uri,
+    pub(crate) stream_uri: Uri,
 }
 
 impl Route {
@@ -43,35 +45,31 @@ impl Route {
         family: Family,
         model: String,
         long_context: bool,
-    ) -> Self {
-        let at = |path: &str| {
-            below(
-                base_url,
-                &format!("/v2/inference/deployments/{}{path}", deployment.id),
-            )
+    ) -> Result<Self, Error> {
+        let at = |path: &str, query| {
+            let path = format!("/v2/inference/deployments/{}{path}", deployment.id);
+            let mut url = below(base_url, &path);
+            url.set_query(query);
+            base_uri(&url)
         };
-        let (url, stream_url) = match family {
-            Family::Orchestration => (at("/v2/completion"), at("/v2/completion")),
-            Family::Claude => (at("/invoke"), at("/invoke-with-response-stream")),
-            Family::AzureOpenAi => {
-                let mut url = at("/chat/completions");
-                url.set_query(Some(AZURE_API_VERSION));
-                (url.clone(), url)
-            }
+        let (path, stream_path, query) = match family {
+            Family::Orchestration => ("/v2/completion", "/v2/completion", None),
+            Family::Claude => ("/invoke", "/invoke-with-response-stream", None),
+            Family::AzureOpenAi => ("/chat/completions", "/chat/completions", Some(AZURE_API_VERSION)),
         };
         let version = deployment
             .model_version
             .clone()
             .filter(|_| family != Family::Orchestration);
-        Self {
+        Ok(Self {
             model,
             version: version.unwrap_or_else(|| "latest".to_owned()),
             family,
             deployment_id: deployment.id.clone(),
             long_context,
-            url,
-            stream_url,
-        }
+            uri: at(path, query)?,
+            stream_uri: at(stream_path, query)?,
+        })
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use http::{HeaderValue, Uri};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use url::{Host, Url};
@@ -164,6 +165,24 @@ pub(crate) fn below(url: &Url, path: &str) -> Url {
     let path = format!("{}{path}", url.path().trim_end_matches('/'));
     url.set_path(&path);
     url
+}
+
+/// The Base URL, or one below it, as requests carry it.
+pub(crate) fn base_uri(url: &Url) -> Result<Uri, Error> {
+    Uri::try_from(url.as_str()).map_err(|_| unsendable())
+}
+
+/// The `Host` header of requests to the Base URL.
+pub(crate) fn host_header(base_uri: &Uri) -> Result<HeaderValue, Error> {
+    let host = base_uri.authority().ok_or_else(unsendable)?;
+    HeaderValue::from_str(host.as_str()).map_err(|_| unsendable())
+}
+
+fn unsendable() -> Error {
+    Error::UrlRefused {
+        field: BASE_URL,
+        reason: "can't be sent in a request",
+    }
 }
 
 #[cfg(test)]

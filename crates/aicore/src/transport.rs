@@ -1,15 +1,21 @@
-//! The HTTP clients, and what their failures mean.
+//! TLS, the HTTP client for tokens and lists, and what its failures mean.
 
-use std::io;
-use std::sync::{Arc, Once};
+use std::error::Error as StdError;
+use std::sync::Arc;
 use std::time::Duration;
+use std::{io, iter};
 
 use bytes::{Bytes, BytesMut};
+use http::HeaderMap;
 use reqwest::{Client, Response, redirect};
+use rustls::client::WantsClientCert;
+use rustls::crypto::ring;
+use rustls::{ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier};
+use rustls_platform_verifier::BuilderVerifierExt;
 use url::Url;
 
 use crate::error::{Error, Failure};
-use crate::service_key::is_loopback;
+use crate::service_key::{ServiceKey, is_loopback};
 
 /// How long calls may take. Inference has no limit here: the proxy sets one for the first byte, and a running stream
 /// has none.
@@ -30,44 +36,66 @@ impl Default for Timeouts {
     }
 }
 
-/// A client for an origin. This machine is reached directly whatever the system's or environment's proxy settings
-/// say, everything else as they say. No redirect is followed: a token goes where the service key says and nowhere else.
-pub(crate) fn client_for(origin: &Url, timeouts: Timeouts) -> Result<Client, Error> {
-    static PROVIDER: Once = Once::new();
-    // An error means that somebody installed a provider before: then there is one, which is all that is wanted.
-    PROVIDER.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
+/// Unused connections that are kept per host, and for how long.
+pub(crate) const MOST_IDLE: usize = 256;
+pub(crate) const UNUSED_UNTIL: Duration = Duration::from_secs(90);
 
+/// TLS for both addresses of a service key, checked by the system's rules. Certificates are loaded at most once, and not
+/// at all where no TLS is spoken: they take a megabyte, and are absent in small containers.
+pub(crate) fn tls_for(key: &ServiceKey) -> Result<ClientConfig, Error> {
+    let tls = if key.auth_url.scheme() == "http" && key.base_url.scheme() == "http" {
+        trusting_nobody()
+    } else {
+        tls_builder()
+            .and_then(BuilderVerifierExt::with_platform_verifier)
+            .map(over_http1)
+    };
+    tls.map_err(|error| Error::HttpClient(Arc::new(error)))
+}
+
+/// TLS that accepts no certificate.
+pub(crate) fn trusting_nobody() -> Result<ClientConfig, rustls::Error> {
+    Ok(over_http1(
+        tls_builder()?.with_root_certificates(RootCertStore::empty()),
+    ))
+}
+
+fn tls_builder() -> Result<ConfigBuilder<ClientConfig, WantsVerifier>, rustls::Error> {
+    ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+}
+
+fn over_http1(builder: ConfigBuilder<ClientConfig, WantsClientCert>) -> ClientConfig {
+    let mut tls = builder.with_no_client_auth();
+    tls.alpn_protocols = vec![b"http/1.1".to_vec()];
+    tls
+}
+
+/// A client for tokens or lists. This machine is reached directly whatever the system's or environment's proxy settings
+/// say, everything else as they say. No redirect is followed: a token goes where the service key says and nowhere else.
+pub(crate) fn client_for(origin: &Url, tls: ClientConfig, timeouts: Timeouts) -> Result<Client, Error> {
     let mut builder = Client::builder()
-        .tls_backend_rustls()
+        .tls_backend_preconfigured(tls)
         .http1_only()
         .tcp_nodelay(true)
-        .pool_max_idle_per_host(256)
-        .pool_idle_timeout(Duration::from_secs(90))
+        .pool_max_idle_per_host(MOST_IDLE)
+        .pool_idle_timeout(UNUSED_UNTIL)
         .connect_timeout(timeouts.connect)
         .redirect(redirect::Policy::none())
         .referer(false);
     if is_loopback(origin) {
         builder = builder.no_proxy();
     }
-    if origin.scheme() == "http" {
-        // No TLS is spoken, so the system's certificates (a megabyte, and absent in small containers) stay unread.
-        builder = builder.tls_certs_only([]);
-    }
     builder
         .build()
         .map_err(|error| Error::HttpClient(Arc::new(error)))
 }
 
-/// Whether one client may serve both origins.
-pub(crate) fn same_way(one: &Url, other: &Url) -> bool {
-    (is_loopback(one), one.scheme()) == (is_loopback(other), other.scheme())
-}
-
-/// What it means that a request got no answer.
+/// What it means that a call for a token or a list got no answer.
 pub(crate) fn unreachable(url: &Url, error: reqwest::Error) -> Error {
     let failure = if error.is_dns() {
         Failure::Dns
-    } else if is_tls(&error) {
+    } else if causes(&error).any(<dyn StdError>::is::<rustls::Error>) {
         Failure::Tls
     } else if error.is_timeout() {
         Failure::Timeout
@@ -83,12 +111,16 @@ pub(crate) fn unreachable(url: &Url, error: reqwest::Error) -> Error {
     }
 }
 
-fn is_tls(error: &(dyn std::error::Error + 'static)) -> bool {
-    // An io::Error hides the error it was made of from `source`, so it has to be asked for it.
-    let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-    error.is::<rustls::Error>()
-        || inner.is_some_and(|inner| is_tls(inner))
-        || error.source().is_some_and(is_tls)
+/// An error and its causes. An `io::Error` hides the error it was made of from `source`, so it is asked for it.
+pub(crate) fn causes<'a>(
+    error: &'a (dyn StdError + 'static),
+) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+    iter::successors(Some(error), |&error| {
+        match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+            Some(inner) => Some(inner),
+            None => error.source(),
+        }
+    })
 }
 
 /// A body of at most `limit` bytes; more is [`Error::Unreadable`].
@@ -111,10 +143,9 @@ pub(crate) async fn read_bounded(
     Ok(body.freeze())
 }
 
-/// Whether a response says that its body is JSON.
-pub(crate) fn is_json(response: &Response) -> bool {
-    response
-        .headers()
+/// Whether a head says that its body is JSON.
+pub(crate) fn is_json(headers: &HeaderMap) -> bool {
+    headers
         .get(http::header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
         .is_some_and(|value| value.to_ascii_lowercase().contains("json"))
@@ -140,9 +171,8 @@ mod tests {
         let url = Url::parse("http://api.ai.example.invalid").unwrap();
         let client = Client::builder()
             .no_proxy()
-            .tls_certs_only([])
+            .tls_backend_preconfigured(trusting_nobody().unwrap())
             .dns_resolver(Arc::new(KnowsNothing));
-        drop(rustls::crypto::ring::default_provider().install_default());
         let error = client.build().unwrap().get(url.clone()).send().await.unwrap_err();
         let error = unreachable(&url, error);
         assert_eq!(

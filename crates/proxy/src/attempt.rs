@@ -12,6 +12,7 @@ use coretap_formats::{
 use http::{HeaderMap, HeaderName, HeaderValue};
 use http_body::Body;
 use http_body_util::BodyExt;
+use hyper::body::Incoming;
 use tokio::time::{Instant, timeout_at};
 
 use crate::configuration::Limits;
@@ -34,7 +35,7 @@ pub(crate) enum Begun {
     },
     /// Its first events are there.
     Stream {
-        opening: Opening<reqwest::Body>,
+        opening: Opening<Incoming>,
         upstream_id: Option<HeaderValue>,
     },
 }
@@ -121,7 +122,7 @@ pub(crate) async fn attempt(
         .map_err(|_| silent(limits.first_byte))?
         .map_err(Fault::Core)?;
     let status = response.status().as_u16();
-    let (head, mut upstream) = http::Response::<reqwest::Body>::from(response).into_parts();
+    let (head, mut upstream) = response.into_parts();
     if (300..400).contains(&status) {
         return Err(Fault::Final(Problem::redirected(status)));
     }
@@ -244,7 +245,7 @@ fn silent(limit: Duration) -> Fault {
 }
 
 /// Reads a body as far as it comes and is wanted.
-async fn read_at_most(body: &mut reqwest::Body, most: usize) -> Vec<u8> {
+async fn read_at_most(body: &mut Incoming, most: usize) -> Vec<u8> {
     let mut text = Vec::new();
     while text.len() < most {
         match body.frame().await {

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use coretap_aicore::{AiCore, Connection, Error, InferenceRequest, ServiceKey, Timeouts};
+use coretap_aicore::{AiCore, Connection, Error, InferenceRequest, Response, ServiceKey, Timeouts};
 use http::StatusCode;
+use http_body_util::BodyExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
@@ -18,6 +19,11 @@ fn request(stream: bool) -> InferenceRequest {
         stream,
         body: "{\"ü\":\n 1}".into(),
     }
+}
+
+async fn text_of(response: Response) -> String {
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    String::from_utf8(body.to_vec()).unwrap()
 }
 
 async fn with_all_families() -> StandIn {
@@ -79,6 +85,11 @@ async fn each_family_has_its_paths() {
         assert_eq!(seen.header("content-type"), "application/json");
         assert_eq!(seen.header("ai-resource-group"), "team");
         assert_eq!(seen.header("ai-client-type"), "Coretap");
+        assert_eq!(format!("http://{}", seen.header("host")), stand_in.url);
+        assert_eq!(
+            seen.header("content-length"),
+            request(stream).body.len().to_string()
+        );
         assert!(seen.header("authorization").starts_with("Bearer token-"));
         assert_eq!(seen.body, request(stream).body);
     }
@@ -94,7 +105,7 @@ async fn answers_are_given_as_they_are_and_only_refusals_are_tried_again() {
         stand_in.once(&path, text(status, "as it is"));
         let response = core.send(&route, request(false)).await.unwrap();
         assert_eq!(response.status(), status);
-        assert_eq!(response.text().await.unwrap(), "as it is");
+        assert_eq!(text_of(response).await, "as it is");
     }
     assert_eq!(stand_in.count(&path), 9);
     assert_eq!(stand_in.count(TOKEN), 1);
@@ -112,7 +123,7 @@ async fn answers_are_given_as_they_are_and_only_refusals_are_tried_again() {
     stand_in.once(&path, json(403, r#"{"error":{"message":"model is restricted"}}"#));
     let response = core.send(&route, request(false)).await.unwrap();
     assert_eq!(response.status(), StatusCode::FORBIDDEN);
-    assert!(response.text().await.unwrap().contains("restricted"));
+    assert!(text_of(response).await.contains("restricted"));
     stand_in.once(&path, text(403, "RBAC: access denied"));
     let error = core.send(&route, request(false)).await.unwrap_err();
     assert_eq!(error.code(), "AUTH-PERMISSION");

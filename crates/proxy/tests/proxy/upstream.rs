@@ -281,6 +281,8 @@ impl UnderTest {
         let (exchange_sender, exchanges) = mpsc::channel(64);
         let proxy = Proxy::new(receiver, Some(exchange_sender));
         let address = proxy.start().await.unwrap();
+        // Only the first test of a process finds none installed.
+        drop(rustls::crypto::ring::default_provider().install_default());
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
         UnderTest {
             proxy,
