@@ -3,8 +3,9 @@
 
 use std::borrow::Cow;
 
-use crate::AgentFormat;
+use crate::error::Path;
 use crate::json::{Object, Text, Value};
+use crate::{AgentFormat, ReadError};
 
 /// A whole request in no vendor's spelling.
 #[derive(Clone, Debug)]
@@ -155,6 +156,22 @@ pub enum Content<'a> {
 pub struct Cache<'a> {
     /// `"5m"` or `"1h"`; absent is the vendor's default.
     pub ttl: Option<Text<'a>>,
+}
+
+impl<'a> Cache<'a> {
+    /// The mark on a block, in the spelling that all agents share. Only what SAP takes of it is kept.
+    ///
+    /// # Errors
+    /// When it is no object, or its `ttl` no string.
+    pub(crate) fn read(block: Object<'a>, path: &Path<'_>) -> Result<Option<Self>, ReadError> {
+        let Some(mark) = block.object("cache_control", path)? else {
+            return Ok(None);
+        };
+        let ttl = mark.text("ttl", &path.member("cache_control"))?;
+        Ok(Some(Cache {
+            ttl: ttl.filter(|ttl| ttl.is("5m") || ttl.is("1h")),
+        }))
+    }
 }
 
 /// A picture or a document.

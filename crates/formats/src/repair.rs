@@ -27,14 +27,10 @@ pub(crate) fn repair(conversation: &mut Conversation<'_>) {
     }
     pair_tool_calls(conversation);
     merge_turns(conversation);
-    conversation.system.retain(|part| !is_blank(part));
+    drop_blank(&mut conversation.system);
     for turn in &mut conversation.turns {
-        turn.parts.retain(|part| !is_blank(part));
-        if turn
-            .parts
-            .iter()
-            .all(|part| matches!(part.content, Content::Thinking { .. } | Content::Other { .. }))
-        {
+        drop_blank(&mut turn.parts);
+        if !turn.parts.iter().any(says_something) {
             turn.parts.push(Part::text(Text::of(".")));
         }
     }
@@ -44,12 +40,48 @@ pub(crate) fn repair(conversation: &mut Conversation<'_>) {
         .first()
         .is_none_or(|turn| turn.role == Role::Assistant)
     {
-        let nothing = Turn {
-            role: Role::User,
-            parts: vec![Part::text(Text::of("."))],
-            raw: None,
-        };
-        conversation.turns.insert(0, nothing);
+        conversation.turns.insert(0, said_by_user("."));
+    }
+}
+
+fn said_by_user(text: &str) -> Turn<'static> {
+    Turn {
+        role: Role::User,
+        parts: vec![Part::text(Text::of(text))],
+        raw: None,
+    }
+}
+
+/// Whether a part is enough for a turn: models want a text, a call, a result or an attachment.
+fn says_something(part: &Part<'_>) -> bool {
+    !matches!(part.content, Content::Thinking { .. } | Content::Other { .. })
+}
+
+/// Leaves out blank texts. A cache mark on one of them goes to the part before it.
+fn drop_blank(parts: &mut Vec<Part<'_>>) {
+    if !parts.iter().any(is_blank) {
+        return;
+    }
+    let mut kept: Vec<Part<'_>> = Vec::with_capacity(parts.len());
+    for part in parts.drain(..) {
+        match kept.last_mut() {
+            Some(last) if is_blank(&part) => last.cache = part.cache.or(last.cache.take()),
+            _ if is_blank(&part) => {}
+            _ => kept.push(part),
+        }
+    }
+    *parts = kept;
+}
+
+/// Models that take no conversation which ends in their own turn are asked to go on.
+pub(crate) fn end_with_user(conversation: &mut Conversation<'_>) {
+    if conversation
+        .turns
+        .last()
+        .is_some_and(|turn| turn.role == Role::Assistant)
+    {
+        conversation.turns.push(said_by_user("Continue."));
+        conversation.drop_reported("assistant prefill");
     }
 }
 
@@ -73,7 +105,8 @@ fn hoist_leading_system(conversation: &mut Conversation<'_>) {
     }
 }
 
-/// Gives every tool call exactly one result, directly behind the model's turn; results that answer no call are left out.
+/// Gives every tool call exactly one result, directly behind the model's turn, and an id of its own; results that answer
+/// no call are left out.
 pub(crate) fn pair_tool_calls(conversation: &mut Conversation<'_>) {
     let has_tools = |part: &Part<'_>| matches!(part.content, Content::ToolCall(_) | Content::ToolResult(_));
     if !conversation
@@ -84,96 +117,148 @@ pub(crate) fn pair_tool_calls(conversation: &mut Conversation<'_>) {
         return;
     }
     let turns = std::mem::take(&mut conversation.turns);
-    let mut paired: Vec<Turn<'_>> = Vec::with_capacity(turns.len() + 1);
-    let mut open: Option<OpenCalls<'_>> = None;
+    let mut pairing = Pairing {
+        turns: Vec::with_capacity(turns.len() + 1),
+        open: Vec::new(),
+        answered: false,
+        ids: BTreeSet::new(),
+    };
     for turn in turns {
         if turn.role == Role::Assistant {
-            OpenCalls::close(open.take(), &mut paired, conversation);
-            open = OpenCalls::of(&turn);
-            paired.push(turn);
-            continue;
+            pairing.take_calls(turn, conversation);
+        } else {
+            pairing.take_results(turn, conversation);
         }
+    }
+    pairing.close(conversation);
+    conversation.turns = pairing.turns;
+}
+
+struct Pairing<'a> {
+    turns: Vec<Turn<'a>>,
+    /// Calls of the newest turns of the model, which may follow each other before any result comes.
+    open: Vec<OpenCall<'a>>,
+    /// Whether the other side has spoken since.
+    answered: bool,
+    /// Ids that are taken.
+    ids: BTreeSet<String>,
+}
+
+/// A call whose result is not known yet.
+struct OpenCall<'a> {
+    /// The id as the agent wrote it.
+    asked: Text<'a>,
+    /// The id as it is sent.
+    sent: Text<'a>,
+    /// Where in `turns` the result belongs.
+    place: usize,
+    result: Option<Part<'a>>,
+}
+
+impl<'a> Pairing<'a> {
+    fn take_calls(&mut self, mut turn: Turn<'a>, conversation: &mut Conversation<'a>) {
+        if self.answered {
+            self.close(conversation);
+        }
+        let place = self.turns.len() + 1;
+        let before = self.open.len();
+        for part in &mut turn.parts {
+            let Content::ToolCall(call) = &mut part.content else {
+                continue;
+            };
+            let asked = call.id.clone();
+            if !self.claim(&asked) {
+                call.id = self.new_id();
+                // What the agent wrote holds the old id.
+                call.untidy = true;
+                part.raw = None;
+            }
+            self.open.push(OpenCall {
+                asked,
+                sent: call.id.clone(),
+                place,
+                result: None,
+            });
+        }
+        self.turns.push(turn);
+        if self.open.len() > before {
+            self.turns.push(Turn {
+                role: Role::User,
+                parts: Vec::new(),
+                raw: None,
+            });
+        }
+    }
+
+    /// Takes an id, if it is a plain name and nobody has it: Claude refuses any other (sap-wire.md §3.3).
+    fn claim(&mut self, id: &Text<'_>) -> bool {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+        let id = id.escaped();
+        !id.is_empty() && id.bytes().all(plain) && self.ids.insert(id.to_owned())
+    }
+
+    fn new_id(&mut self) -> Text<'static> {
+        let mut number = self.ids.len();
+        loop {
+            number += 1;
+            let id = format!("call_{number}");
+            if self.ids.insert(id.clone()) {
+                return Text::of(&id);
+            }
+        }
+    }
+
+    fn take_results(&mut self, turn: Turn<'a>, conversation: &mut Conversation<'a>) {
+        self.answered = true;
         let Turn { role, parts, raw } = turn;
         let mut rest = Vec::with_capacity(parts.len());
         let mut held_results = false;
-        for part in parts {
-            let Content::ToolResult(result) = &part.content else {
+        for mut part in parts {
+            let Content::ToolResult(result) = &mut part.content else {
                 rest.push(part);
                 continue;
             };
             held_results = true;
-            let slot = open.as_mut().and_then(|open| open.slot(&result.call));
-            match slot {
-                Some(slot) => *slot = Some(part),
-                None => conversation.drop_reported("tool result without call"),
+            let wanted = |open: &&mut OpenCall<'_>| {
+                open.result.is_none() && open.asked.literal() == result.call.literal()
+            };
+            let Some(open) = self.open.iter_mut().find(wanted) else {
+                conversation.drop_reported("tool result without call");
+                continue;
+            };
+            if open.sent != open.asked {
+                result.call = open.sent.clone();
+                part.raw = None;
             }
+            open.result = Some(part);
         }
-        if rest.is_empty() && held_results {
-            continue;
-        }
-        let turn = Turn {
-            role,
-            parts: rest,
-            raw,
-        };
-        match &mut open {
-            Some(open) => open.following.push(turn),
-            None => paired.push(turn),
+        if !rest.is_empty() || !held_results {
+            self.turns.push(Turn {
+                role,
+                parts: rest,
+                raw,
+            });
         }
     }
-    OpenCalls::close(open, &mut paired, conversation);
-    conversation.turns = paired;
-}
 
-/// The calls of the model's last turn, their results as they are found, and the turns that stand behind them.
-struct OpenCalls<'a> {
-    calls: Vec<(Text<'a>, Option<Part<'a>>)>,
-    following: Vec<Turn<'a>>,
-}
-
-impl<'a> OpenCalls<'a> {
-    fn of(turn: &Turn<'a>) -> Option<Self> {
-        let ids = turn.parts.iter().filter_map(|part| match &part.content {
-            Content::ToolCall(call) => Some((call.id.clone(), None)),
-            _ => None,
-        });
-        let calls: Vec<_> = ids.collect();
-        (!calls.is_empty()).then(|| OpenCalls {
-            calls,
-            following: Vec::new(),
-        })
-    }
-
-    /// The empty place for the result of a call.
-    fn slot(&mut self, call: &Text<'_>) -> Option<&mut Option<Part<'a>>> {
-        let place = self
-            .calls
-            .iter_mut()
-            .find(|(id, result)| result.is_none() && id.literal() == call.literal());
-        place.map(|(_, result)| result)
-    }
-
-    fn close(open: Option<Self>, turns: &mut Vec<Turn<'a>>, conversation: &mut Conversation<'a>) {
-        let Some(OpenCalls { calls, following }) = open else {
-            return;
-        };
-        let results = calls.into_iter().map(|(call, result)| {
-            result.unwrap_or_else(|| {
+    fn close(&mut self, conversation: &mut Conversation<'a>) {
+        self.answered = false;
+        for OpenCall {
+            sent, place, result, ..
+        } in self.open.drain(..)
+        {
+            let result = result.unwrap_or_else(|| {
                 conversation.drop_reported("tool call without result");
                 Part::made(Content::ToolResult(ToolResult {
-                    call,
+                    call: sent,
                     parts: Vec::new(),
                     is_error: false,
                 }))
-            })
-        });
-        let parts = results.collect();
-        turns.push(Turn {
-            role: Role::User,
-            parts,
-            raw: None,
-        });
-        turns.extend(following);
+            });
+            if let Some(turn) = self.turns.get_mut(place) {
+                turn.parts.push(result);
+            }
+        }
     }
 }
 
@@ -192,25 +277,33 @@ fn merge_turns(conversation: &mut Conversation<'_>) {
     conversation.turns = merged;
 }
 
-/// Leaves out the tools that the route cannot offer: those the vendor runs itself, a second one of the same name, and
-/// names the route refuses (`openai_names`). A tool choice that names none of the rest becomes `auto`.
+/// Leaves out the tools that the route cannot offer: those of the vendor's own types, a second one of the same name, and
+/// names the route refuses (`openai_names`). A cache mark on one of them goes to the tool before it. A tool choice that
+/// names none of the rest becomes `auto`.
 pub(crate) fn repair_tools(conversation: &mut Conversation<'_>, openai_names: bool) {
     let tools = std::mem::take(&mut conversation.tools);
     let mut names: BTreeSet<String> = BTreeSet::new();
     for tool in tools {
         let name = tool.name.decode();
-        if name == DEFERRED_TOOL_PLACEHOLDER {
-            continue;
-        }
-        if let Some(kind) = &tool.vendor_type {
-            conversation.drop_reported(Cow::Owned(format!("tool {}", kind.decode())));
+        let reason = if name == DEFERRED_TOOL_PLACEHOLDER {
+            None
+        } else if let Some(kind) = &tool.vendor_type {
+            Some(format!("tool {}", kind.decode()))
         } else if openai_names && !is_openai_name(&name) {
-            conversation.drop_reported(Cow::Owned(format!("tool {name}")));
+            Some(format!("tool {name}"))
         } else if !names.insert(name.clone().into_owned()) {
-            conversation.drop_reported(Cow::Owned(format!("second tool {name}")));
+            Some(format!("second tool {name}"))
         } else {
             drop(name);
             conversation.tools.push(tool);
+            continue;
+        };
+        drop(name);
+        if let (Some(last), Some(mark)) = (conversation.tools.last_mut(), tool.cache) {
+            last.cache = Some(mark);
+        }
+        if let Some(reason) = reason {
+            conversation.drop_reported(Cow::Owned(reason));
         }
     }
     let choice_stands = match &conversation.tool_choice {
@@ -231,25 +324,57 @@ pub(crate) fn is_openai_name(name: &str) -> bool {
     letters && (1..=TOOL_NAME_LENGTH).contains(&name.len())
 }
 
-/// Thinking that the model must see signed at the start of its open turn, when it thinks within a budget: an agent whose
-/// format has no signatures cannot send it back, so the model cannot be asked to think in the middle of such a turn.
-pub(crate) fn lacks_signed_thinking(conversation: &Conversation<'_>) -> bool {
-    let answered = |turn: &Turn<'_>| {
-        turn.parts
-            .iter()
-            .any(|part| matches!(part.content, Content::ToolResult(_)))
-    };
-    let mut newest = conversation.turns.iter().rev();
-    let (Some(last), Some(before)) = (newest.next(), newest.next()) else {
-        return false;
-    };
-    if last.role != Role::User || !answered(last) || before.role != Role::Assistant {
-        return false;
+/// The turns since the person last said something, where the model is in the middle of calling tools; none otherwise.
+fn open_turn<'t, 'a>(conversation: &'t mut Conversation<'a>) -> &'t mut [Turn<'a>] {
+    let is_result = |part: &Part<'_>| matches!(part.content, Content::ToolResult(_));
+    let answered = |turn: &Turn<'_>| turn.parts.iter().any(is_result);
+    let turns = &mut conversation.turns;
+    if !turns
+        .last()
+        .is_some_and(|last| last.role == Role::User && answered(last))
+    {
+        return &mut [];
     }
-    match before.parts.first().map(|part| &part.content) {
+    let said = turns
+        .iter()
+        .rposition(|turn| turn.role == Role::User && !answered(turn));
+    turns
+        .get_mut(said.map_or(0, |said| said + 1)..)
+        .unwrap_or_default()
+}
+
+/// Whether the open turn lacks the signed thinking it must begin with when the model thinks within a budget. An agent
+/// whose format has no signatures cannot send it back, so the model cannot be asked to think in the middle of such a
+/// turn. `redacted` says whether the route has a place for redacted thinking.
+pub(crate) fn lacks_signed_thinking(conversation: &mut Conversation<'_>, redacted: bool) -> bool {
+    let Some(first) = open_turn(conversation)
+        .iter()
+        .find(|turn| turn.role == Role::Assistant)
+    else {
+        return false;
+    };
+    match first.parts.first().map(|part| &part.content) {
         Some(Content::Thinking { signature, .. }) => signature.is_none(),
-        Some(Content::Other { kind }) => !kind.is("redacted_thinking"),
+        Some(Content::Other { kind }) => !(redacted && kind.is("redacted_thinking")),
         _ => true,
+    }
+}
+
+/// Takes the thinking out of the open turn: a model that is not asked to think refuses it there.
+pub(crate) fn drop_open_thinking(conversation: &mut Conversation<'_>) {
+    let is_thinking = |part: &Part<'_>| match &part.content {
+        Content::Thinking { .. } => true,
+        Content::Other { kind } => kind.is("redacted_thinking"),
+        _ => false,
+    };
+    let mut dropped = false;
+    for turn in open_turn(conversation) {
+        let before = turn.parts.len();
+        turn.parts.retain(|part| !is_thinking(part));
+        dropped |= turn.parts.len() < before;
+    }
+    if dropped {
+        conversation.drop_reported("thinking of earlier turns");
     }
 }
 

@@ -147,7 +147,7 @@ fn report_unread(agent: AgentFormat, route: ModelFormat, conversation: &mut Conv
         (AgentFormat::ChatCompletions, _) => &chat::request::UNDERSTOOD,
     };
     for (name, value) in conversation.members.members() {
-        if !understood.contains(&name.escaped()) && !value.is_null() {
+        if !understood.contains(&&*name.decode()) && !value.is_null() {
             conversation.drop_reported(name.decode().into_owned());
         }
     }

@@ -54,6 +54,12 @@ pub struct ModelRules {
     pub(crate) cache_marks: bool,
     /// Whether signed thinking may be sent back.
     pub(crate) thinking_replay: bool,
+    /// Whether a stop sequence must hold more than white space.
+    pub(crate) refuses_blank_stop: bool,
+    /// Whether a conversation may end in the model's own turn.
+    pub(crate) prefill: bool,
+    /// Types of blocks that the route takes; empty where blocks are not passed on.
+    pub(crate) blocks: Vec<String>,
     /// Beta flags that may be sent.
     pub(crate) betas: Vec<Beta>,
     /// Members of tool definitions that are left out.
@@ -73,8 +79,13 @@ impl ModelRules {
 
     /// The highest accepted effort that is not above `wanted`, or else the lowest accepted one; nothing where the model takes none.
     pub(crate) fn effort(&self, wanted: Effort) -> Option<Effort> {
-        if wanted == Effort::None && !self.efforts.contains(&Effort::None) {
-            return None;
+        if wanted == Effort::None {
+            // Less than `minimal` would still be thinking that the agent did not want.
+            return self
+                .efforts
+                .iter()
+                .find(|effort| **effort <= Effort::Minimal)
+                .copied();
         }
         let below = self.efforts.iter().rev().find(|effort| **effort <= wanted);
         below.or(self.efforts.first()).copied()
@@ -138,6 +149,8 @@ struct RouteRow {
     id: String,
     format: RouteName,
     fields: Vec<String>,
+    #[serde(default)]
+    blocks: Vec<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -182,6 +195,8 @@ struct ModelRow {
     structured_output: Option<bool>,
     cache_marks: Option<bool>,
     thinking_replay: Option<bool>,
+    refuses_blank_stop: Option<bool>,
+    prefill: Option<bool>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -283,10 +298,12 @@ impl Rules {
     pub fn for_model(&self, format: ModelFormat, model: &str) -> ModelRules {
         let mut rules = ModelRules {
             effort_with_tools: true,
+            prefill: true,
             ..ModelRules::default()
         };
         for row in self.routes.iter().filter(|row| row.format.is(format)) {
             rules.fields.clone_from(&row.fields);
+            rules.blocks.clone_from(&row.blocks);
         }
         let applies = |patterns: &[String]| patterns.iter().any(|pattern| matches(pattern, model));
         for row in self.models.iter().filter(|row| applies(&row.patterns)) {
@@ -316,6 +333,8 @@ impl Rules {
             rules.structured_output = row.structured_output.unwrap_or(rules.structured_output);
             rules.cache_marks = row.cache_marks.unwrap_or(rules.cache_marks);
             rules.thinking_replay = row.thinking_replay.unwrap_or(rules.thinking_replay);
+            rules.refuses_blank_stop = row.refuses_blank_stop.unwrap_or(rules.refuses_blank_stop);
+            rules.prefill = row.prefill.unwrap_or(rules.prefill);
         }
         for row in self.betas.iter().filter(|row| applies(&row.patterns)) {
             rules.betas.push(Beta {

@@ -28,6 +28,15 @@ pub(crate) fn write(conversation: &mut Conversation<'_>, rules: &ModelRules, out
     }
 }
 
+/// Leaves out what Claude does not take while it thinks: everything but the defaults.
+pub(crate) fn drop_beside_thinking(conversation: &mut Conversation<'_>) {
+    for (name, value) in std::mem::take(&mut conversation.parameters) {
+        if !is_default(name, value) {
+            conversation.drop_reported(name);
+        }
+    }
+}
+
 /// The value, lowered to the highest temperature that the model takes.
 fn within_bounds<'v>(name: &str, value: Value<'v>, rules: &ModelRules) -> Cow<'v, str> {
     match (rules.max_temperature, value.get().parse::<f64>()) {
@@ -39,7 +48,7 @@ fn within_bounds<'v>(name: &str, value: Value<'v>, rules: &ModelRules) -> Cow<'v
 }
 
 /// Parameters whose given value is what happens without them.
-pub(crate) fn is_default(name: &str, value: Value<'_>) -> bool {
+fn is_default(name: &str, value: Value<'_>) -> bool {
     matches!(
         (name, value.get()),
         ("n" | "temperature" | "top_p", "1" | "1.0")

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use crate::conversation::{Content, Conversation, Part, Turn};
 use crate::json::{Object, Value};
-use crate::openai::messages::{messages, place_cache_marks, write_message, write_tool_call_list};
+use crate::openai::messages::{messages, place_cache_marks, user, write_message, write_tool_call_list};
 use crate::target::Target;
 use crate::{AgentFormat, chat, openai, repair};
 
@@ -84,7 +84,7 @@ fn write_other_members(
         return;
     }
     for (name, value) in conversation.members.members() {
-        if chat::request::UNDERSTOOD.contains(&name.escaped()) || value.is_null() {
+        if chat::request::UNDERSTOOD.contains(&&*name.decode()) || value.is_null() {
             continue;
         }
         if target.rules.takes(name.escaped()) {
@@ -105,19 +105,34 @@ fn copy_turn(turn: &Turn<'_>, start: usize, dropped: &mut Vec<Cow<'static, str>>
         copy_message(message, &turn.parts, dropped, out);
         return;
     }
-    for part in &turn.parts {
-        let Content::ToolResult(result) = &part.content else {
-            continue;
-        };
-        separate(start, out);
-        if let Some(message) = part.raw {
-            copy_message(message, &[], dropped, out);
-        } else {
-            out.extend_from_slice(b"{\"role\":\"tool\",\"tool_call_id\":");
-            out.extend_from_slice(result.call.literal().as_bytes());
-            out.extend_from_slice(b",\"content\":\"\"}");
+    // A turn without a message of its own holds results of tools, each a message.
+    if let Some(results) = turn.parts.iter().map(plain_result).collect::<Option<Vec<_>>>() {
+        for message in results {
+            separate(start, out);
+            copy_message(message, &turn.parts, dropped, out);
         }
+        return;
     }
+    let mut messages = Vec::new();
+    user(turn, &mut messages, dropped);
+    place_cache_marks(&mut messages, &mut [], false);
+    for message in &messages {
+        separate(start, out);
+        write_message(message, None, out);
+    }
+}
+
+/// The agent's own message for a result that Azure takes as it is: texts, without a cache mark.
+fn plain_result<'a>(part: &Part<'a>) -> Option<Object<'a>> {
+    let Content::ToolResult(result) = &part.content else {
+        return None;
+    };
+    let texts = result
+        .parts
+        .iter()
+        .all(|part| matches!(part.content, Content::Text(_)));
+    part.raw
+        .filter(|_| texts && !result.parts.is_empty() && part.cache.is_none())
 }
 
 fn copy_message(
@@ -133,14 +148,22 @@ fn copy_message(
     out.push(b'{');
     let start = out.len();
     for (name, value) in message.members() {
+        if name.is("content") && parts.is_empty() {
+            out.extend_from_slice(if out.len() > start {
+                b",\"content\":\".\""
+            } else {
+                b"\"content\":\".\""
+            });
+            continue;
+        }
         let empty = matches!(
-            (name.escaped(), value.get()),
+            (&*name.decode(), value.get()),
             ("tool_calls", "[]" | "null") | ("name" | "refusal", "null")
         );
         if empty {
             continue;
         }
-        if !MESSAGE_MEMBERS.contains(&name.escaped()) {
+        if !MESSAGE_MEMBERS.contains(&&*name.decode()) {
             dropped.push(Cow::Owned(format!("messages.{}", name.escaped())));
             continue;
         }
@@ -192,16 +215,27 @@ fn write_unmarked(content: Value<'_>, out: &mut Vec<u8>) {
 fn write_tools(conversation: &Conversation<'_>, same_format: bool, out: &mut Vec<u8>) {
     for (position, tool) in conversation.tools.iter().enumerate() {
         out.extend_from_slice(if position == 0 { b",\"tools\":[" } else { b"," });
-        if let Some(function) = tool.raw.get("function").filter(|_| same_format) {
-            out.extend_from_slice(b"{\"type\":\"function\",\"function\":");
-            out.extend_from_slice(function.get().as_bytes());
-            out.push(b'}');
-            continue;
+        let function = tool.raw.get("function").and_then(Value::object);
+        match function.filter(|_| same_format) {
+            Some(function) => copy_function(function, out),
+            None => openai::write_function(tool, |json| Cow::Borrowed(json), out),
         }
-        openai::write_function(tool, |json| Cow::Borrowed(json), out);
         out.push(b'}');
     }
     if !conversation.tools.is_empty() {
         out.push(b']');
     }
+}
+
+/// Copies a function's definition without its closing brace; a member that is `null` is as good as absent, but refused.
+fn copy_function(function: Object<'_>, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"{\"type\":\"function\",\"function\":{");
+    let start = out.len();
+    for (name, value) in function.members().filter(|(_, value)| !value.is_null()) {
+        separate(start, out);
+        out.extend_from_slice(name.literal().as_bytes());
+        out.push(b':');
+        out.extend_from_slice(value.get().as_bytes());
+    }
+    out.push(b'}');
 }

@@ -7,7 +7,7 @@ use crate::conversation::{
     ToolCall, ToolChoice, ToolResult, Turn,
 };
 use crate::error::Path;
-use crate::json::{Document, Object, Text, Value};
+use crate::json::{Document, Object, Text, Value, replace_lone_surrogates};
 use crate::{AgentFormat, ReadError};
 
 /// Sampling parameters of Chat Completions.
@@ -92,6 +92,9 @@ pub(crate) fn read(body: Object<'_>) -> Result<Conversation<'_>, ReadError> {
     }
     if let Some(effort) = body.text("reasoning_effort", path)? {
         conversation.effort = Effort::from_word(&effort.decode());
+        if conversation.effort.is_none() {
+            conversation.drop_reported("reasoning_effort");
+        }
         conversation.thinking = match conversation.effort {
             None => None,
             Some(Effort::None) => Some(Thinking::Disabled),
@@ -129,7 +132,7 @@ fn turn<'a>(value: Value<'a>, path: &Path<'_>) -> Result<Turn<'a>, ReadError> {
         None if required => Err(ReadError::missing(content_path)),
         None => Ok(Vec::new()),
     };
-    let (role, parts) = match role.escaped() {
+    let (role, parts) = match &*role.decode() {
         "system" | "developer" => (Role::System, content(true)?),
         "user" => (Role::User, content(true)?),
         "assistant" => {
@@ -142,14 +145,17 @@ fn turn<'a>(value: Value<'a>, path: &Path<'_>) -> Result<Turn<'a>, ReadError> {
             (Role::Assistant, parts)
         }
         "tool" => {
-            let result = ToolResult {
+            let mut result = ToolResult {
                 call: message.required_text("tool_call_id", path)?,
                 parts: content(false)?,
                 is_error: false,
             };
+            // A mark inside a result counts as one on it.
+            let marks = result.parts.iter_mut().rev().filter_map(|part| part.cache.take());
+            let cache = marks.last();
             let part = Part {
                 content: Content::ToolResult(result),
-                cache: None,
+                cache,
                 raw: Some(message),
             };
             return Ok(Turn {
@@ -189,7 +195,7 @@ fn part<'a>(value: Value<'a>, path: &Path<'_>) -> Result<Part<'a>, ReadError> {
         .object()
         .ok_or_else(|| ReadError::expected(path, "an object"))?;
     let kind = block.required_text("type", path)?;
-    let content = match kind.escaped() {
+    let content = match &*kind.decode() {
         "text" => Content::Text(block.required_text("text", path)?),
         "refusal" => Content::Text(block.required_text("refusal", path)?),
         "image_url" => {
@@ -219,12 +225,7 @@ fn part<'a>(value: Value<'a>, path: &Path<'_>) -> Result<Part<'a>, ReadError> {
         _ => Content::Other { kind },
     };
     // Not OpenAI's, but agents that know Claude behind a Chat Completions endpoint set it.
-    let cache = match block.object("cache_control", path)? {
-        Some(mark) => Some(Cache {
-            ttl: mark.text("ttl", &path.member("cache_control"))?,
-        }),
-        None => None,
-    };
+    let cache = Cache::read(block, path)?;
     Ok(Part {
         content,
         cache,
@@ -278,6 +279,7 @@ fn tool_call<'a>(value: Value<'a>, path: &Path<'_>) -> Result<Part<'a>, ReadErro
 /// answer 500 to such a text (sap-wire.md §4.1).
 fn arguments_of(arguments: &Text<'_>) -> Option<String> {
     let decoded = arguments.decode();
+    let decoded = replace_lone_surrogates(&decoded);
     let document = Document::read(&decoded).ok()?;
     document.root().object()?;
     Some(document.root().get().to_owned())
@@ -325,29 +327,43 @@ fn stop_sequences<'a>(value: Value<'a>, path: &Path<'_>) -> Result<Vec<Text<'a>>
         .collect()
 }
 
+/// A word, a function, or one of the newer forms: a list of allowed tools says how to choose among them, and a choice that
+/// only the vendor knows is left to the model.
 fn tool_choice<'a>(value: Value<'a>, path: &Path<'_>) -> Result<ToolChoice<'a>, ReadError> {
     let wrong = || ReadError::expected(path, "'auto', 'none', 'required' or a function");
     if let Some(word) = value.text() {
-        return match word.escaped() {
+        return match &*word.decode() {
             "auto" => Ok(ToolChoice::Auto),
             "none" => Ok(ToolChoice::None),
-            "required" => Ok(ToolChoice::Required),
+            "required" | "any" => Ok(ToolChoice::Required),
             _ => Err(wrong()),
         };
     }
-    let function = value
-        .object()
-        .ok_or_else(wrong)?
-        .object("function", path)?
-        .ok_or_else(wrong)?;
-    Ok(ToolChoice::Named(
-        function.required_text("name", &path.member("function"))?,
-    ))
+    let choice = value.object().ok_or_else(wrong)?;
+    for member in ["function", "custom"] {
+        if let Some(named) = choice.get(member).and_then(Value::object) {
+            return Ok(ToolChoice::Named(
+                named.required_text("name", &path.member("function"))?,
+            ));
+        }
+    }
+    if let Some(name) = choice.text("name", path)? {
+        return Ok(ToolChoice::Named(name));
+    }
+    let allowed = choice.object("allowed_tools", path)?;
+    let mode = allowed.map_or(Ok(None), |allowed| {
+        allowed.text("mode", &path.member("allowed_tools"))
+    })?;
+    Ok(if mode.is_some_and(|mode| mode.is("required")) {
+        ToolChoice::Required
+    } else {
+        ToolChoice::Auto
+    })
 }
 
 fn response_format<'a>(format: Object<'a>, path: &Path<'_>) -> Result<Option<ResponseFormat<'a>>, ReadError> {
     let kind = format.required_text("type", path)?;
-    match kind.escaped() {
+    match &*kind.decode() {
         "text" => Ok(None),
         "json_object" => Ok(Some(ResponseFormat::JsonObject)),
         "json_schema" => {

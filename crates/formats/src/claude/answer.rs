@@ -3,10 +3,9 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::chat::completion::said;
-use crate::event::{Event, Failure, StopReason, Usage};
+use crate::event::{Event, Failure, StopReason, Usage, said};
 use crate::json::{Document, Object, Text, around, write_compact};
-use crate::upstream_error::{broken, read_failure};
+use crate::upstream_error::{broken, no_answer, read_failure};
 
 /// The members of every event of a stream (sap-wire.md §3.3).
 #[derive(Deserialize)]
@@ -72,6 +71,7 @@ struct TokenUsage {
 /// Reads a stream's payloads.
 #[derive(Debug, Default)]
 pub(crate) struct Decoder {
+    started: bool,
     /// How many tool calls have begun; argument pieces belong to the last one, as blocks never overlap.
     calls: usize,
 }
@@ -86,7 +86,10 @@ impl Decoder {
             return;
         };
         match event.r#type.map_or("", RawValue::get) {
-            "\"message_start\"" => read_start(event.message, emit),
+            "\"message_start\"" => {
+                self.started = true;
+                read_start(event.message, emit);
+            }
             "\"content_block_start\"" => {
                 if let Some(block) = &event.content_block {
                     self.read_block(block, emit);
@@ -103,7 +106,8 @@ impl Decoder {
                     emit_stop(delta.stop_reason, delta.stop_sequence, emit);
                 }
             }
-            "\"message_stop\"" => emit(Event::End),
+            "\"message_stop\"" if self.started => emit(Event::End),
+            "\"message_stop\"" => emit(Event::Failure(no_answer())),
             "\"error\"" => emit(Event::Failure(read_failure(payload))),
             // Bedrock's own errors have no type, only a text (sap-wire.md §3.3).
             type_name if event.error.is_some() || (type_name.is_empty() && event.message.is_some()) => {

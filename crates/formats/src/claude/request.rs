@@ -3,15 +3,17 @@
 //! A Messages request is not written anew: its members, blocks and tools are copied, and only what a deployment refuses is
 //! edited, so that a field nobody here has heard of still arrives.
 
+use std::borrow::Cow;
+
+use crate::claude::blocks::{BlockWriter, write_cache};
 use crate::conversation::{
-    Attachment, Cache, Content, Conversation, Effort, Part, ResponseFormat, Role, Source, Thinking, Tool,
-    ToolChoice, ToolResult,
+    Content, Conversation, Effort, Part, ResponseFormat, Role, Thinking, Tool, ToolChoice,
 };
-use crate::json::{Object, Text, Value, write_count, write_string};
-use crate::repair::{self, CACHE_MARKS, is_blank};
+use crate::json::{Text, Value, write_count, write_string};
+use crate::repair::{self, CACHE_MARKS};
 use crate::rules::ThinkingKind;
 use crate::target::Target;
-use crate::{AgentFormat, ModelFormat, messages, sampling};
+use crate::{AgentFormat, messages, openai, sampling};
 
 /// The output limit where the agent gives none; a deployment demands one.
 const DEFAULT_MAX_TOKENS: u64 = 4096;
@@ -26,13 +28,18 @@ pub(crate) fn write(
     target: &Target<'_>,
     out: &mut Vec<u8>,
 ) {
-    debug_assert_eq!(target.format, ModelFormat::Claude);
     repair::repair(conversation);
     repair::repair_tools(conversation, false);
     limit_cache_marks(conversation);
     let rules = target.rules;
     let limit = rules.clamp_output(conversation.max_tokens.unwrap_or(DEFAULT_MAX_TOKENS));
     let thinking = thinking(conversation, target, limit);
+    if thinking.is_none() {
+        repair::drop_open_thinking(conversation);
+    }
+    if thinking.is_some() || !rules.prefill {
+        repair::end_with_user(conversation);
+    }
     let effort = effort(conversation, target);
 
     out.extend_from_slice(b"{\"anthropic_version\":\"bedrock-2023-05-31\"");
@@ -50,6 +57,11 @@ pub(crate) fn write(
     }
     write_output_config(conversation, target, effort, out);
     write_parameters(conversation, target, thinking, out);
+    let given = conversation.stop.len();
+    conversation.stop.retain(|sequence| !sequence.is_blank());
+    if conversation.stop.len() < given {
+        conversation.drop_reported("stop_sequences");
+    }
     if !conversation.stop.is_empty() {
         out.extend_from_slice(b",\"stop_sequences\":[");
         separated(&conversation.stop, out, |text, out| {
@@ -57,10 +69,10 @@ pub(crate) fn write(
         });
         out.push(b']');
     }
-    write_system(conversation, out);
+    write_system(conversation, target, out);
     out.extend_from_slice(b",\"messages\":[");
     let same_format = conversation.origin == AgentFormat::Messages;
-    let mut dropped = Vec::new();
+    let mut blocks = block_writer(conversation, target);
     separated(&conversation.turns, out, |turn, out| {
         let role: &[u8] = if turn.role == Role::Assistant {
             b"assistant"
@@ -70,11 +82,11 @@ pub(crate) fn write(
         out.extend_from_slice(b"{\"role\":\"");
         out.extend_from_slice(role);
         out.extend_from_slice(b"\",\"content\":");
-        write_parts(&turn.parts, same_format, &mut dropped, out);
+        blocks.write(&turn.parts, out);
         out.push(b'}');
     });
     out.push(b']');
-    for kind in dropped {
+    for kind in blocks.dropped {
         conversation.drop_reported(kind);
     }
     if !conversation.tools.is_empty() {
@@ -86,6 +98,14 @@ pub(crate) fn write(
         write_tool_choice(conversation, out);
     }
     out.push(b'}');
+}
+
+fn block_writer<'w>(conversation: &Conversation<'_>, target: &Target<'w>) -> BlockWriter<'w> {
+    BlockWriter {
+        same_format: conversation.origin == AgentFormat::Messages,
+        rules: target.rules,
+        dropped: Vec::new(),
+    }
 }
 
 /// Writes `items` with commas between them.
@@ -119,7 +139,7 @@ fn thinking(conversation: &mut Conversation<'_>, target: &Target<'_>, limit: u64
         Thinking::Budget(budget) => budget,
         _ => budget_of(conversation.effort.unwrap_or(Effort::High)),
     };
-    if limit <= LEAST_BUDGET || repair::lacks_signed_thinking(conversation) {
+    if limit <= LEAST_BUDGET || repair::lacks_signed_thinking(conversation, true) {
         conversation.drop_reported("thinking");
         return None;
     }
@@ -173,7 +193,12 @@ fn write_output_config(
     out: &mut Vec<u8>,
 ) {
     let schema = match &conversation.response_format {
-        Some(ResponseFormat::JsonSchema { schema, .. }) if target.rules.structured_output => Some(*schema),
+        // Claude follows a schema to the letter or not at all.
+        Some(ResponseFormat::JsonSchema {
+            schema,
+            strict: Some(true),
+            ..
+        }) if target.rules.structured_output => Some(*schema),
         _ => None,
     };
     if effort.is_none() && schema.is_none() {
@@ -202,19 +227,14 @@ fn write_parameters(
     out: &mut Vec<u8>,
 ) {
     if thinking.is_some() {
-        // While Claude thinks it takes no sampling parameter but the defaults.
-        for (name, value) in std::mem::take(&mut conversation.parameters) {
-            if !sampling::is_default(name, value) {
-                conversation.drop_reported(name);
-            }
-        }
+        sampling::drop_beside_thinking(conversation);
     }
     sampling::write(conversation, target.rules, out);
     if conversation.origin != AgentFormat::Messages {
         return;
     }
     for (name, value) in conversation.members.members() {
-        if messages::request::UNDERSTOOD.contains(&name.escaped()) || value.is_null() {
+        if messages::request::UNDERSTOOD.contains(&&*name.decode()) || value.is_null() {
             continue;
         }
         if target.rules.takes(name.escaped()) {
@@ -232,7 +252,7 @@ fn write_member(name: &Text<'_>, value: Value<'_>, out: &mut Vec<u8>) {
     out.extend_from_slice(value.get().as_bytes());
 }
 
-fn write_system(conversation: &mut Conversation<'_>, out: &mut Vec<u8>) {
+fn write_system(conversation: &mut Conversation<'_>, target: &Target<'_>, out: &mut Vec<u8>) {
     // A model that takes no schema is asked for it in words.
     let asked_for = match conversation.response_format.take() {
         Some(ResponseFormat::JsonSchema { schema, .. }) => Some(format!(
@@ -247,169 +267,22 @@ fn write_system(conversation: &mut Conversation<'_>, out: &mut Vec<u8>) {
     if let Some(words) = asked_for {
         conversation.system.push(Part::text(Text::of(&words)));
     }
+    let given = conversation.system.len();
+    conversation
+        .system
+        .retain(|part| matches!(part.content, Content::Text(_)));
+    if conversation.system.len() < given {
+        conversation.drop_reported("system attachment");
+    }
     if conversation.system.is_empty() {
         return;
     }
     out.extend_from_slice(b",\"system\":");
-    let same_format = conversation.origin == AgentFormat::Messages;
-    let mut dropped = Vec::new();
-    write_parts(&conversation.system, same_format, &mut dropped, out);
-    for kind in dropped {
+    let mut blocks = block_writer(conversation, target);
+    blocks.write(&conversation.system, out);
+    for kind in blocks.dropped {
         conversation.drop_reported(kind);
     }
-}
-
-/// Writes a list of blocks.
-fn write_parts(parts: &[Part<'_>], same_format: bool, dropped: &mut Vec<String>, out: &mut Vec<u8>) {
-    out.push(b'[');
-    let start = out.len();
-    for part in parts.iter().filter(|part| !is_blank(part)) {
-        let before = out.len();
-        if before > start {
-            out.push(b',');
-        }
-        if !write_part(part, same_format, dropped, out) {
-            out.truncate(before);
-        }
-    }
-    out.push(b']');
-}
-
-/// Writes one block; says whether Claude has a place for it.
-fn write_part(part: &Part<'_>, same_format: bool, dropped: &mut Vec<String>, out: &mut Vec<u8>) -> bool {
-    if let Some(block) = part.raw.filter(|_| same_format) {
-        copy_block(block, part, dropped, out);
-        return true;
-    }
-    match &part.content {
-        Content::Text(text) => {
-            out.extend_from_slice(b"{\"type\":\"text\",\"text\":");
-            out.extend_from_slice(text.literal().as_bytes());
-        }
-        Content::Image(image) => write_attachment("image", image, out),
-        Content::File(file) => write_attachment("document", file, out),
-        Content::ToolCall(call) => {
-            out.extend_from_slice(b"{\"type\":\"tool_use\",\"id\":");
-            out.extend_from_slice(call.id.literal().as_bytes());
-            out.extend_from_slice(b",\"name\":");
-            out.extend_from_slice(call.name.literal().as_bytes());
-            out.extend_from_slice(b",\"input\":");
-            out.extend_from_slice(call.arguments.as_bytes());
-        }
-        Content::ToolResult(result) => {
-            out.extend_from_slice(b"{\"type\":\"tool_result\",\"tool_use_id\":");
-            out.extend_from_slice(result.call.literal().as_bytes());
-            if !result.parts.is_empty() {
-                out.extend_from_slice(b",\"content\":");
-                write_result_content(result, same_format, dropped, out);
-            }
-        }
-        Content::Thinking {
-            text,
-            signature: Some(signature),
-        } => {
-            out.extend_from_slice(b"{\"type\":\"thinking\",\"thinking\":");
-            out.extend_from_slice(text.literal().as_bytes());
-            out.extend_from_slice(b",\"signature\":");
-            out.extend_from_slice(signature.literal().as_bytes());
-        }
-        Content::Thinking { signature: None, .. } => {
-            dropped.push("thinking without signature".to_owned());
-            return false;
-        }
-        Content::Other { kind } => {
-            dropped.push(kind.decode().into_owned());
-            return false;
-        }
-    }
-    write_cache(part.cache.as_ref(), out);
-    out.push(b'}');
-    true
-}
-
-/// Copies a block member by member; only its cache mark, a broken input and the inside of a tool result are written anew.
-fn copy_block(block: Object<'_>, part: &Part<'_>, dropped: &mut Vec<String>, out: &mut Vec<u8>) {
-    out.push(b'{');
-    let mut first = true;
-    for (name, value) in block.members() {
-        if name.is("cache_control") {
-            continue;
-        }
-        if !first {
-            out.push(b',');
-        }
-        first = false;
-        out.extend_from_slice(name.literal().as_bytes());
-        out.push(b':');
-        match (&part.content, name.escaped()) {
-            (Content::ToolCall(call), "input") => out.extend_from_slice(call.arguments.as_bytes()),
-            (Content::ToolResult(result), "content") if !result.parts.is_empty() => {
-                write_result_content(result, true, dropped, out);
-            }
-            _ => out.extend_from_slice(value.get().as_bytes()),
-        }
-    }
-    write_cache(part.cache.as_ref(), out);
-    out.push(b'}');
-}
-
-/// The content of a tool result: a single text stays a string, which a result may be even when it is blank.
-fn write_result_content(
-    result: &ToolResult<'_>,
-    same_format: bool,
-    dropped: &mut Vec<String>,
-    out: &mut Vec<u8>,
-) {
-    match result.parts.as_slice() {
-        [
-            Part {
-                content: Content::Text(text),
-                raw: None,
-                cache: None,
-            },
-        ] => {
-            out.extend_from_slice(text.literal().as_bytes());
-        }
-        parts if parts.iter().all(is_blank) => out.extend_from_slice(b"\"\""),
-        parts => write_parts(parts, same_format, dropped, out),
-    }
-}
-
-fn write_attachment(kind: &str, attachment: &Attachment<'_>, out: &mut Vec<u8>) {
-    out.extend_from_slice(b"{\"type\":");
-    write_string(out, kind);
-    out.extend_from_slice(b",\"source\":{\"type\":");
-    match &attachment.source {
-        Source::Base64 { media_type, data } => {
-            out.extend_from_slice(b"\"base64\",\"media_type\":");
-            out.extend_from_slice(media_type.literal().as_bytes());
-            out.extend_from_slice(b",\"data\":");
-            out.extend_from_slice(data.literal().as_bytes());
-        }
-        Source::Url(url) => {
-            out.extend_from_slice(b"\"url\",\"url\":");
-            out.extend_from_slice(url.literal().as_bytes());
-        }
-        Source::Text(text) => {
-            out.extend_from_slice(b"\"text\",\"media_type\":\"text/plain\",\"data\":");
-            out.extend_from_slice(text.literal().as_bytes());
-        }
-    }
-    out.push(b'}');
-    if let Some(name) = attachment.name.as_ref().filter(|_| kind == "document") {
-        out.extend_from_slice(b",\"title\":");
-        out.extend_from_slice(name.literal().as_bytes());
-    }
-}
-
-fn write_cache(cache: Option<&Cache<'_>>, out: &mut Vec<u8>) {
-    let Some(cache) = cache else { return };
-    out.extend_from_slice(b",\"cache_control\":{\"type\":\"ephemeral\"");
-    if let Some(ttl) = &cache.ttl {
-        out.extend_from_slice(b",\"ttl\":");
-        out.extend_from_slice(ttl.literal().as_bytes());
-    }
-    out.push(b'}');
 }
 
 /// At most four marks: the last ones hold, since a later prefix contains the earlier ones.
@@ -447,7 +320,11 @@ fn write_tool(tool: &Tool<'_>, same_format: bool, target: &Target<'_>, out: &mut
             first = false;
             out.extend_from_slice(name.literal().as_bytes());
             out.push(b':');
-            out.extend_from_slice(value.get().as_bytes());
+            if name.is("input_schema") {
+                openai::write_schema(Some(value), |schema| Cow::Borrowed(schema), out);
+            } else {
+                out.extend_from_slice(value.get().as_bytes());
+            }
         }
     } else {
         out.extend_from_slice(b"\"name\":");
@@ -457,10 +334,7 @@ fn write_tool(tool: &Tool<'_>, same_format: bool, target: &Target<'_>, out: &mut
             out.extend_from_slice(description.literal().as_bytes());
         }
         out.extend_from_slice(b",\"input_schema\":");
-        let schema = tool
-            .schema
-            .map_or("{\"type\":\"object\",\"properties\":{}}", Value::get);
-        out.extend_from_slice(schema.as_bytes());
+        openai::write_schema(tool.schema, |schema| Cow::Borrowed(schema), out);
     }
     write_cache(tool.cache.as_ref(), out);
     out.push(b'}');

@@ -386,7 +386,8 @@ impl<'a> Object<'a> {
     /// When it is something else.
     pub(crate) fn count(self, name: &'static str, path: &Path<'_>) -> Result<Option<u64>, ReadError> {
         self.typed(name, path, "a whole number, 0 or more", |value| {
-            value.get().parse().ok()
+            // Some agents write whole numbers as 32000.0.
+            value.get().strip_suffix(".0").unwrap_or(value.get()).parse().ok()
         })
     }
 

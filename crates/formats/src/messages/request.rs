@@ -54,10 +54,19 @@ pub(crate) fn read(body: Object<'_>) -> Result<Conversation<'_>, ReadError> {
     let messages = body
         .list("messages", path)?
         .ok_or_else(|| ReadError::missing(messages_path))?;
+    let mut latest_effort = None;
     for (position, message) in messages.enumerate() {
-        conversation
-            .turns
-            .push(turn(message, &messages_path.entry(position))?);
+        let path = &messages_path.entry(position);
+        let message = message
+            .object()
+            .ok_or_else(|| ReadError::expected(path, "an object"))?;
+        conversation.turns.push(turn(message, path)?);
+        // Claude Code tells a changed effort beside the system message from which on it holds; the newest one counts.
+        if let Some(output) = message.object("output_config", path)? {
+            latest_effort = output
+                .text("effort", &path.member("output_config"))?
+                .or(latest_effort);
+        }
     }
     if conversation.turns.is_empty() {
         return Err(ReadError::new("messages", "at least one message is required"));
@@ -83,10 +92,15 @@ pub(crate) fn read(body: Object<'_>) -> Result<Conversation<'_>, ReadError> {
     }
     if let Some(output) = body.object("output_config", path)? {
         let path = &path.member("output_config");
-        let effort = output.text("effort", path)?;
-        conversation.effort = effort.and_then(|effort| Effort::from_word(&effort.decode()));
+        latest_effort = latest_effort.or(output.text("effort", path)?);
         if let Some(format) = output.object("format", path)? {
             conversation.response_format = Some(response_format(format, &path.member("format"))?);
+        }
+    }
+    if let Some(effort) = latest_effort {
+        conversation.effort = Effort::from_word(&effort.decode());
+        if conversation.effort.is_none() {
+            conversation.drop_reported("output_config.effort");
         }
     }
     Ok(conversation)
@@ -96,12 +110,9 @@ fn is_billing_header(part: &Part<'_>) -> bool {
     matches!(&part.content, Content::Text(text) if text.escaped().trim_start().starts_with(BILLING_HEADER))
 }
 
-fn turn<'a>(value: Value<'a>, path: &Path<'_>) -> Result<Turn<'a>, ReadError> {
-    let message = value
-        .object()
-        .ok_or_else(|| ReadError::expected(path, "an object"))?;
+fn turn<'a>(message: Object<'a>, path: &Path<'_>) -> Result<Turn<'a>, ReadError> {
     let role = message.required_text("role", path)?;
-    let role = match role.escaped() {
+    let role = match &*role.decode() {
         "user" => Role::User,
         "assistant" => Role::Assistant,
         "system" | "developer" => Role::System,
@@ -140,10 +151,10 @@ fn part<'a>(value: Value<'a>, path: &Path<'_>) -> Result<Part<'a>, ReadError> {
         .object()
         .ok_or_else(|| ReadError::expected(path, "an object"))?;
     let kind = block.required_text("type", path)?;
-    let content = match kind.escaped() {
+    let content = match &*kind.decode() {
         "text" => Content::Text(block.required_text("text", path)?),
-        "image" => Content::Image(attachment(block, path)?),
-        "document" => Content::File(attachment(block, path)?),
+        "image" => attachment(block, path)?.map_or(Content::Other { kind }, Content::Image),
+        "document" => attachment(block, path)?.map_or(Content::Other { kind }, Content::File),
         "tool_use" => {
             let input = block.get("input").filter(|input| input.object().is_some());
             Content::ToolCall(ToolCall {
@@ -171,11 +182,20 @@ fn part<'a>(value: Value<'a>, path: &Path<'_>) -> Result<Part<'a>, ReadError> {
         }
         "thinking" => Content::Thinking {
             text: block.required_text("thinking", path)?,
-            signature: block.text("signature", path)?,
+            // Models that sign nothing give an empty one, and agents send it back.
+            signature: block
+                .text("signature", path)?
+                .filter(|signature| !signature.is_empty()),
         },
         _ => Content::Other { kind },
     };
-    let cache = cache(block, path)?;
+    let mut cache = Cache::read(block, path)?;
+    let mut content = content;
+    if let Content::ToolResult(result) = &mut content {
+        // A mark inside a result counts as one on it.
+        let inner = result.parts.iter_mut().rev().filter_map(|part| part.cache.take());
+        cache = cache.or(inner.last());
+    }
     Ok(Part {
         content,
         cache,
@@ -183,42 +203,27 @@ fn part<'a>(value: Value<'a>, path: &Path<'_>) -> Result<Part<'a>, ReadError> {
     })
 }
 
-/// A cache mark; only what SAP takes of it is kept.
-fn cache<'a>(block: Object<'a>, path: &Path<'_>) -> Result<Option<Cache<'a>>, ReadError> {
-    let Some(mark) = block.object("cache_control", path)? else {
-        return Ok(None);
-    };
-    let ttl = mark.text("ttl", &path.member("cache_control"))?;
-    Ok(Some(Cache {
-        ttl: ttl.filter(|ttl| matches!(ttl.escaped(), "5m" | "1h")),
-    }))
-}
-
-fn attachment<'a>(block: Object<'a>, path: &Path<'_>) -> Result<Attachment<'a>, ReadError> {
+/// A picture or document; nothing where its source is of a kind that only Anthropic has.
+fn attachment<'a>(block: Object<'a>, path: &Path<'_>) -> Result<Option<Attachment<'a>>, ReadError> {
     let source_path = &path.member("source");
     let source = block
         .object("source", path)?
         .ok_or_else(|| ReadError::missing(source_path))?;
     let kind = source.required_text("type", source_path)?;
-    let source = match kind.escaped() {
+    let source = match &*kind.decode() {
         "base64" => Source::Base64 {
             media_type: source.required_text("media_type", source_path)?,
             data: source.required_text("data", source_path)?,
         },
         "url" => Source::Url(source.required_text("url", source_path)?),
         "text" => Source::Text(source.required_text("data", source_path)?),
-        _ => {
-            return Err(ReadError::expected(
-                &source_path.member("type"),
-                "'base64', 'url' or 'text'",
-            ));
-        }
+        _ => return Ok(None),
     };
-    Ok(Attachment {
+    Ok(Some(Attachment {
         source,
         name: block.text("title", path)?,
         detail: None,
-    })
+    }))
 }
 
 fn tool<'a>(value: Value<'a>, path: &Path<'_>) -> Result<Tool<'a>, ReadError> {
@@ -233,8 +238,8 @@ fn tool<'a>(value: Value<'a>, path: &Path<'_>) -> Result<Tool<'a>, ReadError> {
             .get("input_schema")
             .filter(|schema| schema.object().is_some()),
         strict: definition.boolean("strict", path)?,
-        cache: cache(definition, path)?,
-        vendor_type: kind.filter(|kind| kind.escaped() != "custom"),
+        cache: Cache::read(definition, path)?,
+        vendor_type: kind.filter(|kind| !kind.is("custom")),
         raw: definition,
     })
 }
@@ -245,7 +250,7 @@ fn tool_choice<'a>(
     path: &Path<'_>,
 ) -> Result<(), ReadError> {
     let kind = choice.required_text("type", path)?;
-    conversation.tool_choice = Some(match kind.escaped() {
+    conversation.tool_choice = Some(match &*kind.decode() {
         "auto" => ToolChoice::Auto,
         "none" => ToolChoice::None,
         "any" => ToolChoice::Required,
@@ -264,7 +269,7 @@ fn tool_choice<'a>(
 
 fn thinking_of(thinking: Object<'_>, path: &Path<'_>) -> Result<Thinking, ReadError> {
     let kind = thinking.required_text("type", path)?;
-    match kind.escaped() {
+    match &*kind.decode() {
         "enabled" => {
             let budget = thinking.count("budget_tokens", path)?;
             Ok(Thinking::Budget(budget.ok_or_else(|| {

@@ -6,7 +6,7 @@ use crate::conversation::{
     Attachment, Cache, Content, Conversation, Part, Role, Source, ToolCall, ToolResult, Turn,
 };
 use crate::json::{Text, write_escaped, write_string};
-use crate::orchestration::template::{Placeholders, escape_braces};
+use crate::orchestration::template::{Placeholders, break_braces, escape_braces};
 use crate::repair::CACHE_MARKS;
 use crate::rules::ModelRules;
 
@@ -112,7 +112,7 @@ fn assistant<'r, 'a>(
 }
 
 /// A user turn: its tool results first, then one message with their attachments and everything else.
-fn user<'r, 'a>(
+pub(crate) fn user<'r, 'a>(
     turn: &'r Turn<'a>,
     messages: &mut Vec<Message<'r, 'a>>,
     dropped: &mut Vec<Cow<'static, str>>,
@@ -168,6 +168,11 @@ fn attachment<'r, 'a>(part: &'r Part<'a>) -> Option<Item<'r, 'a>> {
             ..
         }) => ItemContent::Text(text.clone()),
         Content::Image(image) => ItemContent::Image(image),
+        // Only files in the request can be sent; where one is to be found is said.
+        Content::File(Attachment {
+            source: Source::Url(url),
+            ..
+        }) => ItemContent::Text(Text::of(&format!("The document at {}", url.decode()))),
         Content::File(file) => ItemContent::File(file),
         _ => return None,
     };
@@ -261,7 +266,7 @@ pub(crate) fn write_message<'a>(
         }
         Message::Tool { call, text, .. } => {
             out.extend_from_slice(b"{\"role\":\"tool\",\"tool_call_id\":");
-            out.extend_from_slice(call.literal().as_bytes());
+            write_bare(call.literal(), out);
             out.extend_from_slice(b",\"content\":");
             write_text(text, out);
         }
@@ -307,7 +312,7 @@ fn write_thinking<'a>(
         out.extend_from_slice(b"{\"content\":");
         write_text(text, out);
         out.extend_from_slice(b",\"signature\":");
-        out.extend_from_slice(signature.literal().as_bytes());
+        write_bare(signature.literal(), out);
         out.push(b'}');
     }
     if !thinking.is_empty() {
@@ -322,14 +327,20 @@ fn write_tool_calls(calls: &[&ToolCall<'_>], templated: bool, out: &mut Vec<u8>)
     }
 }
 
+/// Writes what is no text of the conversation: ids, names, base64. No such string holds what opens a template, unless
+/// somebody wants it to.
+fn write_bare(json: &str, out: &mut Vec<u8>) {
+    out.extend_from_slice(break_braces(json).as_bytes());
+}
+
 /// Writes the list of tool calls; in the template their arguments must open none.
 pub(crate) fn write_tool_call_list(calls: &[&ToolCall<'_>], templated: bool, out: &mut Vec<u8>) {
     for (position, call) in calls.iter().enumerate() {
         out.push(if position == 0 { b'[' } else { b',' });
         out.extend_from_slice(b"{\"id\":");
-        out.extend_from_slice(call.id.literal().as_bytes());
+        write_bare(call.id.literal(), out);
         out.extend_from_slice(b",\"type\":\"function\",\"function\":{\"name\":");
-        out.extend_from_slice(call.name.literal().as_bytes());
+        write_bare(call.name.literal(), out);
         out.extend_from_slice(b",\"arguments\":\"");
         let arguments = if templated {
             escape_braces(&call.arguments)
@@ -372,8 +383,12 @@ fn split_result<'r, 'a>(
     if !attachments.is_empty() {
         texts.push(Text::of("See the attachment below."));
     }
-    if texts.is_empty() && result.is_error {
-        texts.push(Text::of("The tool failed."));
+    if result.is_error {
+        // There is no place for it; what a failed tool says mostly tells it.
+        match texts.is_empty() {
+            true => texts.push(Text::of("The tool failed.")),
+            false => dropped.push(Cow::Borrowed("is_error")),
+        }
     }
     let text = if texts.is_empty() {
         Text::of("")
@@ -390,7 +405,7 @@ fn write_attachment(attachment: &Attachment<'_>, image: bool, out: &mut Vec<u8>)
         write_url(&attachment.source, out);
         if let Some(detail) = &attachment.detail {
             out.extend_from_slice(b",\"detail\":");
-            out.extend_from_slice(detail.literal().as_bytes());
+            write_bare(detail.literal(), out);
         }
     } else {
         out.extend_from_slice(b"{\"type\":\"file\",\"file\":{\"file_data\":");
@@ -414,9 +429,9 @@ fn write_url(source: &Source<'_>, out: &mut Vec<u8>) {
     match source {
         Source::Base64 { media_type, data } => {
             out.extend_from_slice(b"\"data:");
-            out.extend_from_slice(media_type.escaped().as_bytes());
+            write_bare(media_type.escaped(), out);
             out.extend_from_slice(b";base64,");
-            out.extend_from_slice(data.escaped().as_bytes());
+            write_bare(data.escaped(), out);
             out.push(b'"');
         }
         Source::Url(url) => write_string(out, &url.decode().replace('{', "%7B").replace('}', "%7D")),

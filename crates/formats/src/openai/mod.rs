@@ -6,10 +6,9 @@ use std::borrow::Cow;
 
 use crate::conversation::{Conversation, Effort, ResponseFormat, Thinking, Tool, ToolChoice};
 use crate::json::{Text, Value, write_count, write_name, write_string};
-use crate::repair;
 use crate::rules::ThinkingKind;
-use crate::sampling;
 use crate::target::Target;
+use crate::{AgentFormat, repair, sampling};
 
 /// The name of an answer's schema where the agent gives none, or one that OpenAI would refuse.
 const SCHEMA_NAME: &str = "answer";
@@ -17,31 +16,50 @@ const SCHEMA_NAME: &str = "answer";
 /// Writes `,"name":value` for every parameter that the model takes; the others are reported.
 pub(crate) fn write_parameters(conversation: &mut Conversation<'_>, target: &Target<'_>, out: &mut Vec<u8>) {
     let rules = target.rules;
+    let is_claude = rules.thinking != ThinkingKind::None;
     if let Some(wanted) = conversation.max_tokens {
         write_name(rules.max_tokens_name.name(), out);
         write_count(out, rules.clamp_output(wanted));
     }
-    sampling::write(conversation, target.rules, out);
-    if !conversation.stop.is_empty() {
-        if rules.refuses("stop") {
-            conversation.drop_reported("stop");
-        } else {
-            write_name("stop", out);
-            out.push(b'[');
-            for (position, sequence) in conversation.stop.iter().enumerate() {
-                out.extend_from_slice(if position > 0 { b"," } else { b"" });
-                out.extend_from_slice(sequence.literal().as_bytes());
-            }
-            out.push(b']');
+    let effort = effort(conversation, target);
+    if is_claude {
+        match effort {
+            Some(_) => sampling::drop_beside_thinking(conversation),
+            None => repair::drop_open_thinking(conversation),
+        }
+        if effort.is_some() || !rules.prefill {
+            repair::end_with_user(conversation);
         }
     }
-    if let Some(effort) = effort(conversation, target) {
+    sampling::write(conversation, rules, out);
+    write_stop_sequences(conversation, target, out);
+    if let Some(effort) = effort {
         write_name("reasoning_effort", out);
         write_string(out, effort.word());
     }
     if conversation.stream {
         write_name("stream_options", out);
         out.extend_from_slice(b"{\"include_usage\":true}");
+    }
+}
+
+/// OpenAI takes four stop sequences and no empty one, Claude no blank one; the rest is reported.
+fn write_stop_sequences(conversation: &mut Conversation<'_>, target: &Target<'_>, out: &mut Vec<u8>) {
+    const MOST: usize = 4;
+    let rules = target.rules;
+    let given = conversation.stop.len();
+    let stop = &mut conversation.stop;
+    stop.retain(|sequence| !sequence.is_empty() && !(rules.refuses_blank_stop && sequence.is_blank()));
+    stop.truncate(if rules.refuses("stop") { 0 } else { MOST });
+    for (position, sequence) in stop.iter().enumerate() {
+        out.extend_from_slice(if position > 0 { b"," } else { b",\"stop\":[" });
+        out.extend_from_slice(sequence.literal().as_bytes());
+    }
+    if !stop.is_empty() {
+        out.push(b']');
+    }
+    if stop.len() < given {
+        conversation.drop_reported("stop");
     }
 }
 
@@ -60,27 +78,29 @@ fn effort(conversation: &mut Conversation<'_>, target: &Target<'_>) -> Option<Ef
         (None, None) => return None,
     };
     let rules = target.rules;
-    let mut effort = wanted.and_then(|wanted| rules.effort(wanted));
-    if !conversation.tools.is_empty() && !rules.effort_with_tools {
-        effort = None;
-    }
-    let budgeted = matches!(
-        rules.thinking,
-        ThinkingKind::Budget | ThinkingKind::BudgetOrAdaptive
-    );
-    let claude = rules.thinking != ThinkingKind::None;
-    if budgeted && repair::lacks_signed_thinking(conversation) || claude && repair::forces_tool(conversation)
-    {
-        effort = None;
-    }
+    let with_tools = conversation.tools.is_empty() || rules.effort_with_tools;
+    let effort = wanted
+        .and_then(|wanted| rules.effort(wanted))
+        .filter(|_| with_tools && !excluded(conversation, rules.thinking));
     if effort.is_none() && wanted != Some(Effort::None) {
-        conversation.drop_reported(if wanted.is_some() {
-            "thinking"
-        } else {
-            "output_config.effort"
+        conversation.drop_reported(match (conversation.origin, wanted) {
+            (AgentFormat::ChatCompletions, _) => "reasoning_effort",
+            (AgentFormat::Messages, Some(_)) => "thinking",
+            (AgentFormat::Messages, None) => "output_config.effort",
         });
     }
     effort
+}
+
+/// Whether Claude cannot be asked to think in this very request.
+fn excluded(conversation: &mut Conversation<'_>, kind: ThinkingKind) -> bool {
+    match kind {
+        ThinkingKind::None => false,
+        ThinkingKind::Adaptive => repair::forces_tool(conversation),
+        ThinkingKind::Budget | ThinkingKind::BudgetOrAdaptive => {
+            repair::forces_tool(conversation) || repair::lacks_signed_thinking(conversation, false)
+        }
+    }
 }
 
 /// Writes `,"tool_choice":…` and `,"parallel_tool_calls":…` where the agent asked for more than the default.
@@ -144,6 +164,28 @@ pub(crate) fn write_response_format(
     out.extend_from_slice(b"}}");
 }
 
+/// Writes the schema of a tool's arguments. One that does not say that they are an object is told to; OpenAI takes such
+/// schemas, other vendors don't. `text` prepares it for the route.
+pub(crate) fn write_schema(
+    schema: Option<Value<'_>>,
+    mut text: impl for<'j> FnMut(&'j str) -> Cow<'j, str>,
+    out: &mut Vec<u8>,
+) {
+    let members = schema.and_then(Value::object);
+    let Some(object) = members.filter(|object| object.members().next().is_some()) else {
+        out.extend_from_slice(b"{\"type\":\"object\",\"properties\":{}}");
+        return;
+    };
+    let schema = schema.map_or("", Value::get);
+    let schema = text(schema);
+    if object.get("type").is_none() {
+        out.extend_from_slice(b"{\"type\":\"object\",");
+        out.extend_from_slice(schema.strip_prefix('{').unwrap_or_default().as_bytes());
+    } else {
+        out.extend_from_slice(schema.as_bytes());
+    }
+}
+
 /// Writes a tool without its closing brace, so that more may follow its function. `text` prepares the strings and
 /// schemas for the route.
 pub(crate) fn write_function(
@@ -158,10 +200,7 @@ pub(crate) fn write_function(
         out.extend_from_slice(text(description.literal()).as_bytes());
     }
     out.extend_from_slice(b",\"parameters\":");
-    let schema = tool
-        .schema
-        .map_or("{\"type\":\"object\",\"properties\":{}}", Value::get);
-    out.extend_from_slice(text(schema).as_bytes());
+    write_schema(tool.schema, text, out);
     if let Some(strict) = tool.strict {
         out.extend_from_slice(if strict {
             b",\"strict\":true"

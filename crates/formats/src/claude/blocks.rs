@@ -1,0 +1,177 @@
+//! Blocks of a message as Claude takes them: those of an agent that speaks Messages are copied, others are written.
+
+use crate::conversation::{Attachment, Cache, Content, Part, Source, ToolResult};
+use crate::json::{Object, write_string};
+use crate::repair::is_blank;
+use crate::rules::ModelRules;
+
+/// Writes lists of blocks, and gathers what has no place among them.
+pub(crate) struct BlockWriter<'w> {
+    pub(crate) same_format: bool,
+    pub(crate) rules: &'w ModelRules,
+    /// Names of what was left out.
+    pub(crate) dropped: Vec<String>,
+}
+
+impl BlockWriter<'_> {
+    /// Writes a list of blocks.
+    pub(crate) fn write(&mut self, parts: &[Part<'_>], out: &mut Vec<u8>) {
+        out.push(b'[');
+        let start = out.len();
+        for part in parts.iter().filter(|part| !is_blank(part)) {
+            let before = out.len();
+            if before > start {
+                out.push(b',');
+            }
+            if !self.write_block(part, out) {
+                out.truncate(before);
+            }
+        }
+        out.push(b']');
+    }
+
+    /// Writes one block; says whether Claude has a place for it.
+    fn write_block(&mut self, part: &Part<'_>, out: &mut Vec<u8>) -> bool {
+        match &part.content {
+            Content::Thinking { signature: None, .. } => {
+                self.dropped.push("thinking without signature".to_owned());
+                return false;
+            }
+            Content::Other { kind } if !self.takes(part, &kind.decode()) => {
+                self.dropped.push(kind.decode().into_owned());
+                return false;
+            }
+            _ => {}
+        }
+        let untidy = matches!(&part.content, Content::ToolCall(call) if call.untidy);
+        if let Some(block) = part.raw.filter(|_| self.same_format && !untidy) {
+            self.copy(block, part, out);
+            return true;
+        }
+        match &part.content {
+            Content::Text(text) => {
+                out.extend_from_slice(b"{\"type\":\"text\",\"text\":");
+                out.extend_from_slice(text.literal().as_bytes());
+            }
+            Content::Image(image) => write_attachment("image", image, out),
+            Content::File(file) => write_attachment("document", file, out),
+            Content::ToolCall(call) => {
+                out.extend_from_slice(b"{\"type\":\"tool_use\",\"id\":");
+                out.extend_from_slice(call.id.literal().as_bytes());
+                out.extend_from_slice(b",\"name\":");
+                out.extend_from_slice(call.name.literal().as_bytes());
+                out.extend_from_slice(b",\"input\":");
+                out.extend_from_slice(call.arguments.as_bytes());
+            }
+            Content::ToolResult(result) => {
+                out.extend_from_slice(b"{\"type\":\"tool_result\",\"tool_use_id\":");
+                out.extend_from_slice(result.call.literal().as_bytes());
+                if result.is_error {
+                    out.extend_from_slice(b",\"is_error\":true");
+                }
+                if !result.parts.is_empty() {
+                    out.extend_from_slice(b",\"content\":");
+                    self.write_result(result, out);
+                }
+            }
+            Content::Thinking { text, signature } => {
+                out.extend_from_slice(b"{\"type\":\"thinking\",\"thinking\":");
+                out.extend_from_slice(text.literal().as_bytes());
+                if let Some(signature) = signature {
+                    out.extend_from_slice(b",\"signature\":");
+                    out.extend_from_slice(signature.literal().as_bytes());
+                }
+            }
+            // What another format alone has was left out above.
+            Content::Other { .. } => return false,
+        }
+        write_cache(part.cache.as_ref(), out);
+        out.push(b'}');
+        true
+    }
+
+    /// Whether a block of a type that is not looked into may be copied.
+    fn takes(&self, part: &Part<'_>, kind: &str) -> bool {
+        self.same_format && part.raw.is_some() && self.rules.blocks.iter().any(|block| block == kind)
+    }
+
+    /// Copies a block member by member; only its cache mark and the inside of a tool result are written anew.
+    fn copy(&mut self, block: Object<'_>, part: &Part<'_>, out: &mut Vec<u8>) {
+        out.push(b'{');
+        let mut first = true;
+        for (name, value) in block.members() {
+            if name.is("cache_control") || value.is_null() {
+                continue;
+            }
+            if !first {
+                out.push(b',');
+            }
+            first = false;
+            out.extend_from_slice(name.literal().as_bytes());
+            out.push(b':');
+            match &part.content {
+                Content::ToolResult(result) if name.is("content") && !result.parts.is_empty() => {
+                    self.write_result(result, out);
+                }
+                _ => out.extend_from_slice(value.get().as_bytes()),
+            }
+        }
+        write_cache(part.cache.as_ref(), out);
+        out.push(b'}');
+    }
+
+    /// The content of a tool result: a single text stays a string, which a result may be even when it is blank.
+    fn write_result(&mut self, result: &ToolResult<'_>, out: &mut Vec<u8>) {
+        match result.parts.as_slice() {
+            [
+                Part {
+                    content: Content::Text(text),
+                    raw: None,
+                    cache: None,
+                },
+            ] => {
+                out.extend_from_slice(text.literal().as_bytes());
+            }
+            parts if parts.iter().all(is_blank) => out.extend_from_slice(b"\"\""),
+            parts => self.write(parts, out),
+        }
+    }
+}
+
+fn write_attachment(kind: &str, attachment: &Attachment<'_>, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"{\"type\":");
+    write_string(out, kind);
+    out.extend_from_slice(b",\"source\":{\"type\":");
+    match &attachment.source {
+        Source::Base64 { media_type, data } => {
+            out.extend_from_slice(b"\"base64\",\"media_type\":");
+            out.extend_from_slice(media_type.literal().as_bytes());
+            out.extend_from_slice(b",\"data\":");
+            out.extend_from_slice(data.literal().as_bytes());
+        }
+        Source::Url(url) => {
+            out.extend_from_slice(b"\"url\",\"url\":");
+            out.extend_from_slice(url.literal().as_bytes());
+        }
+        Source::Text(text) => {
+            out.extend_from_slice(b"\"text\",\"media_type\":\"text/plain\",\"data\":");
+            out.extend_from_slice(text.literal().as_bytes());
+        }
+    }
+    out.push(b'}');
+    if let Some(name) = attachment.name.as_ref().filter(|_| kind == "document") {
+        out.extend_from_slice(b",\"title\":");
+        out.extend_from_slice(name.literal().as_bytes());
+    }
+}
+
+/// Writes `,"cache_control":…` where there is a mark.
+pub(crate) fn write_cache(cache: Option<&Cache<'_>>, out: &mut Vec<u8>) {
+    let Some(cache) = cache else { return };
+    out.extend_from_slice(b",\"cache_control\":{\"type\":\"ephemeral\"");
+    if let Some(ttl) = &cache.ttl {
+        out.extend_from_slice(b",\"ttl\":");
+        out.extend_from_slice(ttl.literal().as_bytes());
+    }
+    out.push(b'}');
+}
