@@ -84,7 +84,7 @@ impl Gateway {
             base_url: key.base_url.clone(),
             resource_group: resource_group.to_owned(),
             lists: transport::client_for(&key.base_url, tls.clone(), timeouts)?,
-            inference: InferenceClient::new(base_uri, tls, proxy.as_ref(), timeouts.connect),
+            inference: InferenceClient::new(tls, proxy.as_ref(), timeouts.connect),
             call_timeout: timeouts.call,
             tokens: Tokens::new(key, token_client, timeouts),
             list_headers: headers("application/json"),

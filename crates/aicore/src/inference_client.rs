@@ -25,10 +25,9 @@ use tokio::net::TcpStream;
 use tokio::time::error::Elapsed;
 use tower::util::BoxCloneSyncService;
 use tower::{Service, ServiceExt};
-use url::{Position, Url};
+use url::Url;
 
 use crate::error::{Error, Failure};
-use crate::service_key::unsendable;
 use crate::transport::{MOST_IDLE, UNUSED_UNTIL, causes};
 
 type BoxError = Box<dyn StdError + Send + Sync>;
@@ -41,13 +40,6 @@ pub(crate) struct InferenceClient {
     client: Client<Connector, Full<Bytes>>,
 }
 
-/// What a request to a URL below the Base URL aims at: the path, with a letter for the host. To find an open connection
-/// the client hashes the host three times, character by character; there is only one to find, and the connector knows it.
-pub(crate) fn target(url: &Url) -> Result<Uri, Error> {
-    let path = &url[Position::BeforePath..Position::AfterQuery];
-    Uri::try_from(format!("http://o{path}")).map_err(|_| unsendable())
-}
-
 /// The proxy that the environment or the system wants for an origin.
 pub(crate) fn proxy_of(origin: &Uri) -> Option<Intercept> {
     Matcher::from_system().intercept(origin)
@@ -55,12 +47,7 @@ pub(crate) fn proxy_of(origin: &Uri) -> Option<Intercept> {
 
 impl InferenceClient {
     /// `connect_timeout` is for a connection in all: name, proxy and TLS.
-    pub(crate) fn new(
-        origin: Uri,
-        tls: ClientConfig,
-        proxy: Option<&Intercept>,
-        connect_timeout: Duration,
-    ) -> Self {
+    pub(crate) fn new(tls: ClientConfig, proxy: Option<&Intercept>, connect_timeout: Duration) -> Self {
         let mut tcp = HttpConnector::new_with_resolver(GaiResolver::new().map_err(UnknownName));
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
@@ -88,14 +75,12 @@ impl InferenceClient {
             .set_host(false)
             .build(Connector(Arc::new(Connecting {
                 https: HttpsConnector::from((way, tls)),
-                origin,
                 limit: connect_timeout,
             })));
         Self { client }
     }
 
-    /// Sends a request to a [`target`]; all its headers are there, `Host` too. Dropped before its end, it closes its
-    /// connection.
+    /// Sends a request that has all its headers, `Host` too. Dropped before its end, it closes its connection.
     pub(crate) async fn send(
         &self,
         request: Request<Full<Bytes>>,
@@ -146,7 +131,6 @@ struct Connector(Arc<Connecting>);
 
 struct Connecting {
     https: HttpsConnector<BoxCloneSyncService<Uri, Way, BoxError>>,
-    origin: Uri,
     limit: Duration,
 }
 
@@ -159,9 +143,9 @@ impl Service<Uri> for Connector {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, _: Uri) -> Self::Future {
-        let Connecting { https, origin, limit } = &*self.0;
-        let connecting = tokio::time::timeout(*limit, https.clone().oneshot(origin.clone()));
+    fn call(&mut self, origin: Uri) -> Self::Future {
+        let (https, limit) = (self.0.https.clone(), self.0.limit);
+        let connecting = tokio::time::timeout(limit, https.oneshot(origin));
         Box::pin(connecting.map(|connected| connected.unwrap_or_else(|elapsed| Err(elapsed.into()))))
     }
 }
@@ -175,7 +159,6 @@ mod tests {
     use crate::transport::trusting_nobody;
 
     const LIMIT: Duration = Duration::from_secs(10);
-    const ELSEWHERE: &str = "https://api.ai.example.invalid/v2";
 
     async fn listening() -> (TcpListener, String) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -198,17 +181,22 @@ mod tests {
         (address, seeing)
     }
 
-    async fn ask(uri: &str, proxy: Option<&str>) -> Result<Response<Incoming>, Error> {
-        let url = Url::parse(uri).unwrap();
-        let origin = Uri::try_from(uri).unwrap();
-        let proxy = proxy.map(|proxy| {
-            let matcher = Matcher::builder().all(proxy).build();
-            matcher.intercept(&origin).unwrap()
-        });
-        let client = InferenceClient::new(origin, trusting_nobody().unwrap(), proxy.as_ref(), LIMIT);
-        let request = Request::post(target(&url).unwrap()).body(Full::from("{}"));
-        let response = client.send(request.unwrap()).await;
-        response.map_err(|error| unreachable(&url, error))
+    fn proxied(proxy: &str) -> InferenceClient {
+        let matcher = Matcher::builder().all(proxy).build();
+        let proxy = matcher.intercept(&Uri::from_static("https://api.ai.example.invalid"));
+        InferenceClient::new(trusting_nobody().unwrap(), Some(&proxy.unwrap()), LIMIT)
+    }
+
+    fn direct() -> InferenceClient {
+        InferenceClient::new(trusting_nobody().unwrap(), None, LIMIT)
+    }
+
+    async fn asked(client: &InferenceClient, uri: &str) -> Result<Response<Incoming>, Error> {
+        let request = Request::post(uri).body(Full::from("{}")).unwrap();
+        client
+            .send(request)
+            .await
+            .map_err(|error| unreachable(&Url::parse(uri).unwrap(), error))
     }
 
     #[tokio::test]
@@ -219,34 +207,35 @@ mod tests {
         let (refusing, _) = answering("HTTP/1.1 502 Bad Gateway\r\n\r\n").await;
         // A label of more than 63 characters is refused before anybody is asked.
         let unknown = format!("{}.invalid", "x".repeat(64));
-        for (uri, proxy, code) in [
-            (format!("http://{unknown}/"), None, "UPSTREAM-DNS"),
-            (format!("http://{nobody}/"), None, "UPSTREAM-CONNECT"),
-            (format!("https://{plain}/"), None, "UPSTREAM-TLS"),
-            (format!("http://{breaking}/"), None, "UPSTREAM-BROKEN"),
-            (ELSEWHERE.to_owned(), Some(unknown), "UPSTREAM-DNS"),
-            (ELSEWHERE.to_owned(), Some(nobody.clone()), "UPSTREAM-CONNECT"),
-            (ELSEWHERE.to_owned(), Some(refusing), "UPSTREAM-CONNECT"),
+        let elsewhere = "https://api.ai.example.invalid";
+        for (client, uri, code) in [
+            (direct(), format!("http://{unknown}/"), "UPSTREAM-DNS"),
+            (direct(), format!("http://{nobody}/"), "UPSTREAM-CONNECT"),
+            (direct(), format!("https://{plain}/"), "UPSTREAM-TLS"),
+            (direct(), format!("http://{breaking}/"), "UPSTREAM-BROKEN"),
+            (proxied(&unknown), elsewhere.to_owned(), "UPSTREAM-DNS"),
+            (proxied(&nobody), elsewhere.to_owned(), "UPSTREAM-CONNECT"),
+            (proxied(&refusing), elsewhere.to_owned(), "UPSTREAM-CONNECT"),
             (
-                ELSEWHERE.to_owned(),
-                Some(format!("https://{plain}")),
+                proxied(&format!("https://{plain}")),
+                elsewhere.to_owned(),
                 "UPSTREAM-TLS",
             ),
             (
-                ELSEWHERE.to_owned(),
-                Some(format!("socks5://{nobody}")),
+                proxied(&format!("socks5://{nobody}")),
+                elsewhere.to_owned(),
                 "UPSTREAM-CONNECT",
             ),
         ] {
-            let error = ask(&uri, proxy.as_deref()).await.unwrap_err();
-            assert_eq!(error.code(), code, "{uri} {proxy:?}: {error:?}");
+            let error = asked(&client, &uri).await.unwrap_err();
+            assert_eq!(error.code(), code, "{uri}: {error:?}");
         }
     }
 
     #[tokio::test]
     async fn a_silent_handshake_is_given_up_after_the_time_for_connecting() {
         let (listener, address) = listening().await;
-        let asking = tokio::spawn(async move { ask(&format!("https://{address}/"), None).await });
+        let asking = tokio::spawn(async move { asked(&direct(), &format!("https://{address}/")).await });
         let (mut socket, _) = listener.accept().await.unwrap();
         socket.read_exact(&mut [0; 16]).await.unwrap();
         tokio::time::pause();
@@ -257,8 +246,10 @@ mod tests {
     #[tokio::test]
     async fn a_proxy_gets_the_hosts_name_and_its_own_password() {
         let (address, mut seeing) = answering("HTTP/1.1 407 Proxy Authentication Required\r\n\r\n").await;
-        let proxy = format!("http://user:pass@{address}");
-        ask(ELSEWHERE, Some(&proxy)).await.unwrap_err();
+        let client = proxied(&format!("http://user:pass@{address}"));
+        asked(&client, "https://api.ai.example.invalid/v2")
+            .await
+            .unwrap_err();
         let head = seeing.recv().await.unwrap();
         assert!(
             head.starts_with("CONNECT api.ai.example.invalid:443 HTTP/1.1\r\n"),
@@ -273,7 +264,7 @@ mod tests {
     #[tokio::test]
     async fn a_request_that_nobody_waits_for_any_more_closes_its_connection() {
         let (listener, address) = listening().await;
-        let asking = tokio::spawn(async move { ask(&format!("http://{address}/"), None).await });
+        let asking = tokio::spawn(async move { asked(&direct(), &format!("http://{address}/")).await });
         let (mut socket, _) = listener.accept().await.unwrap();
         socket.read_exact(&mut [0; 16]).await.unwrap();
         asking.abort();

@@ -5,8 +5,7 @@ use url::Url;
 
 use crate::deployments::Deployment;
 use crate::error::Error;
-use crate::inference_client::target;
-use crate::service_key::below;
+use crate::service_key::{base_uri, below};
 
 /// The version that Azure's data plane is asked for (sap-wire.md §3.2); without one it answers 404.
 const AZURE_API_VERSION: &str = "api-version=2024-12-01-preview";
@@ -51,7 +50,7 @@ impl Route {
             let path = format!("/v2/inference/deployments/{}{path}", deployment.id);
             let mut url = below(base_url, &path);
             url.set_query(query);
-            target(&url)
+            base_uri(&url)
         };
         let (path, stream_path, query) = match family {
             Family::Orchestration => ("/v2/completion", "/v2/completion", None),

@@ -167,7 +167,7 @@ pub(crate) fn below(url: &Url, path: &str) -> Url {
     url
 }
 
-/// The Base URL as the HTTP client takes it.
+/// The Base URL, or one below it, as requests carry it.
 pub(crate) fn base_uri(url: &Url) -> Result<Uri, Error> {
     Uri::try_from(url.as_str()).map_err(|_| unsendable())
 }
@@ -178,8 +178,7 @@ pub(crate) fn host_header(base_uri: &Uri) -> Result<HeaderValue, Error> {
     HeaderValue::from_str(host.as_str()).map_err(|_| unsendable())
 }
 
-/// A URL that is one, but not one for HTTP.
-pub(crate) fn unsendable() -> Error {
+fn unsendable() -> Error {
     Error::UrlRefused {
         field: BASE_URL,
         reason: "can't be sent in a request",
