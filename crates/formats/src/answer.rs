@@ -117,18 +117,10 @@ impl Encoder {
         }
     }
 
-    fn write(
-        &mut self,
-        event: &Event<'_>,
-        options: &AnswerOptions,
-        out: &mut Vec<u8>,
-    ) -> Result<(), Failure> {
+    fn write(&mut self, event: &Event<'_>, options: &AnswerOptions, out: &mut Vec<u8>) {
         match self {
             Encoder::Messages(encoder) => encoder.write(event, options, out),
-            Encoder::Chat(encoder) => {
-                encoder.write(event, options, out);
-                Ok(())
-            }
+            Encoder::Chat(encoder) => encoder.write(event, options, out),
         }
     }
 }
@@ -326,9 +318,7 @@ impl Way {
                     return;
                 }
                 seen.observe(&event);
-                if let Err(failure) = encoder.write(&event, options, out) {
-                    seen.progress = Progress::Failed(failure);
-                }
+                encoder.write(&event, options, out);
             }),
         }
     }
@@ -388,7 +378,6 @@ pub fn answer_as_stream(options: &AnswerOptions, body: &[u8]) -> Result<Answer, 
     let mut seen = Seen::new();
     let mut out = Vec::with_capacity(1024 + body.len());
     let mut encoder = Encoder::new(options.agent);
-    let mut written = Ok(());
     read_whole(options.upstream, body, &mut |event| {
         seen.observe(&event);
         let event = match event {
@@ -401,11 +390,9 @@ pub fn answer_as_stream(options: &AnswerOptions, body: &[u8]) -> Result<Answer, 
             }
             event => event,
         };
-        if written.is_ok() {
-            written = encoder.write(&event, options, &mut out);
-        }
+        encoder.write(&event, options, &mut out);
     })?;
-    written.map(|()| Answer {
+    Ok(Answer {
         body: out,
         outcome: seen.outcome,
     })

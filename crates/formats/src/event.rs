@@ -1,7 +1,9 @@
 //! What any model can answer, piece by piece. A decoder of a model's format gives events, an encoder of an agent's
 //! format takes them; a whole answer is the same events with longer texts.
 
-use crate::json::Text;
+use serde_json::value::RawValue;
+
+use crate::json::{Document, Text};
 
 /// One piece of an answer, in the order in which it came. Texts borrow from the upstream's bytes.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,6 +52,37 @@ pub enum Event<'a> {
     Failure(Failure),
 }
 
+impl Event<'_> {
+    /// The same event, owning its texts.
+    pub(crate) fn into_owned(self) -> Event<'static> {
+        match self {
+            Event::Start { id } => Event::Start {
+                id: id.map(Text::into_owned),
+            },
+            Event::Text(text) => Event::Text(text.into_owned()),
+            Event::Thinking(thinking) => Event::Thinking(thinking.into_owned()),
+            Event::Signature(signature) => Event::Signature(signature.into_owned()),
+            Event::RedactedThinking(data) => Event::RedactedThinking(data.into_owned()),
+            Event::ToolCall { index, id, name } => Event::ToolCall {
+                index,
+                id: id.into_owned(),
+                name: name.into_owned(),
+            },
+            Event::ToolArguments { index, piece } => Event::ToolArguments {
+                index,
+                piece: piece.into_owned(),
+            },
+            Event::Stop { reason, sequence } => Event::Stop {
+                reason,
+                sequence: sequence.map(Text::into_owned),
+            },
+            Event::Usage(usage) => Event::Usage(usage),
+            Event::End => Event::End,
+            Event::Failure(failure) => Event::Failure(failure),
+        }
+    }
+}
+
 /// Why a model stopped, in no vendor's spelling.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StopReason {
@@ -94,8 +127,25 @@ impl Usage {
 
     /// All input tokens, cached or not.
     pub fn total_input(&self) -> u64 {
-        self.input.unwrap_or(0) + self.cache_read.unwrap_or(0) + self.cache_write.unwrap_or(0)
+        let cached = self
+            .cache_read
+            .unwrap_or(0)
+            .saturating_add(self.cache_write.unwrap_or(0));
+        self.input.unwrap_or(0).saturating_add(cached)
     }
+}
+
+/// The string that stands there, where it is one and not empty: what an event can carry.
+pub(crate) fn said(raw: Option<&RawValue>) -> Option<Text<'_>> {
+    raw.and_then(Text::from_raw).filter(|text| !text.is_empty())
+}
+
+/// The JSON object that a tool call's arguments spell, given as they stand between quotes; nothing where they are none,
+/// broken or not yet whole.
+pub(crate) fn arguments_object(escaped: &str) -> Option<String> {
+    let text = Text::from_escaped(escaped).decode().trim().to_owned();
+    let is_object = Document::read(&text).is_ok_and(|document| document.root().object().is_some());
+    is_object.then_some(text)
 }
 
 /// A failure that the upstream reported inside a body or a stream it had begun with 200.

@@ -70,9 +70,13 @@ fn split_line(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((line, rest.get(1..)?))
 }
 
-/// What stands behind `data:`, without the blanks around it; nothing where it is empty or another kind of line.
+/// What stands behind `data:`, without the blanks around it; nothing where it is empty or another kind of line. A byte
+/// order mark, with which a stream may begin, is passed over; no other line has a use for one.
 fn payload(line: &[u8]) -> Option<&[u8]> {
-    let payload = line.strip_prefix(b"data:")?.trim_ascii();
+    let behind = line
+        .strip_prefix(b"data:")
+        .or_else(|| line.strip_prefix("\u{feff}data:".as_bytes()));
+    let payload = behind?.trim_ascii();
     (!payload.is_empty()).then_some(payload)
 }
 
@@ -104,6 +108,14 @@ mod tests {
             read(&[STREAM.as_bytes()]),
             ["{\"a\":\"ü\u{1f600}\"}", "{}", "1", "2", "[DONE]"]
         );
+    }
+
+    #[test]
+    fn a_byte_order_mark_hides_no_payload() {
+        let stream = "\u{feff}data: 1\ndata: 2\n".as_bytes();
+        assert_eq!(read(&[stream]), ["1", "2"]);
+        let bytes: Vec<&[u8]> = stream.chunks(1).collect();
+        assert_eq!(read(&bytes), ["1", "2"]);
     }
 
     #[test]

@@ -6,7 +6,6 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::ModelFormat;
 use crate::event::Failure;
 use crate::json::{Document, Text};
 
@@ -24,9 +23,8 @@ pub struct UpstreamError {
 /// Reads an error body of any dialect: orchestration's object and list, Azure's, Bedrock's, the AI API's, or plain text
 /// (sap-wire.md §2.4, §3, §4.5). Of a list (one entry for each fallback) every text is told, one a line.
 ///
-/// The shapes tell themselves apart, so `format` decides nothing: a gateway in front of a deployment answers in its own.
-pub fn read_upstream_error(format: ModelFormat, body: &[u8]) -> UpstreamError {
-    let _ = format;
+/// The shapes tell themselves apart: a gateway in front of a deployment answers in its own.
+pub fn read_upstream_error(body: &[u8]) -> UpstreamError {
     let text = String::from_utf8_lossy(body);
     let text = text.trim();
     let reports = read_reports(text);
@@ -47,7 +45,7 @@ pub fn read_upstream_error(format: ModelFormat, body: &[u8]) -> UpstreamError {
 /// code or words stand for: 429 for throttling in any spelling, 529 for overload, otherwise 500.
 pub(crate) fn read_failure(payload: &str) -> Failure {
     let reports = read_reports(payload);
-    let error = read_upstream_error(ModelFormat::Orchestration, payload.as_bytes());
+    let error = read_upstream_error(payload.as_bytes());
     let statuses: Vec<u16> = reports.iter().filter_map(Report::status).collect();
     // Of several fallbacks one that may be tried again decides; otherwise the one that was tried last.
     let retryable = statuses.iter().find(|status| matches!(status, 429 | 529));
@@ -65,6 +63,11 @@ pub(crate) fn broken(message: &str) -> Failure {
         message: message.to_owned(),
         retry_after: None,
     }
+}
+
+/// The upstream said that its answer is complete, and there was none.
+pub(crate) fn no_answer() -> Failure {
+    broken("The upstream ended without an answer.")
 }
 
 /// What one error object says.
@@ -261,7 +264,7 @@ mod tests {
     use super::*;
 
     fn read(body: &str) -> (String, Option<String>, Option<u64>) {
-        let error = read_upstream_error(ModelFormat::Orchestration, body.as_bytes());
+        let error = read_upstream_error(body.as_bytes());
         (error.message, error.code, error.retry_after)
     }
 

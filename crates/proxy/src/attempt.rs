@@ -134,7 +134,7 @@ pub(crate) async fn attempt(
             message,
             code,
             retry_after,
-        } = read_upstream_error(options.upstream, &text);
+        } = read_upstream_error(&text);
         return Err(Fault::Refused(Refusal {
             status,
             text: message,

@@ -17,7 +17,7 @@ impl Decoder {
     /// Gives the events of the next payload.
     pub(crate) fn read(&mut self, payload: &str, emit: &mut impl FnMut(Event<'_>)) {
         if payload == "[DONE]" {
-            emit(Event::End);
+            self.reader.end(emit);
         } else if self.reader.read_framed(payload, emit).is_none() {
             let result = read_chunk(payload).and_then(|chunk| self.reader.read(payload, &chunk, emit));
             if let Err(failure) = result {
@@ -54,8 +54,9 @@ impl Copier {
     /// Appends the next payload, and tells what it means.
     pub(crate) fn copy<'a>(&mut self, payload: &'a str, emit: &mut impl FnMut(Event<'a>), out: &mut Vec<u8>) {
         if payload == "[DONE]" {
-            out.extend_from_slice(b"data: [DONE]\n\n");
-            emit(Event::End);
+            if self.reader.end(emit) {
+                out.extend_from_slice(b"data: [DONE]\n\n");
+            }
         } else if let Some(delta) = self.reader.read_framed(payload, emit) {
             out.reserve(self.before.len() + delta.len() + self.after.len());
             out.extend_from_slice(&self.before);
@@ -135,6 +136,5 @@ pub(crate) fn read_whole<'a>(body: &'a str, emit: &mut impl FnMut(Event<'a>)) ->
         return Err(read_failure(body));
     }
     CompletionReader::read_whole(&completion, emit);
-    emit(Event::End);
     Ok(completion)
 }

@@ -7,9 +7,9 @@ use std::marker::PhantomData;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::event::{Event, Failure, StopReason, Usage};
+use crate::event::{Event, Failure, StopReason, Usage, arguments_object, said};
 use crate::json::{Text, around};
-use crate::upstream_error::broken;
+use crate::upstream_error::{broken, no_answer};
 
 /// One chunk of a stream, whose delta's text is wanted besides what it says.
 pub(crate) type Chunk<'a> = Completion<'a, &'a RawValue>;
@@ -52,6 +52,13 @@ pub(crate) struct Delta<'a> {
     reasoning_content: Option<&'a RawValue>,
     #[serde(borrow, default)]
     tool_calls: Few<ToolCall<'a>>,
+}
+
+/// An item of a `content` that is a list.
+#[derive(serde::Deserialize)]
+struct Part<'a> {
+    #[serde(borrow)]
+    text: Option<&'a RawValue>,
 }
 
 /// `reasoning_content` of orchestration: a list of these (spec `ReasoningBlock`).
@@ -137,6 +144,7 @@ impl<'a, M> Choice<'a, M> {
 pub(crate) struct CompletionReader {
     started: bool,
     refused: bool,
+    stopped: bool,
     calls: Vec<KnownCall>,
     frame: Frame,
 }
@@ -176,6 +184,9 @@ struct KnownCall {
     /// The position that the upstream gives it.
     position: usize,
     id: String,
+    name: String,
+    /// Its arguments so far as they stand between quotes, where no id tells it from the next call.
+    arguments: String,
 }
 
 impl CompletionReader {
@@ -218,17 +229,34 @@ impl CompletionReader {
         Ok(())
     }
 
-    /// Gives the events of a whole completion, all but the end.
+    /// Gives the events of a whole completion.
     pub(crate) fn read_whole<'a>(completion: &Whole<'a>, emit: &mut impl FnMut(Event<'a>)) {
         let mut reader = CompletionReader::default();
         reader.open(completion, emit);
-        let Some(choice) = completion.first() else {
-            return;
-        };
-        if let Some(message) = &choice.delta {
-            reader.read_delta(message, emit);
+        if let Some(choice) = completion.first() {
+            if let Some(message) = &choice.delta {
+                reader.read_delta(message, emit);
+            }
+            reader.read_stop(choice, emit);
         }
-        reader.read_stop(choice, emit);
+        reader.end(emit);
+    }
+
+    /// Takes the upstream's word that the answer is complete, and gives back whether that can be: an answer that has not
+    /// even opened is a failure. Calls want to be run also where no finish reason says so (sap-wire.md §4.4).
+    pub(crate) fn end<'a>(&self, emit: &mut impl FnMut(Event<'a>)) -> bool {
+        if !self.started {
+            emit(Event::Failure(no_answer()));
+            return false;
+        }
+        if !self.stopped && !self.calls.is_empty() {
+            emit(Event::Stop {
+                reason: StopReason::ToolUse,
+                sequence: None,
+            });
+        }
+        emit(Event::End);
+        true
     }
 
     fn open<'a, M>(
@@ -244,8 +272,9 @@ impl CompletionReader {
         usage
     }
 
-    fn read_stop<'a, M>(&self, choice: &Choice<'a, M>, emit: &mut impl FnMut(Event<'a>)) {
+    fn read_stop<'a, M>(&mut self, choice: &Choice<'a, M>, emit: &mut impl FnMut(Event<'a>)) {
         if let Some(stop) = choice.stop() {
+            self.stopped = true;
             emit(Event::Stop {
                 reason: self.stop_reason(stop),
                 sequence: None,
@@ -272,6 +301,8 @@ impl CompletionReader {
         }
         if let Some(text) = said(delta.content) {
             emit(Event::Text(text));
+        } else if let Some(parts) = delta.content.filter(|content| content.get().starts_with('[')) {
+            read_parts(parts, emit);
         }
         if let Some(refusal) = said(delta.refusal) {
             self.refused = true;
@@ -292,26 +323,37 @@ impl CompletionReader {
         let index = known.unwrap_or(self.calls.len());
         if known.is_none() {
             let id = id.unwrap_or_else(|| Text::of(""));
+            let name = name.unwrap_or_else(|| Text::of(""));
             self.calls.push(KnownCall {
                 position,
                 id: id.escaped().to_owned(),
+                name: name.escaped().to_owned(),
+                arguments: String::new(),
             });
-            emit(Event::ToolCall {
-                index,
-                id,
-                name: name.unwrap_or_else(|| Text::of("")),
-            });
+            emit(Event::ToolCall { index, id, name });
         }
         if let Some(piece) = arguments {
+            if let Some(call) = self.calls.get_mut(index)
+                && call.id.is_empty()
+            {
+                call.arguments.push_str(piece.escaped());
+            }
             emit(Event::ToolArguments { index, piece });
         }
     }
 
     /// Whether a piece begins another call although its position is taken: some providers give every parallel call the
-    /// position 0, each with its own id or with none.
+    /// position 0, each with its own id or with none. Where there are no ids, a repeated name begins another call only
+    /// when the arguments of the one before it are whole: others repeat the name with every piece.
     fn is_another(&self, known: usize, id: Option<&Text<'_>>, name: Option<&Text<'_>>) -> bool {
-        let known_id = self.calls.get(known).map_or("", |call| call.id.as_str());
-        name.is_some() && (known_id.is_empty() || id.is_some_and(|id| id.escaped() != known_id))
+        let (Some(call), Some(name)) = (self.calls.get(known), name) else {
+            return false;
+        };
+        match id {
+            Some(id) => id.escaped() != call.id,
+            None if !call.id.is_empty() => false,
+            None => name.escaped() != call.name || arguments_object(&call.arguments).is_some(),
+        }
     }
 
     /// What a finish reason means. Some providers say "stop" after calling tools.
@@ -324,6 +366,14 @@ impl CompletionReader {
             _ if !self.calls.is_empty() => StopReason::ToolUse,
             _ => StopReason::EndTurn,
         }
+    }
+}
+
+/// Some vendors give the text in items, as it is sent to them.
+fn read_parts<'a>(parts: &'a RawValue, emit: &mut impl FnMut(Event<'a>)) {
+    let parts: Few<Part<'a>> = serde_json::from_str(parts.get()).unwrap_or_default();
+    for text in parts.iter().filter_map(|part| said(part.text)) {
+        emit(Event::Text(text));
     }
 }
 
@@ -344,11 +394,6 @@ fn read_reasoning<'a>(reasoning: &'a RawValue, emit: &mut impl FnMut(Event<'a>))
             emit(Event::Signature(signature));
         }
     }
-}
-
-/// The string that stands there, where it is one and not empty.
-pub(crate) fn said(raw: Option<&RawValue>) -> Option<Text<'_>> {
-    raw.and_then(Text::from_raw).filter(|text| !text.is_empty())
 }
 
 /// A list that nearly always has at most one entry, so that reading it takes no memory; `null` is an empty one.

@@ -1,8 +1,8 @@
 //! Whole answers as Messages, and what they share with streams.
 
 use crate::AnswerOptions;
-use crate::event::{Event, StopReason, Usage};
-use crate::json::{Document, Text, write_count, write_escaped, write_string};
+use crate::event::{Event, StopReason, Usage, arguments_object};
+use crate::json::{Text, write_count, write_escaped, write_string};
 
 /// Gathers a whole answer.
 #[derive(Debug, Default)]
@@ -185,16 +185,7 @@ impl Whole {
 /// The object that a tool call's arguments spell, as they stand between quotes; an empty one where they are none or
 /// broken.
 pub(crate) fn input(arguments: &str) -> String {
-    let literal = format!("\"{arguments}\"");
-    let text = serde_json::from_str(&literal).ok().and_then(Text::from_raw);
-    let text = text
-        .map(|text| text.decode().trim().to_owned())
-        .unwrap_or_default();
-    if Document::read(&text).is_ok_and(|document| document.root().object().is_some()) {
-        text
-    } else {
-        "{}".to_owned()
-    }
+    arguments_object(arguments).unwrap_or_else(|| "{}".to_owned())
 }
 
 /// The answer's id: the upstream's where it looks like Anthropic's, otherwise Coretap's own.

@@ -1,10 +1,14 @@
 //! Answers as a stream of Messages' events: one block open at a time, each closed before the next one opens.
+//!
+//! A closed block takes no more. So a tool call's block is closed only when its arguments are whole, and what comes before
+//! that waits for its turn: the next call, or text between the pieces.
+
+use std::collections::VecDeque;
 
 use crate::AnswerOptions;
-use crate::event::{Event, Failure, StopReason, Usage};
+use crate::event::{Event, StopReason, Usage, arguments_object};
 use crate::json::{Text, write_count};
 use crate::messages::answer::{stop_reason, write_call_id, write_id, write_usage};
-use crate::upstream_error::broken;
 
 /// Writes a stream's events.
 #[derive(Debug)]
@@ -12,8 +16,20 @@ pub(crate) struct Encoder {
     block: Block,
     /// The number of the open block, or of the next one while none is open.
     index: u64,
+    /// The arguments of the call that is open, or was the last one, as they stand between quotes.
+    arguments: String,
+    /// What waits for the open call. Empty while its arguments come in one run, as they nearly always do.
+    waiting: VecDeque<Waiting>,
     usage: Usage,
     stop: Option<(StopReason, Option<Text<'static>>)>,
+}
+
+/// An event that waits for its turn.
+#[derive(Debug)]
+struct Waiting {
+    event: Event<'static>,
+    /// Where the event begins a tool call: its arguments so far, as they stand between quotes.
+    arguments: String,
 }
 
 /// The block that is open.
@@ -24,11 +40,8 @@ enum Block {
     Thinking,
     /// Thinking whose signature is written: further thinking is another block.
     SignedThinking,
-    Tool {
-        index: usize,
-        /// Whether no piece of its arguments has come.
-        bare: bool,
-    },
+    /// The tool call with this number.
+    Tool(usize),
 }
 
 impl Encoder {
@@ -36,21 +49,22 @@ impl Encoder {
         Encoder {
             block: Block::None,
             index: 0,
+            arguments: String::new(),
+            waiting: VecDeque::new(),
             usage: Usage::default(),
             stop: None,
         }
     }
 
-    /// Appends what an event means to the agent.
-    ///
-    /// # Errors
-    /// When pieces of two tool calls come mixed: a block that is closed takes no more.
-    pub(crate) fn write(
-        &mut self,
-        event: &Event<'_>,
-        options: &AnswerOptions,
-        out: &mut Vec<u8>,
-    ) -> Result<(), Failure> {
+    /// Appends what an event means to the agent, as soon as it is its turn.
+    pub(crate) fn write(&mut self, event: &Event<'_>, options: &AnswerOptions, out: &mut Vec<u8>) {
+        match self.block {
+            Block::Tool(open) if self.must_wait(open, event) => self.wait(event),
+            _ => self.write_now(event, options, out),
+        }
+    }
+
+    fn write_now(&mut self, event: &Event<'_>, options: &AnswerOptions, out: &mut Vec<u8>) {
         match event {
             Event::Start { id } => self.write_start(id.as_ref(), options, out),
             Event::Text(text) => {
@@ -86,20 +100,17 @@ impl Encoder {
                 out.extend_from_slice(b",\"name\":");
                 out.extend_from_slice(name.literal().as_bytes());
                 out.extend_from_slice(b",\"input\":{}}}\n\n");
-                self.block = Block::Tool {
-                    index: *index,
-                    bare: true,
-                };
+                self.arguments.clear();
+                self.block = Block::Tool(*index);
             }
-            Event::ToolArguments { index, piece } => {
-                if !matches!(self.block, Block::Tool { index: open, .. } if open == *index) {
-                    return Err(broken("The upstream mixed the arguments of several tool calls."));
+            // A closed call's arguments are whole: what still comes for it can only break them.
+            Event::ToolArguments { index, .. } if self.block != Block::Tool(*index) => {}
+            Event::ToolArguments { piece, .. } => {
+                self.write_piece(piece, out);
+                self.arguments.push_str(piece.escaped());
+                if !self.waiting.is_empty() && piece.escaped().contains('}') {
+                    self.write_waiting(options, out);
                 }
-                self.write_delta(b"{\"type\":\"input_json_delta\",\"partial_json\":", piece, out);
-                self.block = Block::Tool {
-                    index: *index,
-                    bare: false,
-                };
             }
             // Token counts may follow, and they belong into the same event.
             Event::Stop { reason, sequence } => {
@@ -109,7 +120,52 @@ impl Encoder {
             Event::End => self.write_end(options, out),
             Event::Failure(_) => {}
         }
-        Ok(())
+    }
+
+    /// Whether an event has to wait until the arguments of the open call are whole.
+    fn must_wait(&self, open: usize, event: &Event<'_>) -> bool {
+        match event {
+            Event::ToolArguments { index, .. } if *index == open => false,
+            Event::Start { .. } | Event::Stop { .. } | Event::Usage(_) | Event::End | Event::Failure(_) => {
+                false
+            }
+            // Something waits already, so they are not.
+            _ => !self.waiting.is_empty() || arguments_object(&self.arguments).is_none(),
+        }
+    }
+
+    fn wait(&mut self, event: &Event<'_>) {
+        if let Event::ToolArguments { index: of, piece } = event {
+            let mut waiting = self.waiting.iter_mut();
+            let call =
+                waiting.rfind(|next| matches!(next.event, Event::ToolCall { index, .. } if index == *of));
+            if let Some(call) = call {
+                call.arguments.push_str(piece.escaped());
+            }
+            return;
+        }
+        self.waiting.push_back(Waiting {
+            event: event.clone().into_owned(),
+            arguments: String::new(),
+        });
+    }
+
+    /// Writes what waits, up to the next call whose arguments are not whole.
+    fn write_waiting(&mut self, options: &AnswerOptions, out: &mut Vec<u8>) {
+        while !matches!(self.block, Block::Tool(_)) || arguments_object(&self.arguments).is_some() {
+            let Some(next) = self.waiting.pop_front() else {
+                return;
+            };
+            self.write_next(next, options, out);
+        }
+    }
+
+    fn write_next(&mut self, next: Waiting, options: &AnswerOptions, out: &mut Vec<u8>) {
+        self.write_now(&next.event, options, out);
+        if !next.arguments.is_empty() {
+            self.write_piece(&Text::from_escaped(&next.arguments), out);
+            self.arguments = next.arguments;
+        }
     }
 
     fn write_start(&self, id: Option<&Text<'_>>, options: &AnswerOptions, out: &mut Vec<u8>) {
@@ -163,13 +219,13 @@ impl Encoder {
         out.extend_from_slice(b"}}\n\n");
     }
 
+    fn write_piece(&self, piece: &Text<'_>, out: &mut Vec<u8>) {
+        self.write_delta(b"{\"type\":\"input_json_delta\",\"partial_json\":", piece, out);
+    }
+
     fn close(&mut self, out: &mut Vec<u8>) {
-        if let Block::Tool { bare: true, .. } = self.block {
-            self.write_delta(
-                b"{\"type\":\"input_json_delta\",\"partial_json\":",
-                &Text::of("{}"),
-                out,
-            );
+        if matches!(self.block, Block::Tool(_)) && self.arguments.is_empty() {
+            self.write_piece(&Text::of("{}"), out);
         }
         if self.block != Block::None {
             self.write_stop(out);
@@ -187,6 +243,9 @@ impl Encoder {
     }
 
     fn write_end(&mut self, options: &AnswerOptions, out: &mut Vec<u8>) {
+        while let Some(next) = self.waiting.pop_front() {
+            self.write_next(next, options, out);
+        }
         self.close(out);
         let (reason, sequence) = self.stop.take().unwrap_or((StopReason::EndTurn, None));
         out.extend_from_slice(

@@ -36,7 +36,7 @@ impl Decoder {
     /// Gives the events of the next payload.
     pub(crate) fn read(&mut self, payload: &str, emit: &mut impl FnMut(Event<'_>)) {
         if payload == "[DONE]" {
-            emit(Event::End);
+            self.reader.end(emit);
             return;
         }
         let short_way = final_result(payload);
@@ -76,7 +76,6 @@ pub(crate) fn read_whole(body: &str, emit: &mut impl FnMut(Event<'_>)) -> Result
     let short_way = final_result(body).and_then(|text| serde_json::from_str::<Whole<'_>>(text).ok());
     if let Some(completion) = short_way.filter(|completion| !completion.choices.is_empty()) {
         CompletionReader::read_whole(&completion, emit);
-        emit(Event::End);
         return Ok(());
     }
     let envelope: Envelope<'_, Whole<'_>> = serde_json::from_str(body).map_err(|_| unreadable())?;
@@ -88,7 +87,6 @@ pub(crate) fn read_whole(body: &str, emit: &mut impl FnMut(Event<'_>)) -> Result
         .filter(|completion| !completion.choices.is_empty())
         .ok_or_else(unreadable)?;
     CompletionReader::read_whole(&completion, emit);
-    emit(Event::End);
     Ok(())
 }
 

@@ -1,9 +1,10 @@
 //! Any cutting gives the same answer, and no bytes make it panic or end as if all were well.
 
-use coretap_formats::event::Failure;
-use coretap_formats::{AnswerOptions, Progress, answer, answer_as_stream};
+use coretap_formats::event::{Failure, StopReason};
+use coretap_formats::{AgentFormat, AnswerOptions, ModelFormat, Progress, answer, answer_as_stream};
 use proptest::prelude::*;
 use proptest::sample::Index;
+use serde_json::{Value, json};
 
 use crate::{AGENTS, UPSTREAMS, grammar, options, translate, upstream_files};
 
@@ -56,6 +57,81 @@ fn change() -> impl Strategy<Value = (u8, Index, usize, u8)> {
         1..200usize,
         prop_oneof![any::<u8>(), Just(b'"'), Just(b'\\'), Just(b'}'), Just(b'\n')],
     )
+}
+
+/// A stream of parallel calls whose pieces come in any order, text between them.
+#[derive(Default)]
+struct Mixed {
+    stream: String,
+    text: String,
+    /// Every call's name and arguments, by the names.
+    calls: Vec<(String, Value)>,
+}
+
+impl Mixed {
+    /// One call for each of `lengths`, with that many members in its arguments; `turns` says whose piece is next, the
+    /// text's or a call's.
+    fn new(lengths: &[usize], turns: &[Index]) -> Self {
+        let mut mixed = Mixed::default();
+        let mut pieces = Vec::new();
+        for (call, length) in lengths.iter().enumerate() {
+            let members: Vec<String> = (0..*length)
+                .map(|at| format!("\"m{at}\":\"}}\\n{at}\""))
+                .collect();
+            let arguments = format!("{{{}}}", members.join(","));
+            let name = format!("tool{call}");
+            let mut waiting = vec![json!({"index": call, "id": name, "function": {"name": name}})];
+            if *length > 0 {
+                let cut = arguments
+                    .as_bytes()
+                    .chunks(5)
+                    .map(|piece| std::str::from_utf8(piece).unwrap());
+                waiting.extend(cut.map(|piece| json!({"index": call, "function": {"arguments": piece}})));
+            }
+            mixed
+                .calls
+                .push((name, serde_json::from_str(&arguments).unwrap()));
+            pieces.push(waiting.into_iter());
+        }
+        for turn in turns {
+            let turn = turn.index(lengths.len() + 1);
+            if turn == lengths.len() {
+                let word = format!("{} ", mixed.text.len());
+                mixed.text.push_str(&word);
+                mixed.push(&json!({"content": word}));
+            } else if let Some(piece) = pieces[turn].next() {
+                mixed.push(&json!({"tool_calls": [piece]}));
+            }
+        }
+        for piece in pieces.into_iter().flatten() {
+            mixed.push(&json!({"tool_calls": [piece]}));
+        }
+        mixed.stream.push_str("data: [DONE]\n\n");
+        mixed
+    }
+
+    fn push(&mut self, delta: &Value) {
+        let chunk = json!({"choices": [{"index": 0, "delta": delta}]});
+        self.stream += &format!("data: {chunk}\n\n");
+    }
+}
+
+/// The text and the calls of a Messages stream, as [`Mixed`] has them.
+fn told(stream: &str) -> (String, Vec<(String, Value)>) {
+    let (mut text, mut calls) = (String::new(), Vec::new());
+    for data in stream.lines().filter_map(|line| line.strip_prefix("data: ")) {
+        let event: Value = serde_json::from_str(data).unwrap();
+        text.push_str(event["delta"]["text"].as_str().unwrap_or_default());
+        if let Some(name) = event["content_block"]["name"].as_str() {
+            calls.push((name.to_owned(), String::new()));
+        }
+        if let Some(piece) = event["delta"]["partial_json"].as_str() {
+            calls.last_mut().unwrap().1.push_str(piece);
+        }
+    }
+    calls.sort();
+    let read = |(name, arguments): (String, String)| (name, serde_json::from_str(&arguments).unwrap());
+    (text, calls.into_iter().map(read).collect())
 }
 
 #[test]
@@ -112,6 +188,20 @@ proptest! {
         let is_failed = matches!(translated.progress, Progress::Failed(_));
         prop_assert!(is_failed || translated.progress == Progress::Ended);
         prop_assert_eq!(grammar::ends_regularly(options.agent, &translated.written), !is_failed);
+    }
+
+    #[test]
+    fn nothing_is_lost_however_the_pieces_of_calls_and_text_are_mixed(
+        lengths in prop::collection::vec(0..6usize, 1..5),
+        turns in prop::collection::vec(any::<Index>(), 0..40),
+    ) {
+        let mixed = Mixed::new(&lengths, &turns);
+        let options = options(ModelFormat::AzureChat, AgentFormat::Messages);
+        let translated = translate(&options, [mixed.stream.as_bytes()]);
+        prop_assert_eq!(&translated.progress, &Progress::Ended);
+        prop_assert_eq!(translated.outcome.stop_reason, Some(StopReason::ToolUse));
+        grammar::check(options.agent, &translated);
+        prop_assert_eq!(told(&translated.written), (mixed.text, mixed.calls));
     }
 
     #[test]

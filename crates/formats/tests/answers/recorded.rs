@@ -89,12 +89,7 @@ fn every_recorded_body_is_read() {
                 .as_str()
                 .or(value["message"].as_str())
                 .unwrap();
-            assert_eq!(
-                read_upstream_error(format, &body).message,
-                message,
-                "{}",
-                path.display()
-            );
+            assert_eq!(read_upstream_error(&body).message, message, "{}", path.display());
             assert!(
                 answer(&options(format, AGENTS[0].0), &body).is_err(),
                 "{}",
