@@ -144,21 +144,43 @@ fn is_enabled(thinking: Option<&Value>) -> bool {
     thinking.is_some_and(|thinking| text(thinking, "type") == "enabled")
 }
 
-/// With a thinking budget, the assistant's turn that called the tools of the open turn begins with its thinking.
+/// The turn that the assistant has begun and is to go on with, tool results between its messages, begins with thinking
+/// when there is a thinking budget, and holds none when there is no thinking.
 fn check_thinking(messages: &[Value], thinking: Option<&Value>) -> Result<(), String> {
-    let called = messages.len().checked_sub(2);
-    let Some((index, message)) = called.and_then(|at| messages.get(at).map(|message| (at, message))) else {
-        return Ok(());
-    };
-    let blocks = items(message, "content");
-    let calls = blocks.iter().any(|block| text(block, "type") == "tool_use");
-    let first = blocks.first().map_or("", |block| text(block, "type"));
-    if is_enabled(thinking) && calls && !matches!(first, "thinking" | "redacted_thinking") {
-        return Err(format!(
-            "messages.{index}.content.0.type: Expected `thinking` or `redacted_thinking`, but found `{first}`. When \
-             `thinking` is enabled, a final `assistant` message must start with a thinking block (preceeding the \
-             lastmost set of `tool_use` and `tool_result` blocks)."
-        ));
+    let is_thinking = |block: &Value| matches!(text(block, "type"), "thinking" | "redacted_thinking");
+    let is_result = |block: &Value| text(block, "type") == "tool_result";
+    let prompt = messages.iter().rposition(|message| {
+        text(message, "role") == "user" && !items(message, "content").iter().any(is_result)
+    });
+    let behind = prompt.map_or(0, |prompt| prompt + 1);
+    let assistant = |(_, message): &(usize, &Value)| text(message, "role") == "assistant";
+    let mut turn = messages.iter().enumerate().skip(behind).filter(assistant);
+    match thinking.map_or("disabled", |thinking| text(thinking, "type")) {
+        "enabled" => match turn
+            .next()
+            .map(|(index, message)| (index, items(message, "content").first()))
+        {
+            Some((index, first)) if !first.is_some_and(is_thinking) => Err(format!(
+                "messages.{index}.content.0.type: Expected `thinking` or `redacted_thinking`, but found `{}`. When \
+                 `thinking` is enabled, a final `assistant` message must start with a thinking block (preceeding the \
+                 lastmost set of `tool_use` and `tool_result` blocks).",
+                first.map_or("", |first| text(first, "type"))
+            )),
+            _ => Ok(()),
+        },
+        "disabled" => {
+            let mut blocks = turn.flat_map(|(index, message)| {
+                items(message, "content").iter().map(move |block| (index, block))
+            });
+            match blocks.find(|(_, block)| is_thinking(block)) {
+                Some((index, block)) => Err(format!(
+                    "messages.{index}: When thinking is disabled, an `assistant` message in the final position cannot \
+                     contain `{}`. To use thinking blocks, enable `thinking` in your request.",
+                    text(block, "type")
+                )),
+                None => Ok(()),
+            }
+        }
+        _ => Ok(()),
     }
-    Ok(())
 }

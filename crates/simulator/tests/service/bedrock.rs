@@ -201,6 +201,22 @@ async fn cached_tokens_are_counted_apart() {
     assert_eq!(first["input_tokens"], second["input_tokens"]);
 }
 
+/// A conversation whose open turn, the second one, thinks before its first call and not before its second. Its first turn
+/// thought of nothing.
+fn thought_first() -> Value {
+    let call = |id: &str| json!({"type": "tool_use", "id": id, "name": "read_file", "input": {}});
+    let results = |id: &str| json!({"role": "user", "content": [{"type": "tool_result", "tool_use_id": id, "content": "r"}, {"type": "text", "text": "go on"}]});
+    body(json!([
+        {"role": "user", "content": "x"},
+        {"role": "assistant", "content": "a"},
+        {"role": "user", "content": "y"},
+        {"role": "assistant", "content": [{"type": "thinking", "thinking": "t", "signature": "c2ln"}, call("t1")]},
+        results("t1"),
+        {"role": "assistant", "content": [{"type": "text", "text": "now"}, call("t2")]},
+        results("t2"),
+    ]))
+}
+
 #[tokio::test]
 async fn what_bedrock_refuses_is_refused_in_its_words() {
     let running = Running::start().await;
@@ -209,6 +225,10 @@ async fn what_bedrock_refuses_is_refused_in_its_words() {
     let betas = |beta: &str| with(ask("x"), "anthropic_beta", json!([beta]));
     let marked = json!({"type": "text", "text": "x", "cache_control": {"type": "ephemeral"}});
     let open_call = body(json!([user, called(), {"role": "user", "content": [result("t1")]}]));
+    let mut thought_late = thought_first();
+    let turns = thought_late["messages"].as_array_mut().unwrap();
+    let thought = turns[3]["content"].as_array_mut().unwrap().remove(0);
+    turns[5]["content"].as_array_mut().unwrap().insert(0, thought);
     let cases: Vec<(&str, Value, &str)> = vec![
         (
             SONNET,
@@ -295,6 +315,22 @@ async fn what_bedrock_refuses_is_refused_in_its_words() {
             SONNET,
             with(open_call, "thinking", thinking()),
             "Expected `thinking` or `redacted_thinking`, but found `tool_use`",
+        ),
+        (
+            SONNET,
+            with(thought_late, "thinking", thinking()),
+            "messages.3.content.0.type: Expected `thinking` or `redacted_thinking`, but found `tool_use`",
+        ),
+        (
+            SONNET,
+            thought_first(),
+            "messages.3: When thinking is disabled, an `assistant` message in the final position cannot contain \
+             `thinking`.",
+        ),
+        (
+            OPUS_4_8,
+            with(thought_first(), "thinking", json!({"type": "disabled"})),
+            "When thinking is disabled",
         ),
         (
             SONNET,
@@ -416,6 +452,8 @@ async fn what_newer_models_take_is_taken() {
     let adaptive = json!({"type": "adaptive"});
     let effort = json!({"effort": "high"});
     let cases = [
+        (SONNET, with(thought_first(), "thinking", thinking())),
+        (OPUS_4_8, with(thought_first(), "thinking", adaptive.clone())),
         (
             OPUS_4_6,
             with(
