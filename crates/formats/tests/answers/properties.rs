@@ -1,5 +1,7 @@
 //! Any cutting gives the same answer, and no bytes make it panic or end as if all were well.
 
+use std::fmt::Write as _;
+
 use coretap_formats::event::{Failure, StopReason};
 use coretap_formats::{AgentFormat, AnswerOptions, ModelFormat, Progress, answer, answer_as_stream};
 use proptest::prelude::*;
@@ -112,7 +114,7 @@ impl Mixed {
 
     fn push(&mut self, delta: &Value) {
         let chunk = json!({"choices": [{"index": 0, "delta": delta}]});
-        self.stream += &format!("data: {chunk}\n\n");
+        write!(self.stream, "data: {chunk}\n\n").unwrap();
     }
 }
 
