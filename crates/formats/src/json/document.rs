@@ -3,12 +3,10 @@
 //! Readers that skip an unread value do it once for each level they descend, and a conversation is four levels deep. A
 //! document is scanned once; afterwards every value is a piece of the body's text, and descending costs nothing.
 
+use super::scanner::{Node, scan};
 use super::text::Text;
 use crate::ReadError;
 use crate::error::Path;
-
-/// How deep values may lie in each other. Schemas of tools reach some twenty levels.
-const DEEPEST: usize = 256;
 
 /// A body that is valid JSON, and where its values stand.
 #[derive(Debug)]
@@ -19,41 +17,19 @@ pub struct Document<'a> {
     escaped_names: bool,
 }
 
-/// One value. The values inside it follow it directly; members of an object are a name and a value in turn.
-#[derive(Clone, Copy, Debug)]
-struct Node {
-    start: u32,
-    end: u32,
-    /// The position of the first node behind this value and everything in it.
-    next: u32,
-}
-
 impl<'a> Document<'a> {
     /// Scans a body.
     ///
     /// # Errors
     /// When it is no valid JSON, is nested deeper than 256 levels or is 4 GiB long; the error says at which byte.
     pub fn read(text: &'a str) -> Result<Self, ReadError> {
-        // A small request has a node for each 30 bytes or so, a large one is mostly text.
-        let nodes = Vec::with_capacity((text.len() / 32).clamp(16, 4096));
-        let mut scanner = Scanner {
-            bytes: text.as_bytes(),
-            at: 0,
-            nodes,
-            open: Vec::with_capacity(16),
-            escaped_names: false,
-        };
-        match scanner.scan() {
-            Some(()) => Ok(Document {
-                text,
-                nodes: scanner.nodes,
-                escaped_names: scanner.escaped_names,
-            }),
-            None => Err(ReadError::new(
-                "",
-                format!("is not valid JSON at byte {}", scanner.at),
-            )),
-        }
+        let scanned =
+            scan(text).map_err(|at| ReadError::new("", format!("is not valid JSON at byte {at}")))?;
+        Ok(Document {
+            text,
+            nodes: scanned.nodes,
+            escaped_names: scanned.escaped_names,
+        })
     }
 
     /// The value that is the whole body.
@@ -62,204 +38,6 @@ impl<'a> Document<'a> {
             document: self,
             position: 0,
         }
-    }
-}
-
-struct Scanner<'a> {
-    bytes: &'a [u8],
-    at: usize,
-    nodes: Vec<Node>,
-    /// The objects and lists around the place, outermost first, and whether each is an object.
-    open: Vec<(usize, bool)>,
-    escaped_names: bool,
-}
-
-impl Scanner<'_> {
-    /// Scans one value and the end of the body. Nothing when it is no JSON; `at` is the place then.
-    fn scan(&mut self) -> Option<()> {
-        u32::try_from(self.bytes.len()).ok()?;
-        loop {
-            let entered = self.value()?;
-            if !entered && !self.leave()? {
-                return Some(());
-            }
-        }
-    }
-
-    /// Scans a string, number or literal, or enters an object or list; says whether it entered one that is not empty.
-    fn value(&mut self) -> Option<bool> {
-        match self.skip_space()? {
-            b'"' => self.string()?,
-            b'{' => return self.enter(true),
-            b'[' => return self.enter(false),
-            b't' => self.literal(b"true")?,
-            b'f' => self.literal(b"false")?,
-            b'n' => self.literal(b"null")?,
-            b'-' | b'0'..=b'9' => self.number()?,
-            _ => return None,
-        }
-        Some(false)
-    }
-
-    fn enter(&mut self, object: bool) -> Option<bool> {
-        if self.open.len() == DEEPEST {
-            return None;
-        }
-        self.open.push((self.nodes.len(), object));
-        self.push(self.at, self.at);
-        self.at += 1;
-        let end = if object { b'}' } else { b']' };
-        if self.skip_space()? == end {
-            return Some(false);
-        }
-        if object {
-            self.name()?;
-        }
-        Some(true)
-    }
-
-    /// Goes on behind a value: to the next one of the same object or list, or out of those that end here. Says whether
-    /// there is a next one; there is none at the end of the body.
-    fn leave(&mut self) -> Option<bool> {
-        loop {
-            let Some(&(container, object)) = self.open.last() else {
-                return self.skip_space().is_none().then_some(false);
-            };
-            match self.skip_space()? {
-                // An empty object or list comes here straight from its beginning, so a comma is no use there.
-                b',' if self.nodes.len() > container + 1 => {
-                    self.at += 1;
-                    if object {
-                        self.name()?;
-                    }
-                    return Some(true);
-                }
-                byte if byte == if object { b'}' } else { b']' } => {
-                    self.at += 1;
-                    self.open.pop();
-                    let (end, next) = (self.at, self.nodes.len());
-                    let node = self.nodes.get_mut(container)?;
-                    node.end = u32::try_from(end).ok()?;
-                    node.next = u32::try_from(next).ok()?;
-                }
-                _ => return None,
-            }
-        }
-    }
-
-    /// The name of a member and its colon.
-    fn name(&mut self) -> Option<()> {
-        if self.skip_space()? != b'"' {
-            return None;
-        }
-        let start = self.at;
-        self.string()?;
-        let name = self.bytes.get(start..self.at)?;
-        self.escaped_names |= memchr::memchr(b'\\', name).is_some();
-        if self.skip_space()? != b':' {
-            return None;
-        }
-        self.at += 1;
-        Some(())
-    }
-
-    /// The first byte that is no white space.
-    fn skip_space(&mut self) -> Option<u8> {
-        loop {
-            let byte = *self.bytes.get(self.at)?;
-            if !matches!(byte, b' ' | b'\n' | b'\r' | b'\t') {
-                return Some(byte);
-            }
-            self.at += 1;
-        }
-    }
-
-    fn string(&mut self) -> Option<()> {
-        let start = self.at;
-        let mut at = start + 1;
-        loop {
-            let rest = self.bytes.get(at..)?;
-            let run = memchr::memchr2(b'"', b'\\', rest)?;
-            let (letters, stop) = rest.split_at_checked(run)?;
-            // No early end, so that the compiler makes it a loop over many bytes at once.
-            if letters.iter().copied().fold(u8::MAX, u8::min) < 0x20 {
-                self.at = at;
-                return None;
-            }
-            at += run;
-            match stop {
-                [b'"', ..] => break,
-                [_, b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't', ..] => at += 2,
-                [_, b'u', digits @ ..] if digits.get(..4)?.iter().all(u8::is_ascii_hexdigit) => at += 6,
-                _ => {
-                    self.at = at;
-                    return None;
-                }
-            }
-        }
-        self.at = at + 1;
-        self.push(start, self.at);
-        Some(())
-    }
-
-    fn literal(&mut self, literal: &[u8]) -> Option<()> {
-        let start = self.at;
-        let end = start + literal.len();
-        if self.bytes.get(start..end)? != literal {
-            return None;
-        }
-        self.at = end;
-        self.push(start, end);
-        Some(())
-    }
-
-    fn number(&mut self) -> Option<()> {
-        let start = self.at;
-        let mut at = start;
-        let digits = |at: usize| {
-            let rest = self.bytes.get(at..).unwrap_or_default();
-            at + rest.iter().take_while(|byte| byte.is_ascii_digit()).count()
-        };
-        at += usize::from(self.bytes.get(at) == Some(&b'-'));
-        let whole = at;
-        at = digits(at);
-        let leading_zero = self.bytes.get(whole) == Some(&b'0') && at > whole + 1;
-        if at == whole || leading_zero {
-            return None;
-        }
-        if self.bytes.get(at) == Some(&b'.') {
-            let fraction = at + 1;
-            at = digits(fraction);
-            if at == fraction {
-                return None;
-            }
-        }
-        if matches!(self.bytes.get(at), Some(b'e' | b'E')) {
-            at += 1;
-            at += usize::from(matches!(self.bytes.get(at), Some(b'+' | b'-')));
-            let exponent = at;
-            at = digits(exponent);
-            if at == exponent {
-                return None;
-            }
-        }
-        self.at = at;
-        self.push(start, at);
-        Some(())
-    }
-
-    /// Adds a value without inner ones. A body is shorter than 4 GiB, so its places fit.
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "scan refuses a body whose places would not fit"
-    )]
-    fn push(&mut self, start: usize, end: usize) {
-        let next = self.nodes.len() as u32 + 1;
-        self.nodes.push(Node {
-            start: start as u32,
-            end: end as u32,
-            next,
-        });
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod document;
 mod name;
+mod scanner;
 mod text;
 mod write;
 

@@ -385,9 +385,10 @@ fn split_result<'r, 'a>(
     }
     if result.is_error {
         // There is no place for it; what a failed tool says mostly tells it.
-        match texts.is_empty() {
-            true => texts.push(Text::of("The tool failed.")),
-            false => dropped.push(Cow::Borrowed("is_error")),
+        if texts.is_empty() {
+            texts.push(Text::of("The tool failed."));
+        } else {
+            dropped.push(Cow::Borrowed("is_error"));
         }
     }
     let text = if texts.is_empty() {

@@ -49,7 +49,7 @@ fn write_stop_sequences(conversation: &mut Conversation<'_>, target: &Target<'_>
     let rules = target.rules;
     let given = conversation.stop.len();
     let stop = &mut conversation.stop;
-    stop.retain(|sequence| !sequence.is_empty() && !(rules.refuses_blank_stop && sequence.is_blank()));
+    stop.retain(|sequence| !(sequence.is_empty() || rules.refuses_blank_stop && sequence.is_blank()));
     stop.truncate(if rules.refuses("stop") { 0 } else { MOST });
     for (position, sequence) in stop.iter().enumerate() {
         out.extend_from_slice(if position > 0 { b"," } else { b",\"stop\":[" });
