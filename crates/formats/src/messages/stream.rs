@@ -58,8 +58,15 @@ impl Encoder {
 
     /// Appends what an event means to the agent, as soon as it is its turn.
     pub(crate) fn write(&mut self, event: &Event<'_>, options: &AnswerOptions, out: &mut Vec<u8>) {
-        match self.block {
-            Block::Tool(open) if self.must_wait(open, event) => self.wait(event),
+        match (self.block, event) {
+            (Block::Tool(open), Event::ToolArguments { index, piece }) if *index == open => {
+                self.write_piece(piece, out);
+                self.arguments.push_str(piece.escaped());
+                if !self.waiting.is_empty() && piece.escaped().contains('}') {
+                    self.write_waiting(options, out);
+                }
+            }
+            (Block::Tool(_), event) if self.must_wait(event) => self.wait(event),
             _ => self.write_now(event, options, out),
         }
     }
@@ -104,28 +111,19 @@ impl Encoder {
                 self.block = Block::Tool(*index);
             }
             // A closed call's arguments are whole: what still comes for it can only break them.
-            Event::ToolArguments { index, .. } if self.block != Block::Tool(*index) => {}
-            Event::ToolArguments { piece, .. } => {
-                self.write_piece(piece, out);
-                self.arguments.push_str(piece.escaped());
-                if !self.waiting.is_empty() && piece.escaped().contains('}') {
-                    self.write_waiting(options, out);
-                }
-            }
+            Event::ToolArguments { .. } | Event::Failure(_) => {}
             // Token counts may follow, and they belong into the same event.
             Event::Stop { reason, sequence } => {
                 self.stop = Some((*reason, sequence.clone().map(Text::into_owned)));
             }
             Event::Usage(usage) => self.usage.update(*usage),
             Event::End => self.write_end(options, out),
-            Event::Failure(_) => {}
         }
     }
 
     /// Whether an event has to wait until the arguments of the open call are whole.
-    fn must_wait(&self, open: usize, event: &Event<'_>) -> bool {
+    fn must_wait(&self, event: &Event<'_>) -> bool {
         match event {
-            Event::ToolArguments { index, .. } if *index == open => false,
             Event::Start { .. } | Event::Stop { .. } | Event::Usage(_) | Event::End | Event::Failure(_) => {
                 false
             }
