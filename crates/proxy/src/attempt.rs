@@ -11,7 +11,7 @@ use coretap_formats::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
 use http_body::Body;
-use http_body_util::BodyExt;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use tokio::time::{Instant, timeout_at};
 
@@ -148,10 +148,16 @@ pub(crate) async fn attempt(
         let opening = open(upstream, AnswerStream::new(options), deadline, limits).await?;
         return Ok(Begun::Stream { opening, upstream_id });
     }
-    let whole = upstream
+    let whole = Limited::new(upstream, limits.answer)
         .collect()
         .await
-        .map_err(|error| Fault::Cut(causes(&error)))?
+        .map_err(|error| {
+            if error.is::<LengthLimitError>() {
+                Fault::Final(Problem::answer_too_large(limits.answer))
+            } else {
+                Fault::Cut(causes(&*error))
+            }
+        })?
         .to_bytes();
     let translate = if agent_streams { answer_as_stream } else { answer };
     let answer = translate(&options, &whole).map_err(|failure| Fault::Refused(failure.into()))?;

@@ -27,6 +27,8 @@ pub struct Configuration {
 pub struct Limits {
     /// Most bytes of a request's body.
     pub body: usize,
+    /// Most bytes of an answer that comes as a whole; a stream is never held.
+    pub answer: usize,
     /// How often a request is sent again, before the first byte of its answer.
     pub retries: u32,
     /// The first retry waits up to this long, each further one up to twice as long.
@@ -48,6 +50,7 @@ impl Default for Limits {
     fn default() -> Self {
         Limits {
             body: 64 * 1024 * 1024,
+            answer: 64 * 1024 * 1024,
             retries: 2,
             backoff: Duration::from_millis(200),
             retry_after: Duration::from_secs(10),

@@ -225,6 +225,19 @@ impl Problem {
         )
     }
 
+    pub(crate) fn answer_too_large(limit: usize) -> Self {
+        Problem::new(
+            502,
+            code::FAILED,
+            format!(
+                "SAP AI Core's answer is longer than {} MiB.",
+                limit / (1024 * 1024)
+            ),
+            "Ask for a stream, or for less.",
+        )
+        .for_good()
+    }
+
     pub(crate) fn silent(seconds: u64) -> Self {
         Problem::new(
             504,

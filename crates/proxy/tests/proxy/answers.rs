@@ -1,5 +1,7 @@
 //! Answers, and the troubles that come before their first byte.
 
+use coretap_proxy::Limits;
+
 use crate::upstream::{
     ANSWERS, MODEL, Reply, UnderTest, Upstream, failure, hello, opening, quick, read_to_end, refusal, whole,
 };
@@ -194,6 +196,20 @@ async fn lasting_troubles_are_told_with_their_status_and_words() {
             assert!(error(response).await.contains("no"));
         }
     }
+}
+
+#[tokio::test]
+async fn a_whole_answer_has_a_limit() {
+    let upstream = Upstream::start([Reply::Status(200, &[], "x".repeat(2000))]).await;
+    let limits = Limits {
+        answer: 1000,
+        ..quick()
+    };
+    let test = UnderTest::start(upstream.aicore(), limits).await;
+    let response = test.ask("/v1/messages", false).await;
+    assert_eq!(response.status(), 502);
+    assert!(error(response).await.contains("longer than"));
+    assert_eq!(upstream.seen().len(), 1, "it is not asked again");
 }
 
 #[tokio::test]
