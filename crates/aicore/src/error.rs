@@ -283,15 +283,15 @@ impl Error {
             ),
             Self::ModelUnknown { .. } => (
                 "ROUTE-MODEL-UNKNOWN",
-                "Ask for one of the listed models, or choose one as the default model.",
+                "Ask for one of the listed models, or set CORETAP_MODEL to one of them: it answers for every other name.",
             ),
             Self::NoDeployment { .. } => (
                 "ROUTE-NO-DEPLOYMENT",
-                "Start a deployment of this model in SAP AI Launchpad, check the resource group, or turn on orchestration mode.",
+                "Ask for a running one, set CORETAP_MODEL to one of them, start a deployment in SAP AI Launchpad, or turn on orchestration mode.",
             ),
             Self::NoOrchestrationDeployment { .. } => (
                 "ROUTE-NO-ORCHESTRATION",
-                "Start a deployment of the scenario 'orchestration' in SAP AI Launchpad, or use the resource group 'default', which has one.",
+                "Start a deployment of the scenario 'orchestration' in SAP AI Launchpad; 'coretap deployments' shows what there is and what is wrong with it.",
             ),
             Self::FamilyUnsupported { .. } => (
                 "ROUTE-FAMILY-UNSUPPORTED",
@@ -322,7 +322,7 @@ impl Error {
             ),
             Self::Unreadable { .. } => (
                 "UPSTREAM-UNREADABLE",
-                "Check the Base URL: it is 'serviceurls.AI_API_URL' of the service key.",
+                "Check the Base URL ('serviceurls.AI_API_URL' of the service key) and the Auth URL ('url').",
             ),
             Self::Interrupted { .. } => ("UPSTREAM-INTERRUPTED", "Try again."),
         }

@@ -60,11 +60,12 @@ pub fn agent_alias(sap_name: &str) -> Option<String> {
     }
 }
 
-/// `sap/` and `[1m]` say where and how, not which model.
+/// Prefixes by which other tools say where a model is reached, and `[1m]`, say where and how, not which model.
 fn strip(asked: &str) -> (&str, bool) {
+    const PREFIXES: [&str; 3] = ["sap", "anthropic", "openai"];
     let asked = asked.trim();
-    let asked = match asked.split_at_checked(4) {
-        Some((prefix, rest)) if prefix.eq_ignore_ascii_case("sap/") => rest,
+    let asked = match asked.split_once('/') {
+        Some((prefix, rest)) if PREFIXES.iter().any(|known| prefix.eq_ignore_ascii_case(known)) => rest,
         _ => asked,
     };
     match asked

@@ -53,6 +53,9 @@ pub enum Error {
     /// There is no local key to show.
     #[error("CORETAP_API_KEY is not set.")]
     LocalKeyMissing,
+    /// Port 0 is whatever the system gave `coretap serve`; nobody else knows it.
+    #[error("The port is 0, so only 'coretap serve' knows which one it got.")]
+    PortUnknown,
     /// The shell has no way to write the local key.
     #[error("cmd has no way to write a key with a percent sign.")]
     LocalKeyUnquotable,
@@ -85,7 +88,7 @@ impl Error {
         match self {
             Error::CredentialsMissing => "CONFIG-NO-SERVICE-KEY",
             Error::GroupIncomplete { .. } => "CONFIG-GROUP-INCOMPLETE",
-            Error::Value { .. } => "CONFIG-VALUE",
+            Error::Value { .. } | Error::PortUnknown => "CONFIG-VALUE",
             Error::SettingsFile { .. } => "CONFIG-SETTINGS-FILE",
             Error::ServiceKey { source, .. } | Error::AiCore(source) => source.code(),
             Error::LocalKeyRefused | Error::LocalKeyUnquotable => "CONFIG-LOCAL-KEY",
@@ -107,6 +110,7 @@ impl Error {
             Error::SettingsFile { .. } => "Correct the file, or move it away; without it the defaults hold.",
             Error::ServiceKey { source, .. } | Error::AiCore(source) => source.hint(),
             Error::LocalKeyRefused => "Use printable ASCII characters, and no blank at either end.",
+            Error::PortUnknown => "Set CORETAP_PORT to the port that 'coretap serve' printed.",
             Error::LocalKeyMissing => {
                 "Set it to the key that 'coretap serve' runs with: the same variable, or the 'local key' it printed."
             }

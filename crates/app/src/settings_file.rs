@@ -20,7 +20,7 @@ pub(crate) struct SettingsFile {
     version: u32,
     /// The port on 127.0.0.1.
     pub(crate) port: Option<u16>,
-    /// Connections to SAP AI Core; the first one is used.
+    /// Connections to SAP AI Core: one, for now.
     #[serde(default)]
     connections: Vec<ConnectionSettings>,
 }
@@ -62,6 +62,11 @@ impl SettingsFile {
                 file.version
             );
             return Err(wrong(known));
+        }
+        if file.connections.len() > 1 {
+            return Err(wrong(
+                "it has several connections, and this Coretap knows one".to_owned(),
+            ));
         }
         Ok(file)
     }
@@ -133,6 +138,10 @@ mod tests {
             ("version = 9", "knows version 1"),
             ("version = 1\nport = 70000", "70000"),
             ("version = ", "line 1"),
+            (
+                "version = 1\n[[connections]]\n[[connections]]",
+                "several connections",
+            ),
         ] {
             let error = load(text).unwrap_err();
             let sentence = error.to_string();

@@ -35,17 +35,26 @@ pub(crate) async fn deployments(json: bool) -> Result<(), Error> {
 
 /// `coretap env`
 pub(crate) fn env(agent: Option<Agent>, shell: Option<Shell>) -> Result<(), Error> {
+    let shell = shell.unwrap_or_else(own_shell);
+    let text = variables(agent, shell);
+    match &text {
+        Ok(text) => print::out(text),
+        // `eval "$(coretap env …)" && agent` must not start the agent without its variables: it would talk to the vendor
+        // instead of the company's tenant.
+        Err(_) if matches!(shell, Shell::Bash | Shell::Zsh | Shell::Fish) => print::out("false\n"),
+        Err(_) => {}
+    }
+    text.map(|_| ())
+}
+
+fn variables(agent: Option<Agent>, shell: Shell) -> Result<String, Error> {
     let key = local_key(&environment)?.ok_or(Error::LocalKeyMissing)?;
-    let port = port(&environment)?;
+    let port = match port(&environment)? {
+        0 => return Err(Error::PortUnknown),
+        port => port,
+    };
     let no_proxy = environment("NO_PROXY").or_else(|| environment("no_proxy"));
-    print::out(&snippet(
-        agent,
-        shell.unwrap_or_else(own_shell),
-        port,
-        &key,
-        no_proxy.as_deref(),
-    )?);
-    Ok(())
+    snippet(agent, shell, port, &key, no_proxy.as_deref())
 }
 
 /// The shell that the person logs in to; any unknown one is taken for a POSIX shell.

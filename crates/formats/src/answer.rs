@@ -245,7 +245,7 @@ impl AnswerStream {
         seen.progress.clone()
     }
 
-    /// Appends the agent's form of a stream that breaks: never a normal end (mapping.md, "a stream that breaks").
+    /// Appends the agent's form of a stream that breaks: never a normal end (docs/formats.md).
     /// After the end, or a second time, it appends nothing.
     pub fn fail(&mut self, failure: &Failure, out: &mut Vec<u8>) {
         if self.failure_told || self.seen.progress == Progress::Ended {

@@ -110,7 +110,7 @@ pub fn write_request(
     })
 }
 
-/// Estimates the input tokens of a Messages request, never below 1 (mapping.md, `count_tokens`).
+/// Estimates the input tokens of a Messages request, never below 1 (docs/formats.md).
 ///
 /// # Errors
 /// When the body cannot be read.

@@ -329,8 +329,11 @@ impl Problem {
         let status = self.status_for(format);
         let message = if self.hint.is_empty() {
             self.sentence.clone()
-        } else {
+        } else if self.sentence.ends_with(['.', '!', '?']) {
             format!("{} {}", self.sentence, self.hint)
+        } else {
+            // The words of an upstream at its end need not be a sentence.
+            format!("{}. {}", self.sentence, self.hint)
         };
         let body = error_body(
             format,

@@ -64,10 +64,20 @@ async fn next(body: &mut Body) -> Result<Option<Bytes>, Problem> {
     Ok(None)
 }
 
-/// Reads what is left and throws it away, for as long as a client on the same machine needs to send it.
+/// Reads what is left and throws it away, for as long as a client on the same machine needs to send it, and no more than
+/// twice what anybody may send.
 pub(crate) async fn discard(mut body: Body) {
     const LONGEST: Duration = Duration::from_secs(5);
-    let rest = async { while let Some(Ok(_)) = body.frame().await {} };
+    const MOST: usize = 128 * 1024 * 1024;
+    let rest = async {
+        let mut read = 0;
+        while let Some(Ok(frame)) = body.frame().await {
+            read += frame.data_ref().map_or(0, Bytes::len);
+            if read > MOST {
+                break;
+            }
+        }
+    };
     // Whoever is slower than that finds the connection closed.
     let _ = tokio::time::timeout(LONGEST, rest).await;
 }
