@@ -248,6 +248,24 @@ async fn the_demo_needs_nothing() {
     );
 }
 
+/// `eval "$(coretap env …)" && agent` must not start an agent that would then talk to the vendor itself.
+#[tokio::test]
+async fn an_env_that_fails_lets_nothing_follow() {
+    let without_key: &[(&str, &str)] = &[];
+    for environment in [without_key, &[("CORETAP_API_KEY", "k"), ("CORETAP_PORT", "0")]] {
+        let printed = run(&["env", "claude-code", "--shell", "bash"], environment).await;
+        assert_eq!(printed.code, 3, "{printed:?}");
+        let script = "eval \"$SNIPPET\" && echo started";
+        let evaluated = Command::new("sh")
+            .args(["-c", script])
+            .env("SNIPPET", &printed.stdout)
+            .output();
+        assert_eq!(evaluated.await.unwrap().stdout, b"");
+        let printed = run(&["env", "claude-code", "--shell", "cmd"], environment).await;
+        assert_eq!((printed.code, printed.stdout.as_str()), (3, ""));
+    }
+}
+
 /// What `coretap env` prints is evaluated by the shell it is for, and by nothing else needed.
 #[tokio::test]
 async fn env_can_be_evaluated() {

@@ -249,6 +249,13 @@ mod tests {
             false,
         ),
         ("SAP/gpt-4o", "gpt-4o", false),
+        // as other tools spell where a model comes from
+        ("openai/gpt-4o", "gpt-4o", false),
+        (
+            "anthropic/claude-sonnet-4-5",
+            "anthropic--claude-4.5-sonnet",
+            false,
+        ),
         (" gpt-4o ", "gpt-4o", false),
         ("gpt-4-0613", "gpt-4-0613", false),
         ("myown-model", "MyOwn-Model", false),
