@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::error::error_type;
 use crate::event::{Event, Failure, StopReason, Usage};
-use crate::json::{Text, write_count, write_string, write_with_model};
+use crate::json::{Text, write_count, write_escaped, write_string, write_with_model};
 use crate::sse::Lines;
 use crate::upstream_error::broken;
 use crate::{AgentFormat, ModelFormat, azure, chat, claude, messages, orchestration};
@@ -26,6 +26,35 @@ pub struct AnswerOptions {
     pub include_usage: bool,
     /// Coretap's estimate of the input tokens, for `message_start` where the upstream does not say yet.
     pub estimated_input: u64,
+}
+
+impl AnswerOptions {
+    /// Writes the answer's id as a JSON string: the upstream's where it begins as the agent's format wants it, otherwise
+    /// Coretap's own.
+    pub(crate) fn write_id(&self, prefix: &str, id: Option<&Text<'_>>, out: &mut Vec<u8>) {
+        if let Some(id) = id.filter(|id| id.escaped().starts_with(prefix)) {
+            out.extend_from_slice(id.literal().as_bytes());
+        } else {
+            out.push(b'"');
+            out.extend_from_slice(prefix.as_bytes());
+            write_escaped(out, &self.id);
+            out.push(b'"');
+        }
+    }
+
+    /// Writes a tool call's id as a JSON string: the upstream's, or Coretap's own where it gave none.
+    pub(crate) fn write_call_id(&self, prefix: &str, id: &Text<'_>, index: usize, out: &mut Vec<u8>) {
+        if !id.is_empty() {
+            out.extend_from_slice(id.literal().as_bytes());
+            return;
+        }
+        out.push(b'"');
+        out.extend_from_slice(prefix.as_bytes());
+        write_escaped(out, &self.id);
+        out.push(b'_');
+        write_count(out, index as u64);
+        out.push(b'"');
+    }
 }
 
 /// How far a stream has come.

@@ -108,6 +108,27 @@ pub struct Part<'a> {
 }
 
 impl<'a> Part<'a> {
+    /// Reads a string, or a list whose entries `read` takes one by one with their paths.
+    ///
+    /// # Errors
+    ///
+    /// The first of `read`; for anything else than a string or a list, that `expected` was expected at `path`.
+    pub(crate) fn read_all(
+        value: Value<'a>,
+        path: &Path<'_>,
+        expected: &'static str,
+        read: impl Fn(Value<'a>, &Path<'_>) -> Result<Self, ReadError>,
+    ) -> Result<Vec<Self>, ReadError> {
+        if let Some(text) = value.text() {
+            return Ok(vec![Part::text(text)]);
+        }
+        let entries = value.list().ok_or_else(|| ReadError::expected(path, expected))?;
+        entries
+            .enumerate()
+            .map(|(position, entry)| read(entry, &path.entry(position)))
+            .collect()
+    }
+
     /// A part that the agent did not send in this form.
     pub fn made(content: Content<'a>) -> Self {
         Part {

@@ -8,6 +8,7 @@ use base64::prelude::BASE64_STANDARD;
 use serde_json::Value;
 
 use crate::catalogue::Model;
+use crate::json::text;
 use crate::tokens;
 
 /// What is asked of the model.
@@ -71,6 +72,21 @@ pub(crate) struct Call {
     pub(crate) name: String,
     /// What it is called with.
     pub(crate) arguments: Value,
+}
+
+impl Call {
+    /// Reads an entry of OpenAI's `tool_calls` and counts it.
+    pub(crate) fn openai(call: &Value, prompt: &mut Prompt) -> Self {
+        let function = call.get("function").unwrap_or(&Value::Null);
+        let name = text(function, "name");
+        let arguments = text(function, "arguments");
+        prompt.text(name);
+        prompt.text(arguments);
+        Self {
+            name: name.to_owned(),
+            arguments: serde_json::from_str(arguments).unwrap_or(Value::Null),
+        }
+    }
 }
 
 /// A tool on offer.

@@ -1,7 +1,7 @@
 //! The deterministic model: one for all dialects. It calls the tools it is offered when the user names
 //! something to be done, and otherwise answers with what it was given, word for word.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::calls::{next_calls, numbers};
 use crate::catalogue::Family;
@@ -32,6 +32,18 @@ pub(crate) struct Reply {
     pub(crate) thinking_tokens: u64,
     /// All tokens of the answer.
     pub(crate) tokens: u64,
+}
+
+impl Reply {
+    /// The tool calls as OpenAI spells them.
+    pub(crate) fn tool_calls(&self) -> Value {
+        self.calls
+            .iter()
+            .map(|(id, name, arguments)| {
+                json!({"id": id, "type": "function", "function": {"name": name, "arguments": arguments}})
+            })
+            .collect()
+    }
 }
 
 /// Why an answer ended.

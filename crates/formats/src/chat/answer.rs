@@ -2,7 +2,13 @@
 
 use crate::AnswerOptions;
 use crate::event::{Event, StopReason, Usage};
-use crate::json::{Text, write_count, write_escaped, write_string};
+use crate::json::{Text, write_count, write_string};
+
+/// How an answer's id begins at OpenAI.
+pub(crate) const ID_PREFIX: &str = "chatcmpl-";
+
+/// How a tool call's id begins at OpenAI.
+pub(crate) const CALL_ID_PREFIX: &str = "call_";
 
 /// Gathers a whole answer. Texts are gathered as they stand between quotes.
 #[derive(Debug, Default)]
@@ -52,7 +58,7 @@ impl Whole {
     pub(crate) fn into_body(self, options: &AnswerOptions) -> Vec<u8> {
         let mut out = Vec::with_capacity(self.text.len() + self.thinking.len() + options.model.len() + 512);
         out.extend_from_slice(b"{\"id\":");
-        write_id(self.id.as_ref(), options, &mut out);
+        options.write_id(ID_PREFIX, self.id.as_ref(), &mut out);
         out.extend_from_slice(b",\"object\":\"chat.completion\",\"created\":");
         write_count(&mut out, options.created);
         out.extend_from_slice(b",\"model\":");
@@ -74,7 +80,7 @@ impl Whole {
             } else {
                 b",{\"id\":"
             });
-            write_call_id(&call.id, index, options, &mut out);
+            options.write_call_id(CALL_ID_PREFIX, &call.id, index, &mut out);
             out.extend_from_slice(b",\"type\":\"function\",\"function\":{\"name\":");
             out.extend_from_slice(call.name.literal().as_bytes());
             out.extend_from_slice(b",\"arguments\":");
@@ -103,30 +109,6 @@ impl Whole {
 fn write_quoted(escaped: &str, out: &mut Vec<u8>) {
     out.push(b'"');
     out.extend_from_slice(escaped.as_bytes());
-    out.push(b'"');
-}
-
-/// The answer's id: the upstream's where it looks like OpenAI's, otherwise Coretap's own.
-pub(crate) fn write_id(id: Option<&Text<'_>>, options: &AnswerOptions, out: &mut Vec<u8>) {
-    if let Some(id) = id.filter(|id| id.escaped().starts_with("chatcmpl-")) {
-        out.extend_from_slice(id.literal().as_bytes());
-    } else {
-        out.extend_from_slice(b"\"chatcmpl-");
-        write_escaped(out, &options.id);
-        out.push(b'"');
-    }
-}
-
-/// A tool call's id: the upstream's, or Coretap's own where it gave none.
-pub(crate) fn write_call_id(id: &Text<'_>, index: usize, options: &AnswerOptions, out: &mut Vec<u8>) {
-    if !id.is_empty() {
-        out.extend_from_slice(id.literal().as_bytes());
-        return;
-    }
-    out.extend_from_slice(b"\"call_");
-    write_escaped(out, &options.id);
-    out.push(b'_');
-    write_count(out, index as u64);
     out.push(b'"');
 }
 

@@ -178,16 +178,7 @@ fn turn<'a>(value: Value<'a>, path: &Path<'_>) -> Result<Turn<'a>, ReadError> {
 
 /// A string, or a list of content parts.
 fn parts<'a>(value: Value<'a>, path: &Path<'_>) -> Result<Vec<Part<'a>>, ReadError> {
-    if let Some(text) = value.text() {
-        return Ok(vec![Part::text(text)]);
-    }
-    let blocks = value
-        .list()
-        .ok_or_else(|| ReadError::expected(path, "a string or a list of parts"))?;
-    blocks
-        .enumerate()
-        .map(|(position, block)| part(block, &path.entry(position)))
-        .collect()
+    Part::read_all(value, path, "a string or a list of parts", part)
 }
 
 fn part<'a>(value: Value<'a>, path: &Path<'_>) -> Result<Part<'a>, ReadError> {

@@ -1,7 +1,7 @@
 //! Answers as a stream of Chat Completions' chunks.
 
 use crate::AnswerOptions;
-use crate::chat::answer::{finish_reason, write_call_id, write_id, write_usage};
+use crate::chat::answer::{CALL_ID_PREFIX, ID_PREFIX, finish_reason, write_usage};
 use crate::event::{Event, StopReason, Usage};
 use crate::json::{Text, write_count, write_string};
 
@@ -43,7 +43,7 @@ impl Encoder {
                 self.bare_calls.push(*index);
                 self.write_call(*index, out, |out| {
                     out.extend_from_slice(b",\"id\":");
-                    write_call_id(id, *index, options, out);
+                    options.write_call_id(CALL_ID_PREFIX, id, *index, out);
                     out.extend_from_slice(b",\"type\":\"function\",\"function\":{\"name\":");
                     out.extend_from_slice(name.literal().as_bytes());
                     out.extend_from_slice(b",\"arguments\":\"\"}");
@@ -62,7 +62,7 @@ impl Encoder {
 
     fn make_head(&mut self, id: Option<&Text<'_>>, options: &AnswerOptions) {
         self.head.extend_from_slice(b"data: {\"id\":");
-        write_id(id, options, &mut self.head);
+        options.write_id(ID_PREFIX, id, &mut self.head);
         self.head
             .extend_from_slice(b",\"object\":\"chat.completion.chunk\",\"created\":");
         write_count(&mut self.head, options.created);

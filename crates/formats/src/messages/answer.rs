@@ -2,7 +2,13 @@
 
 use crate::AnswerOptions;
 use crate::event::{Event, StopReason, Usage, arguments_object};
-use crate::json::{Text, write_count, write_escaped, write_string};
+use crate::json::{Text, write_count, write_string};
+
+/// How an answer's id begins at Anthropic.
+pub(crate) const ID_PREFIX: &str = "msg_";
+
+/// How a tool call's id begins at Anthropic.
+pub(crate) const CALL_ID_PREFIX: &str = "toolu_";
 
 /// Gathers a whole answer.
 #[derive(Debug, Default)]
@@ -120,7 +126,7 @@ impl Whole {
     pub(crate) fn into_body(self, options: &AnswerOptions) -> Vec<u8> {
         let mut out = Vec::with_capacity(self.content.len() + options.model.len() + 320);
         out.extend_from_slice(b"{\"id\":");
-        write_id(self.id.as_ref(), options, &mut out);
+        options.write_id(ID_PREFIX, self.id.as_ref(), &mut out);
         out.extend_from_slice(b",\"type\":\"message\",\"role\":\"assistant\",\"model\":");
         write_string(&mut out, &options.model);
         out.extend_from_slice(b",\"content\":[");
@@ -165,7 +171,7 @@ impl Whole {
                 arguments,
             } => {
                 out.extend_from_slice(b"{\"type\":\"tool_use\",\"id\":");
-                write_call_id(&id, index, options, out);
+                options.write_call_id(CALL_ID_PREFIX, &id, index, out);
                 out.extend_from_slice(b",\"name\":");
                 out.extend_from_slice(name.literal().as_bytes());
                 out.extend_from_slice(b",\"input\":");
@@ -186,30 +192,6 @@ impl Whole {
 /// broken.
 pub(crate) fn input(arguments: &str) -> String {
     arguments_object(arguments).unwrap_or_else(|| "{}".to_owned())
-}
-
-/// The answer's id: the upstream's where it looks like Anthropic's, otherwise Coretap's own.
-pub(crate) fn write_id(id: Option<&Text<'_>>, options: &AnswerOptions, out: &mut Vec<u8>) {
-    if let Some(id) = id.filter(|id| id.escaped().starts_with("msg_")) {
-        out.extend_from_slice(id.literal().as_bytes());
-    } else {
-        out.extend_from_slice(b"\"msg_");
-        write_escaped(out, &options.id);
-        out.push(b'"');
-    }
-}
-
-/// A tool call's id: the upstream's, or Coretap's own where it gave none.
-pub(crate) fn write_call_id(id: &Text<'_>, index: usize, options: &AnswerOptions, out: &mut Vec<u8>) {
-    if !id.is_empty() {
-        out.extend_from_slice(id.literal().as_bytes());
-        return;
-    }
-    out.extend_from_slice(b"\"toolu_");
-    write_escaped(out, &options.id);
-    out.push(b'_');
-    write_count(out, index as u64);
-    out.push(b'"');
 }
 
 /// Token counts as Messages spells them. Where the upstream does not tell the input, Coretap's estimate stands.

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use crate::AnswerOptions;
 use crate::event::{Event, StopReason, Usage, arguments_object};
 use crate::json::{Text, write_count};
-use crate::messages::answer::{stop_reason, write_call_id, write_id, write_usage};
+use crate::messages::answer::{CALL_ID_PREFIX, ID_PREFIX, stop_reason, write_usage};
 
 /// Writes a stream's events.
 #[derive(Debug)]
@@ -103,7 +103,7 @@ impl Encoder {
             Event::ToolCall { index, id, name } => {
                 self.begin(out);
                 out.extend_from_slice(b"{\"type\":\"tool_use\",\"id\":");
-                write_call_id(id, *index, options, out);
+                options.write_call_id(CALL_ID_PREFIX, id, *index, out);
                 out.extend_from_slice(b",\"name\":");
                 out.extend_from_slice(name.literal().as_bytes());
                 out.extend_from_slice(b",\"input\":{}}}\n\n");
@@ -171,7 +171,7 @@ impl Encoder {
         out.extend_from_slice(
             b"event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":",
         );
-        write_id(id, options, out);
+        options.write_id(ID_PREFIX, id, out);
         out.extend_from_slice(b",\"type\":\"message\",\"role\":\"assistant\",\"model\":");
         crate::json::write_string(out, &options.model);
         out.extend_from_slice(b",\"content\":[],\"stop_reason\":null,\"stop_sequence\":null,\"usage\":");

@@ -36,13 +36,7 @@ impl Answered<'_> {
         let mut message =
             json!({"role": "assistant", "content": content, "refusal": null, "annotations": []});
         if !reply.calls.is_empty() {
-            set(&mut message, "tool_calls", reply
-                .calls
-                .iter()
-                .map(|(id, name, arguments)| {
-                    json!({"id": id, "type": "function", "function": {"name": name, "arguments": arguments}})
-                })
-                .collect());
+            set(&mut message, "tool_calls", reply.tool_calls());
         }
         let body = json!({
             "id": self.model.answer_id(self.asked.number),

@@ -108,14 +108,7 @@ fn read_message(index: usize, message: &Value, prompt: &mut Prompt) -> Result<Tu
         parts = vec![Part::Answer(parts)];
     }
     for call in items(message, "tool_calls") {
-        let function = call.get("function").unwrap_or(&Value::Null);
-        let arguments = text(function, "arguments");
-        prompt.text(text(function, "name"));
-        prompt.text(arguments);
-        parts.push(Part::Call(Call {
-            name: text(function, "name").to_owned(),
-            arguments: serde_json::from_str(arguments).unwrap_or(Value::Null),
-        }));
+        parts.push(Part::Call(Call::openai(call, prompt)));
     }
     Ok(Turn { role, parts })
 }

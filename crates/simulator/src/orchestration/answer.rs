@@ -34,13 +34,7 @@ impl Answered<'_> {
             set(&mut message, "reasoning_content", blocks);
         }
         if !reply.calls.is_empty() {
-            set(&mut message, "tool_calls", reply
-                .calls
-                .iter()
-                .map(|(id, name, arguments)| {
-                    json!({"id": id, "type": "function", "function": {"name": name, "arguments": arguments}})
-                })
-                .collect());
+            set(&mut message, "tool_calls", reply.tool_calls());
         }
         let result = json!({
             "id": self.id(),

@@ -3,10 +3,10 @@
 use serde_json::Value;
 
 use super::Failure;
-use super::rules::{Request, calls, role};
+use super::rules::{Request, role};
 use crate::catalogue::Family;
 use crate::conversation::{Call, Choice, Conversation, Form, Media, Part, Prompt, Role, Tool, Turn};
-use crate::json::text;
+use crate::json::{items, text};
 
 /// Reads a checked request; refuses images that are none and prompts that are too long.
 pub(super) fn conversation(request: &Request<'_>) -> Result<Conversation, Failure> {
@@ -128,15 +128,8 @@ fn read_message(request: &Request<'_>, message: &Value, prompt: &mut Prompt) -> 
     if text(message, "role") == "tool" {
         parts = vec![Part::Answer(parts)];
     }
-    for call in calls(message) {
-        let function = call.get("function").unwrap_or(&Value::Null);
-        let arguments = text(function, "arguments");
-        prompt.text(text(function, "name"));
-        prompt.text(arguments);
-        parts.push(Part::Call(Call {
-            name: text(function, "name").to_owned(),
-            arguments: serde_json::from_str(arguments).unwrap_or(Value::Null),
-        }));
+    for call in items(message, "tool_calls") {
+        parts.push(Part::Call(Call::openai(call, prompt)));
     }
     Ok(Turn { role, parts })
 }

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::Failure;
 use crate::bedrock;
 use crate::catalogue::{self, Family, Model};
-use crate::json::text;
+use crate::json::{items, text};
 
 /// What is asked of the model, after templating.
 pub(super) struct Request<'a> {
@@ -126,7 +126,7 @@ impl<'a> Request<'a> {
             }
             if role == "assistant" {
                 answered_here.clear();
-                for call in calls(message) {
+                for call in items(message, "tool_calls") {
                     if !open.insert(text(call, "id")) {
                         return Err(Failure::model(format_args!(
                             "messages.{index}: tool call ids must be unique."
@@ -152,7 +152,7 @@ impl<'a> Request<'a> {
     fn check_message(&self, index: usize, message: &Value) -> Result<(), Failure> {
         let content = message.get("content");
         let claude = self.is_claude();
-        for call in calls(message) {
+        for call in items(message, "tool_calls") {
             let arguments = call
                 .pointer("/function/arguments")
                 .and_then(Value::as_str)
@@ -173,7 +173,7 @@ impl<'a> Request<'a> {
                 ));
             }
             "assistant" => {
-                let has_calls = calls(message).next().is_some();
+                let has_calls = !items(message, "tool_calls").is_empty();
                 let blank = content.is_none_or(|content| content.as_str() == Some(""));
                 if claude && blank && !has_calls {
                     return Err(Failure::model(
@@ -292,13 +292,4 @@ fn count_marks(value: &Value) -> usize {
 /// The role of a message.
 pub(super) fn role(message: &Value) -> &str {
     text(message, "role")
-}
-
-/// The tool calls of a message.
-pub(super) fn calls(message: &Value) -> impl Iterator<Item = &Value> {
-    message
-        .get("tool_calls")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
 }
