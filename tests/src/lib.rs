@@ -11,6 +11,7 @@
     reason = "This crate is only test code: a panic is how a test fails."
 )]
 
+pub mod desktop;
 pub mod events;
 pub mod folders;
 pub mod http;

@@ -22,7 +22,7 @@ use crate::http::{Answer, Opened, empty, open, post, send};
 pub const KEY: &str = "sk-acceptance";
 
 /// No single step of a test takes longer, however busy the machine is.
-const LIMIT: Duration = Duration::from_secs(60);
+pub(crate) const LIMIT: Duration = Duration::from_secs(60);
 
 /// Waits for `future`, and fails the test when it takes longer than a minute.
 pub async fn in_time<F: Future>(what: &str, future: F) -> F::Output {

@@ -1,6 +1,7 @@
 //! The catalogue of models (sap-wire.md §2.2): what there is, whether or not it is deployed.
 
 use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::error::Error;
@@ -72,6 +73,19 @@ pub struct ModelVersion {
     /// Whether it can stream.
     #[serde(default)]
     pub streaming_supported: Option<bool>,
+    /// What it reads, for example `text` and `image`; empty if the catalogue does not say.
+    #[serde(default, deserialize_with = "null_is_empty")]
+    pub input_types: Vec<String>,
+    /// What it costs: one member each, `inputCost` or `outputCost`, as SAP writes it.
+    #[serde(default)]
+    pub cost: Value,
+}
+
+impl ModelVersion {
+    /// A price of the catalogue, `inputCost` or `outputCost`, as SAP writes it.
+    pub fn price(&self, name: &str) -> Option<&str> {
+        self.cost.as_array()?.iter().find_map(|member| member.get(name)?.as_str())
+    }
 }
 
 impl Catalogue {

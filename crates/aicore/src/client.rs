@@ -15,7 +15,7 @@ use crate::excerpt::excerpt;
 use crate::gateway::{Gateway, Response};
 use crate::names::{self, Known, Resolution};
 use crate::route::{Family, Route, direct_family};
-use crate::selectable::{self, SelectableModel};
+use crate::selectable::{self, SelectableModel, Selection};
 use crate::service_key::ServiceKey;
 use crate::transport::Timeouts;
 
@@ -40,6 +40,9 @@ pub struct Connection {
     pub orchestration: bool,
     /// The model for names that mean nothing here, in any spelling; `None`: such a name is an error.
     pub selected_model: Option<String>,
+    /// Foundation mode: the deployment that its model is reached at while it runs; other models, and this one while it
+    /// does not run, are reached at their newest.
+    pub selected_deployment: Option<String>,
 }
 
 /// A body for a route, in the format of the route's family.
@@ -58,9 +61,10 @@ pub struct AiCore {
 }
 
 struct Inner {
-    gateway: Gateway,
+    gateway: Arc<Gateway>,
     orchestration: bool,
     selected_model: Option<String>,
+    selected_deployment: Option<String>,
     deployments: Arc<Cached<Deployments>>,
     catalogue: Arc<Cached<Catalogue>>,
     routes: RwLock<Option<Routes>>,
@@ -81,14 +85,41 @@ impl AiCore {
     pub fn new(connection: Connection, timeouts: Timeouts) -> Result<Self, Error> {
         Ok(Self {
             inner: Arc::new(Inner {
-                gateway: Gateway::new(&connection.service_key, &connection.resource_group, timeouts)?,
+                gateway: Arc::new(Gateway::new(
+                    &connection.service_key,
+                    &connection.resource_group,
+                    timeouts,
+                )?),
                 orchestration: connection.orchestration,
                 selected_model: connection.selected_model.filter(|model| !model.trim().is_empty()),
+                selected_deployment: connection.selected_deployment,
                 deployments: Cached::new(deployments::WHAT),
                 catalogue: Cached::new(catalogue::WHAT),
                 routes: RwLock::new(None),
             }),
         })
+    }
+
+    /// The same service key and resource group with another mode or selection. Token, lists and sockets are shared, so
+    /// nothing is fetched again.
+    #[must_use]
+    pub fn with_choice(
+        &self,
+        orchestration: bool,
+        selected_model: Option<String>,
+        selected_deployment: Option<String>,
+    ) -> Self {
+        Self {
+            inner: Arc::new(Inner {
+                gateway: Arc::clone(&self.inner.gateway),
+                orchestration,
+                selected_model: selected_model.filter(|model| !model.trim().is_empty()),
+                selected_deployment,
+                deployments: Arc::clone(&self.inner.deployments),
+                catalogue: Arc::clone(&self.inner.catalogue),
+                routes: RwLock::new(None),
+            }),
+        }
     }
 
     /// Finds out where the model is reached that an agent asks for by `asked`.
@@ -161,11 +192,35 @@ impl AiCore {
             .await
     }
 
+    /// Fetches a token unless there is one that holds: whether the credentials are taken.
+    ///
+    /// # Errors
+    /// Whatever kept a token from being fetched.
+    pub async fn token(&self) -> Result<(), Error> {
+        self.inner.gateway.token().await
+    }
+
+    /// The tenant's resource groups; `None` if this service key may not list them, which says nothing of their use.
+    ///
+    /// # Errors
+    /// When SAP AI Core can't be reached, and whatever kept a token from being fetched.
+    pub async fn resource_groups(&self) -> Result<Option<Vec<String>>, Error> {
+        self.inner.gateway.resource_groups().await
+    }
+
     /// The models that can be asked for with this connection, by name.
     ///
     /// # Errors
     /// Orchestration mode: no orchestration deployment, or no catalogue. Foundation mode: no list of deployments.
     pub async fn selectable_models(&self) -> Result<Vec<SelectableModel>, Error> {
+        Ok(self.selection().await?.models)
+    }
+
+    /// The same with the models that are left out of it, and why.
+    ///
+    /// # Errors
+    /// Those of [`AiCore::selectable_models`].
+    pub async fn selection(&self) -> Result<Selection, Error> {
         let deployments = self.deployments().await?;
         if self.inner.orchestration {
             if deployments.orchestration().is_none() {
@@ -262,7 +317,9 @@ impl Inner {
         let Resolution { model, long_context } =
             names::resolve(asked, Known::All(&names), self.selected_model.as_deref())
                 .ok_or_else(not_deployed)?;
-        let deployment = deployments.of_model(&model).ok_or_else(not_deployed)?;
+        let deployment = deployments
+            .of_model(&model, self.selected_deployment.as_deref())
+            .ok_or_else(not_deployed)?;
         let listed = || catalogue?.model(&model)?.executable_id.as_deref();
         match direct_family(&model, deployment.executable_id.as_deref().or_else(listed)) {
             Ok(family) => Route::new(&self.gateway.base_url, deployment, family, model, long_context),

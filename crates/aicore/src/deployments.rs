@@ -86,15 +86,15 @@ impl Deployments {
             })
     }
 
-    /// The newest running deployment of a model.
-    pub(crate) fn of_model(&self, model: &str) -> Option<&Deployment> {
+    /// The running deployment of a model: the preferred one if it is among them, else the newest.
+    pub(crate) fn of_model(&self, model: &str, preferred: Option<&str>) -> Option<&Deployment> {
         self.foundation()
             .filter(|row| {
                 row.model
                     .as_deref()
                     .is_some_and(|name| name.eq_ignore_ascii_case(model))
             })
-            .max_by_key(|row| row.created_at)
+            .max_by_key(|row| (preferred == Some(row.id.as_str()), row.created_at))
     }
 
     /// Running deployments of foundation models.
@@ -117,9 +117,7 @@ impl Deployments {
     }
 
     fn callable(&self) -> impl Iterator<Item = &Deployment> {
-        self.rows
-            .iter()
-            .filter(|row| row.is_running() && row.problem.is_none())
+        self.rows.iter().filter(|row| row.is_callable())
     }
 }
 
@@ -127,6 +125,11 @@ impl Deployment {
     /// Whether its status is `RUNNING`. (`targetStatus` says only what it is meant to become.)
     pub fn is_running(&self) -> bool {
         self.status == "RUNNING"
+    }
+
+    /// Whether requests can be sent to it: it runs, and nothing speaks against it.
+    pub fn is_callable(&self) -> bool {
+        self.is_running() && self.problem.is_none()
     }
 }
 
@@ -322,8 +325,8 @@ mod tests {
             ]
             .join(","),
         );
-        assert_eq!(list.of_model("GPT-4o").unwrap().id, "newest");
-        assert!(list.of_model("gpt-4").is_none());
+        assert_eq!(list.of_model("GPT-4o", None).unwrap().id, "newest");
+        assert!(list.of_model("gpt-4", None).is_none());
         assert_eq!(list.running_models(), ["gpt-4o", "gpt-5"]);
     }
 
@@ -375,7 +378,7 @@ mod tests {
             "https://api.ai.example.com/v2/inference/deployments/d123",
             "https://api.ai.example.com:443/x",
         ] {
-            assert!(read(&at("d123", fine)).of_model("gpt-4o").is_some(), "{fine}");
+            assert!(read(&at("d123", fine)).of_model("gpt-4o", None).is_some(), "{fine}");
         }
         for foreign in [
             "https://evil.com/v2/inference/deployments/d123",
@@ -386,11 +389,11 @@ mod tests {
             "not a url",
         ] {
             let list = read(&at("d123", foreign));
-            assert!(list.of_model("gpt-4o").is_none(), "{foreign}");
+            assert!(list.of_model("gpt-4o", None).is_none(), "{foreign}");
             assert!(list.rows[0].problem.is_some(), "{foreign}");
         }
         for id in ["d1/../x", "d1?x=1", "d1#x", "d1%2f", "d1 2", "abc", "döner"] {
-            assert!(read(&at(id, "")).of_model("gpt-4o").is_none(), "{id}");
+            assert!(read(&at(id, "")).of_model("gpt-4o", None).is_none(), "{id}");
         }
     }
 }

@@ -71,6 +71,15 @@ pub enum Error {
         /// The server's own words, shortened, never with the secret in them.
         text: String,
     },
+    /// The OAuth server knows no such client, or one whose key it gave tokens for before is refused now: the service
+    /// key was deleted or has expired (sap-wire.md §1.4). A mistyped client id looks the same.
+    #[error("SAP does not know this service key, or not any more: {text}")]
+    KeyRevoked {
+        /// The answer's status.
+        status: StatusCode,
+        /// The server's own words, shortened, never with the secret in them.
+        text: String,
+    },
     /// Whatever answers at the Auth URL is no OAuth server (an HTML page, a 404, a redirect).
     #[error("The Auth URL ({host}) answers with status {}, but not like an OAuth server.", status.as_u16())]
     NotOAuth {
@@ -156,6 +165,14 @@ pub enum Error {
         #[source]
         source: Cause,
     },
+    /// Whatever answers at the Base URL is not SAP AI Core (an HTML page, a 404, a redirect).
+    #[error("The Base URL ({host}) answers with status {}, but not like SAP AI Core.", status.as_u16())]
+    NotAiCore {
+        /// The Base URL's host.
+        host: String,
+        /// The answer's status.
+        status: StatusCode,
+    },
     /// A list call was answered with an error.
     #[error("SAP AI Core did not give {what} (status {}): {text}", status.as_u16())]
     ListRefused {
@@ -192,6 +209,7 @@ pub const CODES: &[&str] = &[
     "CONFIG-RESOURCE-GROUP",
     "CONFIG-CERTIFICATES",
     "AUTH-TOKEN-REFUSED",
+    "AUTH-KEY-REVOKED",
     "AUTH-URL-NOT-OAUTH",
     "AUTH-UNAVAILABLE",
     "AUTH-PERMISSION",
@@ -205,6 +223,7 @@ pub const CODES: &[&str] = &[
     "UPSTREAM-TLS",
     "UPSTREAM-TIMEOUT",
     "UPSTREAM-BROKEN",
+    "UPSTREAM-NOT-AI-CORE",
     "UPSTREAM-LIST",
     "UPSTREAM-UNREADABLE",
     "UPSTREAM-INTERRUPTED",
@@ -268,6 +287,10 @@ impl Error {
                 "AUTH-TOKEN-REFUSED",
                 "Check that the service key still exists in SAP BTP cockpit and that id and secret come from the same key.",
             ),
+            Self::KeyRevoked { .. } => (
+                "AUTH-KEY-REVOKED",
+                "Create a new service key in SAP BTP cockpit and paste it; if the client id was typed, check it letter by letter.",
+            ),
             Self::NotOAuth { .. } => (
                 "AUTH-URL-NOT-OAUTH",
                 "Check the Auth URL: it is the field 'url' of the service key, not the Base URL.",
@@ -316,6 +339,10 @@ impl Error {
                     "Try again; if it stays, look at the proxy on the way.",
                 ),
             },
+            Self::NotAiCore { .. } => (
+                "UPSTREAM-NOT-AI-CORE",
+                "Check the Base URL: it is 'serviceurls.AI_API_URL' of the service key, not the Auth URL.",
+            ),
             Self::ListRefused { .. } => (
                 "UPSTREAM-LIST",
                 "Try again; if it stays, look at SAP's status page.",
@@ -417,6 +444,10 @@ mod tests {
                 status,
                 text: text.clone(),
             },
+            Error::KeyRevoked {
+                status,
+                text: text.clone(),
+            },
             Error::NotOAuth {
                 host: "host".into(),
                 status,
@@ -455,6 +486,10 @@ mod tests {
             unreachable(Failure::Tls),
             unreachable(Failure::Timeout),
             unreachable(Failure::Broken),
+            Error::NotAiCore {
+                host: "host".into(),
+                status,
+            },
             Error::ListRefused { what, status, text },
             Error::Unreadable {
                 what,

@@ -133,8 +133,19 @@ impl Gateway {
     ) -> Result<Bytes, Error> {
         let response = self.get(path, query).await?;
         let status = response.status();
+        let is_json = transport::is_json(response.headers());
+        let not_ai_core = || Error::NotAiCore {
+            host: self.base_url.host_str().unwrap_or_default().to_owned(),
+            status,
+        };
         if status.is_success() {
-            return transport::read_bounded(response, LONGEST_LIST, what).await;
+            let body = transport::read_bounded(response, LONGEST_LIST, what).await?;
+            // Some other server's page; a list without its header is still tried.
+            return if !is_json && !body.trim_ascii_start().starts_with(b"{") {
+                Err(not_ai_core())
+            } else {
+                Ok(body)
+            };
         }
         if status == StatusCode::FORBIDDEN
             && let Some(error) = self.wrong_resource_group().await
@@ -147,6 +158,9 @@ impl Gateway {
         if is_refusal(status) {
             return Err(refusal(what, status, &text));
         }
+        if !status.is_server_error() && status != StatusCode::TOO_MANY_REQUESTS && !is_json {
+            return Err(not_ai_core());
+        }
         Err(Error::ListRefused {
             what,
             status,
@@ -157,23 +171,35 @@ impl Gateway {
     /// A 403 says no more than "access denied" (sap-wire.md §1.5). If the resource groups may be listed and the
     /// connection's isn't one of them, that is the reason.
     async fn wrong_resource_group(&self) -> Option<Error> {
-        const WHAT: &str = "the list of resource groups";
-        let response = self.get("/v2/admin/resourceGroups", None).await.ok()?;
-        if !response.status().is_success() {
-            return None;
-        }
-        let body = transport::read_bounded(response, LONGEST_LIST, WHAT).await.ok()?;
-        let groups: ResourceGroups = serde_json::from_slice(&body).ok()?;
-        let existing: Vec<_> = groups
-            .resources
-            .into_iter()
-            .map(|group| group.resource_group_id)
-            .collect();
+        let existing = self.resource_groups().await.ok()??;
         let resource_group = self.resource_group.clone();
         (!existing.contains(&resource_group)).then_some(Error::ResourceGroupUnknown {
             resource_group,
             existing,
         })
+    }
+
+    /// The resource groups of the tenant (sap-wire.md §2.3); `None` if this service key may not list them.
+    pub(crate) async fn resource_groups(&self) -> Result<Option<Vec<String>>, Error> {
+        const WHAT: &str = "the list of resource groups";
+        let response = self.get("/v2/admin/resourceGroups", None).await?;
+        if !response.status().is_success() {
+            return Ok(None);
+        }
+        let body = transport::read_bounded(response, LONGEST_LIST, WHAT).await?;
+        let groups = serde_json::from_slice::<ResourceGroups>(&body).ok();
+        Ok(groups.map(|groups| {
+            groups
+                .resources
+                .into_iter()
+                .map(|group| group.resource_group_id)
+                .collect()
+        }))
+    }
+
+    /// Makes sure that there is a token.
+    pub(crate) async fn token(&self) -> Result<(), Error> {
+        self.tokens.get().await.map(|_| ())
     }
 
     async fn get(&self, path: &str, query: Option<&str>) -> Result<reqwest::Response, Error> {

@@ -30,6 +30,6 @@ pub use error::{CODES, Error, Failure};
 pub use gateway::Response;
 pub use names::agent_alias;
 pub use route::{Family, Route};
-pub use selectable::SelectableModel;
+pub use selectable::{HiddenModel, Reason, SelectableModel, Selection};
 pub use service_key::ServiceKey;
 pub use transport::Timeouts;

@@ -9,6 +9,18 @@ use crate::deployments::Deployments;
 use crate::names::agent_alias;
 use crate::route::direct_family;
 
+/// A coding agent's own instructions and tools fill less than this; Kilo Code draws the same line.
+const SHORTEST_CONTEXT: u64 = 32_000;
+
+/// The models of a connection: those worth offering, and those left out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Selection {
+    /// The models that can be asked for, by name.
+    pub models: Vec<SelectableModel>,
+    /// The models that make text but are of no use to a coding agent, by name. A request that names one is still sent.
+    pub hidden: Vec<HiddenModel>,
+}
+
 /// A model that can be asked for with this connection.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SelectableModel {
@@ -20,25 +32,52 @@ pub struct SelectableModel {
     pub provider: Option<String>,
     /// Tokens that fit into one request and its answer, if the catalogue says so.
     pub context_length: Option<u64>,
+    /// Whether it sees images, if the catalogue says what it reads.
+    pub images: Option<bool>,
+    /// What input costs, as the catalogue writes it.
+    pub input_cost: Option<String>,
+    /// What output costs, as the catalogue writes it.
+    pub output_cost: Option<String>,
     /// The name by which agents know it (`claude-sonnet-4-5`), if that is another one.
     pub agent_alias: Option<String>,
     /// How many RUNNING deployments it has; `None` in orchestration mode, which needs none of its own.
     pub running_deployments: Option<usize>,
 }
 
-/// All chat models of the catalogue that orchestration reaches, by name.
-pub(crate) fn through_orchestration(catalogue: &Catalogue) -> Vec<SelectableModel> {
-    let chat = catalogue.of_orchestration().filter(|model| makes_text(model));
-    sorted(
-        chat.map(|model| SelectableModel::new(&model.name, Some(model), None))
-            .collect(),
-    )
+/// A model that is left out of the offer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct HiddenModel {
+    /// SAP's name.
+    pub name: String,
+    /// Why it is left out.
+    pub reason: Reason,
 }
 
-/// The models with running deployments whose API Coretap speaks, by name. Without a catalogue they are known by their
-/// names only.
-pub(crate) fn deployed(deployments: &Deployments, catalogue: Option<&Catalogue>) -> Vec<SelectableModel> {
-    let mut models: Vec<SelectableModel> = Vec::new();
+/// Why a model is left out of the offer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// It answers only as a whole, and agents stream.
+    DoesNotStream,
+    /// It takes fewer tokens than an agent needs.
+    ShortContext {
+        /// Tokens that fit into one request and its answer.
+        tokens: u64,
+    },
+}
+
+/// All chat models of the catalogue that orchestration reaches.
+pub(crate) fn through_orchestration(catalogue: &Catalogue) -> Selection {
+    let mut selection = Selection::empty();
+    for model in catalogue.of_orchestration().filter(|model| makes_text(model)) {
+        selection.add(SelectableModel::new(&model.name, Some(model), None), Some(model));
+    }
+    selection.sorted()
+}
+
+/// The models with running deployments whose API Coretap speaks. Without a catalogue they are known by their names only.
+pub(crate) fn deployed(deployments: &Deployments, catalogue: Option<&Catalogue>) -> Selection {
+    let mut selection = Selection::empty();
     for row in deployments.foundation() {
         let Some(name) = row.model.as_deref() else {
             continue;
@@ -51,12 +90,50 @@ pub(crate) fn deployed(deployments: &Deployments, catalogue: Option<&Catalogue>)
         if direct_family(name, executable).is_err() || entry.is_some_and(|entry| !makes_text(entry)) {
             continue;
         }
-        match models.iter_mut().find(|model| model.name == name) {
+        if selection.hidden.iter().any(|model| model.name == name) {
+            continue;
+        }
+        match selection.models.iter_mut().find(|model| model.name == name) {
             Some(model) => model.running_deployments = model.running_deployments.map(|count| count + 1),
-            None => models.push(SelectableModel::new(name, entry, Some(1))),
+            None => selection.add(SelectableModel::new(name, entry, Some(1)), entry),
         }
     }
-    sorted(models)
+    selection.sorted()
+}
+
+impl Selection {
+    fn empty() -> Self {
+        Self {
+            models: Vec::new(),
+            hidden: Vec::new(),
+        }
+    }
+
+    fn add(&mut self, model: SelectableModel, entry: Option<&CatalogueModel>) {
+        match entry.and_then(reason_to_hide) {
+            None => self.models.push(model),
+            Some(reason) => self.hidden.push(HiddenModel {
+                name: model.name,
+                reason,
+            }),
+        }
+    }
+
+    fn sorted(mut self) -> Self {
+        self.models.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        self.hidden.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        self
+    }
+}
+
+/// What the catalogue does not say excludes nothing.
+fn reason_to_hide(model: &CatalogueModel) -> Option<Reason> {
+    let latest = model.latest()?;
+    if latest.streaming_supported == Some(false) {
+        return Some(Reason::DoesNotStream);
+    }
+    let tokens = latest.context_length.filter(|tokens| *tokens < SHORTEST_CONTEXT)?;
+    Some(Reason::ShortContext { tokens })
 }
 
 impl SelectableModel {
@@ -64,13 +141,18 @@ impl SelectableModel {
         let display_name = entry
             .and_then(|entry| entry.display_name.clone())
             .filter(|shown| !shown.is_empty());
+        let latest = entry.and_then(CatalogueModel::latest);
+        let price = |name| latest.and_then(|latest| latest.price(name)).map(str::to_owned);
         Self {
             name: name.to_owned(),
             display_name: display_name.unwrap_or_else(|| name.to_owned()),
             provider: entry.and_then(|entry| entry.provider.clone()),
-            context_length: entry
-                .and_then(CatalogueModel::latest)
-                .and_then(|latest| latest.context_length),
+            context_length: latest.and_then(|latest| latest.context_length),
+            images: latest
+                .filter(|latest| !latest.input_types.is_empty())
+                .map(|latest| latest.input_types.iter().any(|kind| kind == "image")),
+            input_cost: price("inputCost"),
+            output_cost: price("outputCost"),
             agent_alias: agent_alias(name),
             running_deployments,
         }
@@ -82,9 +164,4 @@ fn makes_text(model: &CatalogueModel) -> bool {
     model.latest().is_none_or(|latest| {
         latest.capabilities.is_empty() || latest.capabilities.iter().any(|can| can == "text-generation")
     })
-}
-
-fn sorted(mut models: Vec<SelectableModel>) -> Vec<SelectableModel> {
-    models.sort_unstable_by(|a, b| a.name.cmp(&b.name));
-    models
 }

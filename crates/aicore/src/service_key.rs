@@ -84,6 +84,20 @@ impl ServiceKey {
         Self::from_json(credentials)
     }
 
+    /// Reads whatever people paste: a service key as [`ServiceKey::parse`] takes it, `VCAP_SERVICES`, or the output of
+    /// `cf env` with `VCAP_SERVICES` in it.
+    ///
+    /// # Errors
+    /// Those of [`ServiceKey::parse`].
+    pub fn from_pasted(text: &str) -> Result<Self, Error> {
+        let pasted = read_object(text)?;
+        let services = pasted.get("VCAP_SERVICES").unwrap_or(&pasted);
+        match services.pointer("/aicore/0/credentials") {
+            Some(credentials) => Self::from_json(credentials),
+            None => Self::from_json(pasted.get("credentials").unwrap_or(&pasted)),
+        }
+    }
+
     fn from_json(key: &Value) -> Result<Self, Error> {
         let text = |pointer| key.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
         let client_secret = text("/clientsecret");
@@ -209,6 +223,10 @@ mod tests {
             ServiceKey::parse(&format!("\u{feff}\n{PLAIN}\n")).unwrap(),
             ServiceKey::parse(&wrapped).unwrap(),
             ServiceKey::from_vcap_services(&bound).unwrap(),
+            ServiceKey::from_pasted(PLAIN).unwrap(),
+            ServiceKey::from_pasted(&wrapped).unwrap(),
+            ServiceKey::from_pasted(&bound).unwrap(),
+            ServiceKey::from_pasted(&format!(r#"{{"VCAP_SERVICES": {bound}}}"#)).unwrap(),
         ] {
             assert_eq!(key.client_id, "sb-6ae2!b12345|aicore!b540");
             assert_eq!(key.client_secret.expose_secret(), "abcd$EfGh=");

@@ -1,6 +1,7 @@
 //! The token: client credentials for a bearer (sap-wire.md §1.2 to §1.5).
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -40,6 +41,8 @@ pub(crate) struct Tokens {
     call_timeout: Duration,
     cached: Arc<Cached<Token>>,
     last_forced: Mutex<Option<Instant>>,
+    /// Whether these credentials have been taken once: if they are refused later, they were taken away.
+    has_worked: AtomicBool,
 }
 
 impl Tokens {
@@ -52,6 +55,7 @@ impl Tokens {
             call_timeout: timeouts.call,
             cached: Cached::new(WHAT),
             last_forced: Mutex::new(None),
+            has_worked: AtomicBool::new(false),
         })
     }
 
@@ -118,10 +122,14 @@ impl Tokens {
             let words = words.unwrap_or_else(|| "the server gave no reason".to_owned());
             // A server that repeats what it was sent must not bring the secret into a log.
             let words = words.replace(self.client_secret.expose_secret(), "<redacted>");
-            return Err(Error::TokenRefused {
-                status,
-                text: excerpt(&words, 200),
-            });
+            let text = excerpt(&words, 200);
+            return Err(
+                if self.has_worked.load(Ordering::Relaxed) || says_that_it_is_gone(&words) {
+                    Error::KeyRevoked { status, text }
+                } else {
+                    Error::TokenRefused { status, text }
+                },
+            );
         };
         let mut authorization =
             HeaderValue::try_from(format!("Bearer {token}")).map_err(|_| Error::Unreadable {
@@ -129,6 +137,7 @@ impl Tokens {
                 reason: "it can't be sent in a header".to_owned(),
             })?;
         authorization.set_sensitive(true);
+        self.has_worked.store(true, Ordering::Relaxed);
 
         let lifetime = answer
             .expires_in
@@ -141,6 +150,14 @@ impl Tokens {
             usable_for: Some(lifetime),
         })
     }
+}
+
+/// Whether an OAuth error is about a client that is no more, as against a wrong secret (sap-wire.md §1.4).
+fn says_that_it_is_gone(words: &str) -> bool {
+    let words = words.to_ascii_lowercase();
+    ["does not exist", "expired", "revoked", "disabled", "deleted"]
+        .iter()
+        .any(|sign| words.contains(sign))
 }
 
 /// How long before its end a token is replaced: a minute, but never more than a tenth of its life, or a short-lived

@@ -1,11 +1,12 @@
 //! The product: one connection to SAP AI Core, and the proxy in front of it.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use coretap_aicore::{AiCore, Connection, Deployment, SelectableModel, Timeouts};
-use coretap_proxy::{Configuration, Limits, LocalKey, Proxy, RunState};
-use tokio::sync::watch;
+use coretap_aicore::{AiCore, Connection, Deployment, SelectableModel, Selection, ServiceKey, Timeouts};
+use coretap_proxy::{Configuration, Exchange, Limits, LocalKey, Proxy, RunState};
+use secrecy::ExposeSecret;
+use tokio::sync::{mpsc, watch};
 
 use crate::demo::Demo;
 use crate::error::Error;
@@ -15,53 +16,106 @@ use crate::settings::{Settings, Source};
 /// Coretap with its settings. Nothing runs before [`Coretap::start`], but the demo's simulator.
 pub struct Coretap {
     proxy: Proxy,
-    aicore: AiCore,
-    local_key: LocalKey,
-    _demo: Option<Demo>,
+    configuration: watch::Sender<Arc<Configuration>>,
+    /// What the current client was made from, and the simulator if it is used.
+    current: Mutex<Current>,
+}
+
+struct Current {
+    service_key: ServiceKey,
+    resource_group: String,
+    demo: Option<Demo>,
 }
 
 impl Coretap {
-    /// Puts everything together. Nothing is sent to SAP AI Core yet.
+    /// Puts everything together. Nothing is sent to SAP AI Core yet. Finished requests are told to `exchanges`.
     ///
     /// # Errors
     /// When the connection can't be made from the settings, or the demo's simulator can't listen.
-    pub async fn new(settings: Settings) -> Result<Self, Error> {
-        let (service_key, demo) = match settings.source {
-            Source::AiCore(service_key) => (service_key, None),
+    pub async fn new(settings: Settings, exchanges: Option<mpsc::Sender<Exchange>>) -> Result<Self, Error> {
+        let (service_key, demo) = match &settings.source {
+            Source::AiCore(service_key) => (service_key.clone(), None),
             Source::Demo => {
                 let demo = Demo::start().await?;
                 (demo.service_key.clone(), Some(demo))
             }
         };
-        let connection = Connection {
-            service_key,
-            resource_group: settings.resource_group,
-            orchestration: settings.orchestration,
-            selected_model: settings.selected_model,
-        };
-        let aicore = AiCore::new(connection, Timeouts::default())?;
+        let aicore = client(&service_key, &settings)?;
         let local_key = match settings.local_key {
             Some(key) => key,
             None => local_key::random()?,
         };
-        let (_, configuration) = watch::channel(Arc::new(Configuration {
-            port: settings.port,
-            local_key: local_key.clone(),
-            allowed_hosts: Vec::new(),
-            aicore: aicore.clone(),
-            limits: Limits::default(),
-        }));
+        let (sender, configuration) = watch::channel(configuration(settings.port, local_key, aicore));
         Ok(Coretap {
-            proxy: Proxy::new(configuration, None),
-            aicore,
-            local_key,
-            _demo: demo,
+            proxy: Proxy::new(configuration, exchanges),
+            configuration: sender,
+            current: Mutex::new(Current {
+                service_key,
+                resource_group: settings.resource_group,
+                demo,
+            }),
         })
     }
 
+    /// Takes other settings for every request that begins from now on. Token, lists and sockets stay while service key
+    /// and resource group do. A running proxy moves to another port only if the port is another one.
+    ///
+    /// # Errors
+    /// Those of [`Coretap::new`] and [`Coretap::start`]; after one of the first nothing has changed.
+    pub async fn reconfigure(&self, settings: Settings) -> Result<(), Error> {
+        let before = Arc::clone(&self.configuration.borrow());
+        let running_demo = self.current().demo.as_ref().map(|demo| demo.service_key.clone());
+        let (service_key, demo) = match (&settings.source, running_demo) {
+            (Source::AiCore(service_key), _) => (service_key.clone(), None),
+            (Source::Demo, Some(service_key)) => (service_key, None),
+            (Source::Demo, None) => {
+                let demo = Demo::start().await?;
+                (demo.service_key.clone(), Some(demo))
+            }
+        };
+        let is_same = {
+            let current = self.current();
+            have_same_credentials(&current.service_key, &service_key)
+                && current.resource_group == settings.resource_group
+        };
+        let aicore = if is_same {
+            before.aicore.with_choice(
+                settings.orchestration,
+                settings.selected_model,
+                settings.selected_deployment,
+            )
+        } else {
+            let aicore = client(&service_key, &settings)?;
+            // A simulator that is not asked any more ends here.
+            *self.current() = Current {
+                service_key,
+                resource_group: settings.resource_group,
+                demo,
+            };
+            aicore
+        };
+        let local_key = settings.local_key.unwrap_or_else(|| before.local_key.clone());
+        self.configuration
+            .send_replace(configuration(settings.port, local_key, aicore));
+        self.proxy.forget_problem();
+        let runs = matches!(
+            *self.proxy.state().borrow(),
+            RunState::Running { .. } | RunState::Degraded { .. }
+        );
+        if runs && before.port != settings.port {
+            self.stop().await;
+            self.start().await?;
+        }
+        Ok(())
+    }
+
+    fn current(&self) -> std::sync::MutexGuard<'_, Current> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The key that agents must show.
-    pub fn local_key(&self) -> &LocalKey {
-        &self.local_key
+    pub fn local_key(&self) -> LocalKey {
+        self.configuration.borrow().local_key.clone()
     }
 
     /// Starts the proxy and gives its address. Does nothing when it already runs.
@@ -87,7 +141,15 @@ impl Coretap {
     /// # Errors
     /// When SAP AI Core can't be reached or says no.
     pub async fn models(&self) -> Result<Vec<SelectableModel>, Error> {
-        Ok(self.aicore.selectable_models().await?)
+        Ok(self.selection().await?.models)
+    }
+
+    /// The same with those that are left out.
+    ///
+    /// # Errors
+    /// When SAP AI Core can't be reached or says no.
+    pub async fn selection(&self) -> Result<Selection, Error> {
+        Ok(self.aicore().selection().await?)
     }
 
     /// All deployments of the resource group, whatever their status.
@@ -95,6 +157,39 @@ impl Coretap {
     /// # Errors
     /// When SAP AI Core can't be reached or says no.
     pub async fn deployments(&self) -> Result<Vec<Deployment>, Error> {
-        Ok(self.aicore.deployments().await?.rows.clone())
+        Ok(self.aicore().deployments().await?.rows.clone())
     }
+
+    /// SAP AI Core as the proxy sees it now.
+    pub(crate) fn aicore(&self) -> AiCore {
+        self.configuration.borrow().aicore.clone()
+    }
+}
+
+fn configuration(port: u16, local_key: LocalKey, aicore: AiCore) -> Arc<Configuration> {
+    Arc::new(Configuration {
+        port,
+        local_key,
+        allowed_hosts: Vec::new(),
+        aicore,
+        limits: Limits::default(),
+    })
+}
+
+fn client(service_key: &ServiceKey, settings: &Settings) -> Result<AiCore, Error> {
+    let connection = Connection {
+        service_key: service_key.clone(),
+        resource_group: settings.resource_group.clone(),
+        orchestration: settings.orchestration,
+        selected_model: settings.selected_model.clone(),
+        selected_deployment: settings.selected_deployment.clone(),
+    };
+    Ok(AiCore::new(connection, Timeouts::default())?)
+}
+
+fn have_same_credentials(one: &ServiceKey, other: &ServiceKey) -> bool {
+    one.client_id == other.client_id
+        && one.client_secret.expose_secret() == other.client_secret.expose_secret()
+        && one.auth_url == other.auth_url
+        && one.base_url == other.base_url
 }

@@ -4,6 +4,8 @@ use std::io;
 
 use coretap_proxy::StartError;
 
+use crate::secrets::SecretError;
+
 /// Why Coretap can't do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -35,6 +37,48 @@ pub enum Error {
         path: String,
         /// What is wrong with it.
         problem: String,
+    },
+    /// The settings file could not be understood; the defaults hold.
+    #[error("{path} can't be understood, so the defaults hold; it is kept as {kept}: {problem}.")]
+    SettingsKeptAside {
+        /// Where it lay.
+        path: String,
+        /// Where it lies now.
+        kept: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// Another Coretap has the right to write the settings.
+    #[error("Another Coretap{} has these settings open, so this one can't change them.", process(*pid))]
+    SettingsLocked {
+        /// Its process, where it is known.
+        pid: Option<u32>,
+    },
+    /// The settings can't be written.
+    #[error("{path} can't be written: {source}.")]
+    SettingsUnwritable {
+        /// The file or folder.
+        path: String,
+        /// The cause.
+        source: io::Error,
+    },
+    /// The system names no folder for settings.
+    #[error("The system names no folder for settings.")]
+    NoFolder,
+    /// The keychain can't be used.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    /// There is no secret for the saved connection.
+    #[error("The client secret of this connection is not in the keychain.")]
+    SecretMissing,
+    /// The stored secret belongs to another client id or another server.
+    #[error("The stored client secret belongs to another client id or another server.")]
+    SecretBound,
+    /// No running deployment at all, in foundation mode.
+    #[error("Resource group '{resource_group}' has no RUNNING deployment of a model that Coretap can reach directly.")]
+    NothingRuns {
+        /// The resource group.
+        resource_group: String,
     },
     /// The service key can't be used.
     #[error("{variable}: {source}")]
@@ -76,8 +120,18 @@ pub const CODES: &[&str] = &[
     "CONFIG-GROUP-INCOMPLETE",
     "CONFIG-VALUE",
     "CONFIG-SETTINGS-FILE",
+    "CONFIG-SETTINGS-LOCKED",
+    "CONFIG-SETTINGS-WRITE",
     "CONFIG-LOCAL-KEY",
     "CONFIG-NO-LOCAL-KEY",
+    "SECRET-NO-KEYCHAIN",
+    "SECRET-LOCKED",
+    "SECRET-WAITING",
+    "SECRET-REFUSED",
+    "SECRET-MISSING",
+    "SECRET-BOUND",
+    "MODEL-HIDDEN-CONTEXT",
+    "MODEL-HIDDEN-STREAMING",
     "START-RANDOM",
     "START-SIMULATOR",
 ];
@@ -89,7 +143,13 @@ impl Error {
             Error::CredentialsMissing => "CONFIG-NO-SERVICE-KEY",
             Error::GroupIncomplete { .. } => "CONFIG-GROUP-INCOMPLETE",
             Error::Value { .. } | Error::PortUnknown => "CONFIG-VALUE",
-            Error::SettingsFile { .. } => "CONFIG-SETTINGS-FILE",
+            Error::SettingsFile { .. } | Error::SettingsKeptAside { .. } => "CONFIG-SETTINGS-FILE",
+            Error::SettingsLocked { .. } => "CONFIG-SETTINGS-LOCKED",
+            Error::SettingsUnwritable { .. } | Error::NoFolder => "CONFIG-SETTINGS-WRITE",
+            Error::Secret(error) => error.code(),
+            Error::SecretMissing => "SECRET-MISSING",
+            Error::SecretBound => "SECRET-BOUND",
+            Error::NothingRuns { .. } => "ROUTE-NO-DEPLOYMENT",
             Error::ServiceKey { source, .. } | Error::AiCore(source) => source.code(),
             Error::LocalKeyRefused | Error::LocalKeyUnquotable => "CONFIG-LOCAL-KEY",
             Error::LocalKeyMissing => "CONFIG-NO-LOCAL-KEY",
@@ -108,6 +168,14 @@ impl Error {
             Error::GroupIncomplete { .. } => "Set all four, or AICORE_SERVICE_KEY instead of them.",
             Error::Value { .. } => "Correct the variable or unset it.",
             Error::SettingsFile { .. } => "Correct the file, or move it away; without it the defaults hold.",
+            Error::SettingsKeptAside { .. } => "Set what is missing in the window, or correct the kept file and move it back while Coretap does not run.",
+            Error::SettingsLocked { .. } => "Use the other one, or end it and try again.",
+            Error::SettingsUnwritable { .. } => "Check who may write there and whether the disk is full.",
+            Error::NoFolder => "Set CORETAP_HOME to a folder.",
+            Error::Secret(error) => error.hint(),
+            Error::SecretMissing => "Enter the client secret, or paste the service key again.",
+            Error::SecretBound => "Enter the client secret that belongs to this client id and these URLs; it is sent nowhere else.",
+            Error::NothingRuns { .. } => "Start a deployment in SAP AI Launchpad, choose another resource group, or use orchestration.",
             Error::ServiceKey { source, .. } | Error::AiCore(source) => source.hint(),
             Error::LocalKeyRefused => "Use printable ASCII characters, and no blank at either end.",
             Error::PortUnknown => "Set CORETAP_PORT to the port that 'coretap serve' printed.",
@@ -136,6 +204,10 @@ impl Error {
             _ => false,
         }
     }
+}
+
+fn process(pid: Option<u32>) -> String {
+    pid.map(|pid| format!(" (process {pid})")).unwrap_or_default()
 }
 
 fn are(names: &[&str]) -> &'static str {

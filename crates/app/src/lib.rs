@@ -7,16 +7,30 @@
 //! Architecture Invariant: this crate knows no command line and no window.
 
 pub mod agents;
+mod app;
+mod binding;
+mod check;
 mod coretap;
 mod demo;
+mod draft;
 mod error;
+mod keychain;
 mod local_key;
+mod problem_view;
+mod secrets;
 mod settings;
 mod settings_file;
+mod snapshot;
+mod store;
+mod usage;
+pub mod view;
 
+pub use app::App;
 pub use coretap::Coretap;
 pub use coretap_aicore::{Deployment, SelectableModel};
 pub use coretap_proxy::{LocalKey, Problem, RunState};
 pub use coretap_simulator::{Options as SimulatorOptions, Simulator};
+pub use draft::read_service_key;
 pub use error::{CODES, Error};
+pub use secrets::SecretError;
 pub use settings::{Flags, Settings, Source, local_key, port};

@@ -2,10 +2,12 @@
 
 use coretap_aicore::ServiceKey;
 use coretap_proxy::LocalKey;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
+use crate::binding;
 use crate::error::Error;
-use crate::settings_file::SettingsFile;
+use crate::secrets::Secrets;
+use crate::settings_file::{ConnectionSettings, SettingsFile};
 
 /// The service key's parts, one variable each.
 const GROUP: [&str; 4] = [
@@ -22,7 +24,7 @@ const PORT: &str = "CORETAP_PORT";
 const ORCHESTRATION: &str = "CORETAP_ORCHESTRATION";
 const MODEL: &str = "CORETAP_MODEL";
 
-const DEFAULT_PORT: u16 = 4000;
+pub(crate) const DEFAULT_PORT: u16 = 4000;
 
 /// What was asked for on the command line; it goes before everything else.
 #[derive(Clone, Copy, Debug, Default)]
@@ -48,6 +50,8 @@ pub struct Settings {
     pub orchestration: bool,
     /// The model for names that mean nothing here.
     pub selected_model: Option<String>,
+    /// Foundation mode: the deployment of that model.
+    pub selected_deployment: Option<String>,
 }
 
 /// Where models come from.
@@ -61,36 +65,86 @@ pub enum Source {
 }
 
 impl Settings {
-    /// Reads all settings. `environment` gives a variable's value; an empty one counts as not set.
+    /// Reads all settings. `environment` gives a variable's value; an empty one counts as not set. What the desktop app
+    /// has put into the keychain is taken where no variable says anything else.
     ///
     /// # Errors
-    /// The first thing that is wrong, by the name of its variable.
-    pub fn read(flags: Flags, environment: &impl Fn(&str) -> Option<String>) -> Result<Self, Error> {
-        let file = SettingsFile::load(environment)?;
+    /// The first thing that is wrong, by the name of its variable; and when the keychain is needed but can't be read.
+    pub async fn read(flags: Flags, environment: &impl Fn(&str) -> Option<String>) -> Result<Self, Error> {
+        let found = SettingsFile::load(environment)?;
+        let has_file = found.is_some();
+        let file = found.unwrap_or_default();
         let port = match flags.port {
             Some(port) => port,
             None => port_of(environment, &file)?,
         };
         let connection = file.connection();
         let orchestration = orchestration(environment)?;
-        let local_key = local_key(environment)?;
+        let secrets = Secrets::new();
+        let mut local_key = own_local_key(environment)?;
         let source = if flags.demo {
             Source::Demo
         } else {
-            Source::AiCore(service_key(environment)?)
+            match service_key(environment) {
+                Err(Error::CredentialsMissing) if file.simulator => Source::Demo,
+                Err(Error::CredentialsMissing) => match connection.without_secret()? {
+                    Some(key) => Source::AiCore(with_stored_secret(key, &secrets).await?),
+                    None => return Err(Error::CredentialsMissing),
+                },
+                given => Source::AiCore(given?),
+            }
         };
+        if local_key.is_none() && has_file && !flags.demo {
+            local_key = stored_local_key(&secrets).await.unwrap_or_else(|error| {
+                tracing::warn!(code = error.code(), %error, "the local key is made for this run only");
+                None
+            });
+        }
+        let demo = matches!(source, Source::Demo);
         Ok(Settings {
             port,
             local_key,
             // The simulator has models of every provider, and orchestration reaches them all.
-            orchestration: orchestration.or(connection.orchestration).unwrap_or(flags.demo),
+            orchestration: orchestration.or(connection.orchestration).unwrap_or(demo),
             source,
             resource_group: set(environment, RESOURCE_GROUP)
                 .or(connection.resource_group)
                 .unwrap_or_else(|| "default".to_owned()),
             selected_model: set(environment, MODEL).or(connection.model),
+            selected_deployment: connection.deployment,
         })
     }
+}
+
+impl ConnectionSettings {
+    /// The service key without its secret, which stands for itself as a dash; `None` when the connection names no
+    /// server.
+    ///
+    /// # Errors
+    /// When a URL can't be used.
+    pub(crate) fn without_secret(&self) -> Result<Option<ServiceKey>, Error> {
+        let (Some(client_id), Some(auth_url), Some(base_url)) = (&self.client_id, &self.auth_url, &self.base_url)
+        else {
+            return Ok(None);
+        };
+        let key = ServiceKey::from_parts(client_id, &SecretString::from("-"), auth_url, base_url);
+        key.map(Some).map_err(|source| Error::ServiceKey {
+            variable: "settings.toml",
+            source,
+        })
+    }
+}
+
+async fn with_stored_secret(mut key: ServiceKey, secrets: &Secrets) -> Result<ServiceKey, Error> {
+    let found = secrets.get(&binding::client_secret(&key)).await?;
+    key.client_secret = found.ok_or(Error::SecretMissing)?.secret;
+    Ok(key)
+}
+
+/// The local key that the desktop app keeps in the keychain.
+async fn stored_local_key(secrets: &Secrets) -> Result<Option<LocalKey>, Error> {
+    let found = secrets.get(binding::LOCAL_KEY).await?;
+    Ok(found.and_then(|found| LocalKey::new(found.secret.expose_secret().to_owned())))
 }
 
 /// The port of `CORETAP_PORT`, else of the settings file, else 4000.
@@ -98,7 +152,7 @@ impl Settings {
 /// # Errors
 /// When it is no port, or the settings file is broken.
 pub fn port(environment: &impl Fn(&str) -> Option<String>) -> Result<u16, Error> {
-    port_of(environment, &SettingsFile::load(environment)?)
+    port_of(environment, &SettingsFile::load(environment)?.unwrap_or_default())
 }
 
 fn port_of(environment: &impl Fn(&str) -> Option<String>, file: &SettingsFile) -> Result<u16, Error> {
@@ -113,11 +167,22 @@ fn port_of(environment: &impl Fn(&str) -> Option<String>, file: &SettingsFile) -
     })
 }
 
-/// The local key of `CORETAP_API_KEY`, if it is set.
+/// The local key of `CORETAP_API_KEY`, else the one that the desktop app keeps in the keychain, if there is one.
 ///
 /// # Errors
-/// When it can't stand in a header.
-pub fn local_key(environment: &impl Fn(&str) -> Option<String>) -> Result<Option<LocalKey>, Error> {
+/// When it can't stand in a header, or the keychain can't be read.
+pub async fn local_key(environment: &impl Fn(&str) -> Option<String>) -> Result<Option<LocalKey>, Error> {
+    if let Some(key) = own_local_key(environment)? {
+        return Ok(Some(key));
+    }
+    // Whoever has never used the desktop app has nothing in the keychain, and must not be asked to unlock it.
+    match SettingsFile::load(environment)? {
+        Some(_) => stored_local_key(&Secrets::new()).await,
+        None => Ok(None),
+    }
+}
+
+fn own_local_key(environment: &impl Fn(&str) -> Option<String>) -> Result<Option<LocalKey>, Error> {
     set(environment, LOCAL_KEY)
         .map(|key| LocalKey::new(key).ok_or(Error::LocalKeyRefused))
         .transpose()
@@ -177,15 +242,16 @@ fn set(environment: &impl Fn(&str) -> Option<String>, name: &str) -> Option<Stri
 mod tests {
     use std::collections::HashMap;
 
-    use secrecy::ExposeSecret;
-
     use super::*;
 
     fn read(flags: Flags, environment: &[(&str, &str)]) -> Result<Settings, Error> {
         let environment: HashMap<_, _> = environment.iter().copied().collect();
-        Settings::read(flags, &|name| {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
+        runtime.block_on(Settings::read(flags, &|name| {
             environment.get(name).map(|value| (*value).to_owned())
-        })
+        }))
     }
 
     fn key(client_id: &str) -> String {
@@ -327,7 +393,9 @@ mod tests {
             ("CORETAP_HOME", &folder),
         ];
         let seen = |more: &[(&'static str, &'static str)], port| {
-            let settings = read(Flags { port, demo: false }, &[&base, more].concat()).unwrap();
+            // A local key of its own, so that no keychain is asked.
+            let local_key = [("CORETAP_API_KEY", "k")];
+            let settings = read(Flags { port, demo: false }, &[&base, more, &local_key].concat()).unwrap();
             (
                 settings.port,
                 settings.resource_group,

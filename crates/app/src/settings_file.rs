@@ -1,58 +1,105 @@
 //! `settings.toml`: what stays set between runs. It never holds a secret.
 
-use std::io;
-use std::path::PathBuf;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
 
 /// The one folder for settings and data.
 const HOME: &str = "CORETAP_HOME";
-const FILE: &str = "settings.toml";
+pub(crate) const FILE: &str = "settings.toml";
 /// The version of the file that this Coretap writes and reads.
 const VERSION: u32 = 1;
 
 /// The file, as far as it is given. A member that is not known is an error, so that a slip of the pen is no silent default.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SettingsFile {
     version: u32,
     /// The port on 127.0.0.1.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) port: Option<u16>,
+    /// Whether the desktop app starts the proxy when it starts itself.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub(crate) start_proxy: bool,
+    /// Whether the built-in simulator answers instead of SAP AI Core.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub(crate) simulator: bool,
     /// Connections to SAP AI Core: one, for now.
-    #[serde(default)]
-    connections: Vec<ConnectionSettings>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) connections: Vec<ConnectionSettings>,
 }
 
-/// One connection to SAP AI Core.
-#[derive(Clone, Debug, Default, Deserialize)]
+impl Default for SettingsFile {
+    fn default() -> Self {
+        SettingsFile {
+            version: VERSION,
+            port: None,
+            start_proxy: false,
+            simulator: false,
+            connections: Vec::new(),
+        }
+    }
+}
+
+/// One connection to SAP AI Core. Its secret lies in the keychain.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ConnectionSettings {
+    /// OAuth client id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) client_id: Option<String>,
+    /// Where tokens come from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) auth_url: Option<String>,
+    /// The AI API.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) base_url: Option<String>,
     /// The resource group.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) resource_group: Option<String>,
     /// All models through the orchestration deployment, or each through its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) orchestration: Option<bool>,
     /// The model for names that mean nothing here.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) model: Option<String>,
+    /// Foundation mode: the deployment of that model.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) deployment: Option<String>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 impl SettingsFile {
-    /// Reads the file in `CORETAP_HOME`, or else in the platform's folder for settings. No file is an empty one.
+    /// Reads the file in `CORETAP_HOME`, or else in the platform's folder for settings. `None` if there is no file.
     ///
     /// # Errors
     /// When the file can't be read or understood; the error names the file and the line.
-    pub(crate) fn load(environment: &impl Fn(&str) -> Option<String>) -> Result<Self, Error> {
-        let Some(path) = folder(environment).map(|folder| folder.join(FILE)) else {
-            return Ok(SettingsFile::default());
-        };
+    pub(crate) fn load(environment: &impl Fn(&str) -> Option<String>) -> Result<Option<Self>, Error> {
+        match folder(environment) {
+            Some(folder) => Self::read(&folder.join(FILE)),
+            None => Ok(None),
+        }
+    }
+
+    /// Reads one file; `None` if there is none.
+    ///
+    /// # Errors
+    /// Those of [`SettingsFile::load`].
+    pub(crate) fn read(path: &Path) -> Result<Option<Self>, Error> {
         let wrong = |problem: String| Error::SettingsFile {
             path: path.display().to_string(),
             problem,
         };
-        let text = match std::fs::read_to_string(&path) {
+        let text = match std::fs::read_to_string(path) {
             Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(SettingsFile::default()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(wrong(error.to_string())),
         };
         let file: SettingsFile = toml::from_str(&text).map_err(|error| wrong(error.to_string()))?;
@@ -68,7 +115,23 @@ impl SettingsFile {
                 "it has several connections, and this Coretap knows one".to_owned(),
             ));
         }
-        Ok(file)
+        Ok(Some(file))
+    }
+
+    /// Writes the file as a whole or not at all: whoever reads it meanwhile sees the old one.
+    ///
+    /// # Errors
+    /// When the folder can't be written to.
+    pub(crate) fn write(&self, path: &Path) -> io::Result<()> {
+        // A link to a file elsewhere, as people have who keep their settings in a repository, stays a link.
+        let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        let folder = path.parent().unwrap_or(Path::new("."));
+        let text = toml::to_string(self).map_err(io::Error::other)?;
+        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        file.write_all(text.as_bytes())?;
+        file.as_file().sync_all()?;
+        file.persist(&path)?;
+        Ok(())
     }
 
     /// The connection in use.
@@ -78,7 +141,7 @@ impl SettingsFile {
 }
 
 /// Where settings lie: `CORETAP_HOME`, or the folder that the platform has for them.
-fn folder(environment: &impl Fn(&str) -> Option<String>) -> Option<PathBuf> {
+pub(crate) fn folder(environment: &impl Fn(&str) -> Option<String>) -> Option<PathBuf> {
     let set = |name: &str| {
         environment(name)
             .filter(|value| !value.is_empty())
@@ -104,7 +167,7 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         std::fs::write(home.path().join(FILE), text).unwrap();
         let home = home.path().display().to_string();
-        SettingsFile::load(&|name| (name == HOME).then(|| home.clone()))
+        SettingsFile::load(&|name| (name == HOME).then(|| home.clone())).map(Option::unwrap)
     }
 
     #[test]
@@ -124,10 +187,40 @@ mod tests {
     }
 
     #[test]
-    fn no_file_is_an_empty_one() {
+    fn no_file_is_none() {
         let home = tempfile::tempdir().unwrap().path().display().to_string();
-        assert_eq!(SettingsFile::load(&|_| Some(home.clone())).unwrap().port, None);
-        assert_eq!(SettingsFile::load(&|_| None).unwrap().port, None);
+        assert_eq!(SettingsFile::load(&|_| Some(home.clone())).unwrap(), None);
+        assert_eq!(SettingsFile::load(&|_| None).unwrap(), None);
+    }
+
+    #[test]
+    fn what_is_written_is_read_again_and_a_link_stays_one() {
+        let home = tempfile::tempdir().unwrap();
+        let (link, file) = (home.path().join(FILE), home.path().join("elsewhere.toml"));
+        let settings = SettingsFile {
+            port: Some(4711),
+            start_proxy: true,
+            connections: vec![ConnectionSettings {
+                client_id: Some("sb-1!b2|c".to_owned()),
+                ..ConnectionSettings::default()
+            }],
+            ..SettingsFile::default()
+        };
+        settings.write(&link).unwrap();
+        assert_eq!(SettingsFile::read(&link).unwrap().as_ref(), Some(&settings));
+        #[cfg(unix)]
+        {
+            std::fs::rename(&link, &file).unwrap();
+            std::os::unix::fs::symlink(&file, &link).unwrap();
+            SettingsFile::default().write(&link).unwrap();
+            assert_eq!(
+                SettingsFile::read(&file).unwrap(),
+                Some(SettingsFile::default())
+            );
+            assert!(link.is_symlink());
+        }
+        // Nothing but the settings is left in the folder.
+        assert!(std::fs::read_dir(home.path()).unwrap().count() <= 2);
     }
 
     #[test]

@@ -78,12 +78,20 @@ pub(crate) enum Command {
     /// The local key is taken from CORETAP_API_KEY, the port from CORETAP_PORT.
     Env {
         /// Which agent; all of them by default
-        #[arg(value_parser = one_of::<Agent>(Agent::ALL.map(|(name, _)| name)))]
+        #[arg(value_parser = one_of::<Agent>(agents_of_variables()))]
         agent: Option<Agent>,
         /// Which shell evaluates the text [default: the one of $SHELL, on Windows powershell]
         #[arg(long, value_parser = one_of::<Shell>(Shell::ALL.map(|(name, _)| name)))]
         shell: Option<Shell>,
     },
+}
+
+/// What `eval` takes must start nothing, so agents whose set-up is a command are left to the window.
+fn agents_of_variables() -> impl Iterator<Item = &'static str> {
+    Agent::ALL
+        .into_iter()
+        .filter(|(_, agent)| agent.is_variables())
+        .map(|(name, _)| name)
 }
 
 /// A parser for one of these names.
@@ -113,6 +121,10 @@ mod tests {
             panic!("not env")
         };
         assert_eq!((agent, shell), (Some(Agent::ClaudeCode), Some(Shell::Fish)));
+        for (name, agent) in Agent::ALL {
+            let parsed = Arguments::try_parse_from(["coretap", "env", name]);
+            assert_eq!(parsed.is_ok(), agent.is_variables(), "{name}");
+        }
         for wrong in [
             &["coretap", "env", "plum"][..],
             &["coretap", "env", "--shell", "plum"],

@@ -1,6 +1,6 @@
 //! The commands that print something and end.
 
-use coretap_app::agents::{Agent, Shell, snippet};
+use coretap_app::agents::{Agent, Form, Setup, Shell, snippet};
 use coretap_app::{Coretap, Deployment, Error, Flags, SelectableModel, Settings, local_key, port};
 use serde::Serialize;
 
@@ -54,7 +54,14 @@ fn variables(agent: Option<Agent>, shell: Shell) -> Result<String, Error> {
         port => port,
     };
     let no_proxy = environment("NO_PROXY").or_else(|| environment("no_proxy"));
-    snippet(agent, shell, port, &key, no_proxy.as_deref())
+    let model = environment("CORETAP_MODEL").filter(|model| !model.trim().is_empty());
+    let setup = Setup {
+        port,
+        key: &key,
+        model: model.as_deref(),
+        no_proxy: no_proxy.as_deref(),
+    };
+    snippet(agent, Form::Shell(shell), &setup)
 }
 
 /// The shell that the person logs in to; any unknown one is taken for a POSIX shell.

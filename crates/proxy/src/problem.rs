@@ -388,6 +388,7 @@ impl From<coretap_aicore::Error> for Problem {
             | Error::ResourceGroupRefused
             | Error::HttpClient(_)
             | Error::TokenRefused { .. }
+            | Error::KeyRevoked { .. }
             | Error::NotOAuth { .. }
             | Error::Permission { .. }
             | Error::ResourceGroupUnknown { .. } => problem(403).for_good(),
@@ -405,6 +406,7 @@ impl From<coretap_aicore::Error> for Problem {
                 ..
             } => problem(502).for_good(),
             Error::Unreachable { .. }
+            | Error::NotAiCore { .. }
             | Error::ListRefused { .. }
             | Error::Unreadable { .. }
             | Error::Interrupted { .. } => problem(502),

@@ -176,6 +176,11 @@ impl Proxy {
         self.shared.state.subscribe()
     }
 
+    /// Takes back that the last exchange with SAP AI Core failed, because the next one goes another way.
+    pub fn forget_problem(&self) {
+        self.shared.measure(None);
+    }
+
     /// How many exchanges nobody took in time.
     pub fn lost_exchanges(&self) -> u64 {
         self.shared
@@ -236,6 +241,15 @@ impl Proxy {
             tracing::error!(%error, "the connections' task failed");
         }
         self.shared.state.send_replace(RunState::Stopped);
+    }
+}
+
+impl Drop for Proxy {
+    /// A proxy that nobody can stop any more stops by itself.
+    fn drop(&mut self) {
+        if let Some(listening) = self.listening.get_mut() {
+            listening.stop.cancel();
+        }
     }
 }
 

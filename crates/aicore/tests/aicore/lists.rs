@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use coretap_aicore::{AiCore, Connection, Timeouts};
+use coretap_aicore::{AiCore, Connection, Reason, Timeouts};
 use tokio::sync::Semaphore;
 
 use crate::stand_in::{
-    CATALOGUE, DEPLOYMENTS, GROUPS, StandIn, catalogue_row, json, list, model_row, orchestration_row, pass,
+    CATALOGUE, DEPLOYMENTS, GROUPS, StandIn, catalogue_row, html, json, list, model_row, orchestration_row, pass,
     text, within_10_seconds,
 };
 
@@ -131,6 +131,12 @@ async fn refusals_say_what_is_wrong() {
         "UPSTREAM-UNREADABLE"
     );
 
+    for page in [html(200), html(404), text(405, "no")] {
+        stand_in.once(DEPLOYMENTS, page);
+        let error = core.deployments().await.unwrap_err();
+        assert_eq!(error.code(), "UPSTREAM-NOT-AI-CORE", "{error}");
+    }
+
     stand_in.always(DEPLOYMENTS, text(403, "RBAC: access denied"));
     let groups = |ids: &[&str]| {
         list(
@@ -184,6 +190,66 @@ async fn orchestration_offers_the_chat_models_of_the_catalogue() {
     assert_eq!(models[0].context_length, Some(200_000));
     assert_eq!(models[0].running_deployments, None);
     assert_eq!(models[1].agent_alias, None);
+}
+
+/// Kilo Code's line: an agent streams, and needs 32,000 tokens.
+#[tokio::test]
+async fn models_of_no_use_to_an_agent_are_hidden_and_said_so() {
+    let stand_in = StandIn::start().await;
+    let row = |name, more: &str| {
+        format!(
+            r#"{{"model":"{name}","versions":[
+                {{"name":"0","isLatest":false,"contextLength":8000,"streamingSupported":false,"capabilities":[]}},
+                {{"name":"1","isLatest":true,"capabilities":["text-generation"]{more}}}]}}"#
+        )
+    };
+    stand_in.always(
+        CATALOGUE,
+        json(
+            200,
+            list(&[
+                row("short", r#","contextLength":31999"#),
+                row("unsaid", ""),
+                row(
+                    "whole",
+                    r#","contextLength":200000,"streamingSupported":false"#,
+                ),
+                row(
+                    "enough",
+                    r#","contextLength":32000,"streamingSupported":true,"inputTypes":["text","image"],
+                        "cost":[{"inputCost":"0.5"},{"outputCost":"2"}]"#,
+                ),
+            ]),
+        ),
+    );
+    let deployments = ["short", "unsaid", "whole", "enough"].map(|name| model_row("d1111", name, "azure-openai"));
+    stand_in.always(DEPLOYMENTS, json(200, list(&deployments)));
+    let foundation = stand_in.foundation().selection().await.unwrap();
+    stand_in.always(DEPLOYMENTS, json(200, list(&[orchestration_row("d0000")])));
+    let orchestration = stand_in.orchestration().selection().await.unwrap();
+    for selection in [foundation, orchestration] {
+        let names: Vec<_> = selection.models.iter().map(|model| &*model.name).collect();
+        assert_eq!(names, ["enough", "unsaid"]);
+        let hidden: Vec<_> = selection
+            .hidden
+            .iter()
+            .map(|model| (&*model.name, model.reason))
+            .collect();
+        assert_eq!(
+            hidden,
+            [
+                ("short", Reason::ShortContext { tokens: 31_999 }),
+                ("whole", Reason::DoesNotStream)
+            ]
+        );
+        let enough = &selection.models[0];
+        assert_eq!(enough.images, Some(true));
+        assert_eq!(
+            (enough.input_cost.as_deref(), enough.output_cost.as_deref()),
+            (Some("0.5"), Some("2"))
+        );
+        assert_eq!(selection.models[1].images, None);
+    }
 }
 
 #[tokio::test]

@@ -27,6 +27,26 @@ fn selecting(stand_in: &StandIn, orchestration: bool, model: &str) -> AiCore {
 }
 
 #[tokio::test]
+async fn the_chosen_deployment_is_used_while_it_runs() {
+    let older = model_row("dolder", "gpt-4o", "azure-openai");
+    let newer = model_row("dnewer", "gpt-4o", "azure-openai").replace("2025-01-01", "2026-01-01");
+    let reached_with = async |rows: &[String], chosen: &str| {
+        let stand_in = with_deployments(rows).await;
+        let connection = Connection {
+            selected_deployment: Some(chosen.to_owned()),
+            ..stand_in.connection()
+        };
+        let core = AiCore::new(connection, Timeouts::default()).unwrap();
+        core.route("gpt-4o").await.unwrap().deployment_id.clone()
+    };
+    let both = [older.clone(), newer.clone()];
+    assert_eq!(reached_with(&both, "dolder").await, "dolder");
+    assert_eq!(reached_with(&both, "dgone").await, "dnewer");
+    let stopped = [older.replace("RUNNING", "STOPPED"), newer];
+    assert_eq!(reached_with(&stopped, "dolder").await, "dnewer");
+}
+
+#[tokio::test]
 async fn orchestration_reaches_every_model_of_the_catalogue_with_one_deployment() {
     let stand_in = with_deployments(&[orchestration_row("d0000")]).await;
     let rows = [

@@ -155,6 +155,7 @@ fn reaching(auth_url: &str, base_url: &str) -> AiCore {
         resource_group: "default".to_owned(),
         orchestration: false,
         selected_model: None,
+        selected_deployment: None,
     };
     AiCore::new(connection, Timeouts::default()).unwrap()
 }

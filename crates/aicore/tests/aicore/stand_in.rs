@@ -174,6 +174,7 @@ impl StandIn {
             resource_group: "team".to_owned(),
             orchestration: false,
             selected_model: None,
+            selected_deployment: None,
         }
     }
 

@@ -188,6 +188,13 @@ async fn each_way_of_getting_no_token_has_its_own_problem() {
         ),
         (json(400, r#"{"error":"invalid_client"}"#), "AUTH-TOKEN-REFUSED"),
         (text(401, ""), "AUTH-TOKEN-REFUSED"),
+        (
+            json(
+                401,
+                r#"{"error":"invalid_client","error_description":"Client with requested ID does not exist"}"#,
+            ),
+            "AUTH-KEY-REVOKED",
+        ),
         (html(404), "AUTH-URL-NOT-OAUTH"),
         (html(200), "AUTH-URL-NOT-OAUTH"),
         (json(200, "{}"), "AUTH-URL-NOT-OAUTH"),
@@ -203,6 +210,17 @@ async fn each_way_of_getting_no_token_has_its_own_problem() {
     }
     // None of them stays: the next token is taken.
     core.deployments().await.unwrap();
+}
+
+#[tokio::test]
+async fn credentials_that_were_taken_once_and_are_refused_now_were_taken_away() {
+    let stand_in = StandIn::start().await;
+    let core = stand_in.foundation();
+    core.token().await.unwrap();
+    let bad = r#"{"error":"unauthorized","error_description":"Bad credentials"}"#;
+    stand_in.always(TOKEN, json(401, bad));
+    stand_in.always(DEPLOYMENTS, text(401, "Jwt is expired"));
+    assert_eq!(core.deployments().await.unwrap_err().code(), "AUTH-KEY-REVOKED");
 }
 
 #[tokio::test]

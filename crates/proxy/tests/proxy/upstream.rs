@@ -89,6 +89,7 @@ pub(crate) fn aicore(base: &str) -> AiCore {
         resource_group: "default".to_owned(),
         orchestration: true,
         selected_model: None,
+        selected_deployment: None,
     };
     AiCore::new(connection, Timeouts::default()).unwrap()
 }

@@ -1,0 +1,188 @@
+//! Secrets: in the system's keychain, or in memory until this run ends. Never in a file.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError, mpsc};
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+use tokio::sync::oneshot;
+
+use crate::keychain;
+
+/// The keychain may ask the person for a password. Longer than this nobody waits for it; the question stays open.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Questions that may wait while the keychain shows a prompt; those whose asker has gone are passed over.
+const QUEUE: usize = 16;
+
+/// Why the keychain can't be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SecretError {
+    /// There is none.
+    #[error("This system has no keychain that Coretap can use: {0}.")]
+    NoKeychain(String),
+    /// It is locked, and was not unlocked.
+    #[error("The keychain is locked, and it was not unlocked.")]
+    Locked,
+    /// It has not answered in time, probably because it shows a prompt.
+    #[error("The keychain has not answered for 10 seconds; it may be asking for your password in a window of its own.")]
+    Waiting,
+    /// It said no, or broke.
+    #[error("The keychain refused: {0}.")]
+    Refused(String),
+}
+
+impl SecretError {
+    /// The stable code, explained in docs/problems.md.
+    pub(crate) fn code(&self) -> &'static str {
+        match self {
+            SecretError::NoKeychain(_) => "SECRET-NO-KEYCHAIN",
+            SecretError::Locked => "SECRET-LOCKED",
+            SecretError::Waiting => "SECRET-WAITING",
+            SecretError::Refused(_) => "SECRET-REFUSED",
+        }
+    }
+
+    /// What to do about it.
+    pub(crate) fn hint(&self) -> &'static str {
+        match self {
+            SecretError::NoKeychain(_) => {
+                "Start a keychain (GNOME Keyring, KWallet or KeePassXC) and try again, or keep the secret for this run only."
+            }
+            SecretError::Locked => "Unlock it and try again, or keep the secret for this run only.",
+            SecretError::Waiting => {
+                "Answer the keychain's question and try again, or keep the secret for this run only."
+            }
+            SecretError::Refused(_) => {
+                "Allow Coretap to use the keychain and try again, or keep the secret for this run only."
+            }
+        }
+    }
+}
+
+/// What is asked of the keychain; the answer goes back by the channel.
+enum Question {
+    Read(oneshot::Sender<Result<Option<SecretString>, SecretError>>),
+    Write(SecretString, oneshot::Sender<Result<(), SecretError>>),
+    Remove(oneshot::Sender<Result<(), SecretError>>),
+}
+
+/// All secrets. One thread of its own asks the keychain, one question after another, because each may block for as
+/// long as a prompt is open.
+pub(crate) struct Secrets {
+    questions: Mutex<Option<mpsc::SyncSender<(String, Question)>>>,
+    kept: Mutex<HashMap<String, SecretString>>,
+}
+
+/// A secret and where it lies.
+#[derive(Clone, Debug)]
+pub(crate) struct Found {
+    pub(crate) secret: SecretString,
+    /// Whether it is in the keychain, as against this run's memory.
+    pub(crate) stored: bool,
+}
+
+impl Secrets {
+    pub(crate) fn new() -> Self {
+        Secrets {
+            questions: Mutex::new(None),
+            kept: Mutex::default(),
+        }
+    }
+
+    /// The secret of this name: one that is kept for this run, else the keychain's.
+    ///
+    /// # Errors
+    /// When the keychain can't be read.
+    pub(crate) async fn get(&self, name: &str) -> Result<Option<Found>, SecretError> {
+        let kept = self.kept().get(name).cloned();
+        if let Some(secret) = kept {
+            return Ok(Some(Found {
+                secret,
+                stored: false,
+            }));
+        }
+        let found = self.ask(name, Question::Read).await?;
+        Ok(found.map(|secret| Found {
+            secret,
+            stored: true,
+        }))
+    }
+
+    /// Puts a secret into the keychain, and forgets one that was kept for this run.
+    ///
+    /// # Errors
+    /// When the keychain did not take it; then nothing has changed.
+    pub(crate) async fn store(&self, name: &str, secret: &SecretString) -> Result<(), SecretError> {
+        let secret = secret.clone();
+        self.ask(name, |answer| Question::Write(secret, answer)).await?;
+        self.kept().remove(name);
+        Ok(())
+    }
+
+    /// Keeps a secret in memory until this run ends.
+    pub(crate) fn keep_for_this_run(&self, name: &str, secret: SecretString) {
+        self.kept().insert(name.to_owned(), secret);
+    }
+
+    /// Removes a secret everywhere; one that isn't there is no error.
+    ///
+    /// # Errors
+    /// When the keychain can't be asked; what was kept for this run is gone all the same.
+    pub(crate) async fn forget(&self, name: &str) -> Result<(), SecretError> {
+        self.kept().remove(name);
+        self.ask(name, Question::Remove).await
+    }
+
+    fn kept(&self) -> std::sync::MutexGuard<'_, HashMap<String, SecretString>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn ask<T>(
+        &self,
+        name: &str,
+        question: impl FnOnce(oneshot::Sender<Result<T, SecretError>>) -> Question,
+    ) -> Result<T, SecretError> {
+        let (answer, answered) = oneshot::channel();
+        let full = {
+            let mut questions = self.questions.lock().unwrap_or_else(PoisonError::into_inner);
+            let sender = questions.get_or_insert_with(start);
+            sender.try_send((name.to_owned(), question(answer))).is_err()
+        };
+        if full {
+            return Err(SecretError::Waiting);
+        }
+        match tokio::time::timeout(PATIENCE, answered).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_)) => Err(SecretError::Refused("its thread ended".to_owned())),
+            Err(_) => Err(SecretError::Waiting),
+        }
+    }
+}
+
+/// Starts the thread that asks; it ends with its sender.
+fn start() -> mpsc::SyncSender<(String, Question)> {
+    let (sender, questions) = mpsc::sync_channel::<(String, Question)>(QUEUE);
+    let thread = std::thread::Builder::new().name("keychain".to_owned());
+    let started = thread.spawn(move || {
+        for (name, question) in questions {
+            // Whoever has given up must not cause another prompt. A receiver that is gone needs no answer.
+            match question {
+                Question::Read(answer) if !answer.is_closed() => {
+                    let _ = answer.send(keychain::read(&name));
+                }
+                Question::Write(secret, answer) if !answer.is_closed() => {
+                    let _ = answer.send(keychain::write(&name, secret.expose_secret()));
+                }
+                Question::Remove(answer) if !answer.is_closed() => {
+                    let _ = answer.send(keychain::remove(&name));
+                }
+                _ => {}
+            }
+        }
+    });
+    if let Err(error) = started {
+        // The questions then find no receiver, and their answer is that the thread ended.
+        tracing::error!(%error, "no thread for the keychain");
+    }
+    sender
+}

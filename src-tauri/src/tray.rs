@@ -1,0 +1,281 @@
+//! The tray: its icon and its menu. A menu once set can't be replaced on Linux, so all entries are made once and
+//! changed in place.
+
+use std::sync::Arc;
+
+use coretap_app::agents::{Agent, Form, Shell};
+use coretap_app::view::{ProblemView, ProxyView, Snapshot, SourceView};
+use coretap_app::{App, LocalKey};
+use tauri::menu::{CheckMenuItem, Menu, MenuEvent, MenuItem, PredefinedMenuItem, Submenu};
+use tauri::tray::{TrayIcon, TrayIconBuilder};
+use tauri::{AppHandle, Manager, Wry};
+use tauri_plugin_autostart::ManagerExt;
+use tauri_plugin_clipboard_manager::ClipboardExt;
+use tokio::sync::Notify;
+
+use crate::tray_icon::State;
+use crate::window;
+
+const START: &str = "start";
+const STOP: &str = "stop";
+const OPEN: &str = "open";
+const AT_LOGIN: &str = "at-login";
+const QUIT: &str = "quit";
+/// Before a model's name.
+const MODEL: &str = "model:";
+/// Before an agent's name.
+const AGENT: &str = "agent:";
+
+/// Rung when something changed that no snapshot tells: start at login.
+#[derive(Clone, Default)]
+struct Bell(Arc<Notify>);
+
+/// The icon and those entries that change.
+pub(crate) struct Tray {
+    icon: TrayIcon,
+    status: MenuItem<Wry>,
+    start: MenuItem<Wry>,
+    stop: MenuItem<Wry>,
+    models: Submenu<Wry>,
+    model_items: Vec<CheckMenuItem<Wry>>,
+    at_login: CheckMenuItem<Wry>,
+    quit: MenuItem<Wry>,
+    bell: Bell,
+    shown: Option<Shown>,
+}
+
+/// What the tray shows now; what stays the same is not set again, because every icon is written to a file.
+#[derive(PartialEq)]
+struct Shown {
+    state: State,
+    is_dark: bool,
+    models: Vec<String>,
+}
+
+impl Tray {
+    /// Puts the icon into the tray. Without a tray host it waits for one.
+    pub(crate) fn build(app: &AppHandle) -> tauri::Result<Self> {
+        let item = |id: &str, text, enabled| MenuItem::with_id(app, id, text, enabled, None::<&str>);
+        let status = item("status", "Stopped", false)?;
+        let start = item(START, "Start", false)?;
+        let stop = item(STOP, "Stop", false)?;
+        let models = Submenu::with_id(app, "models", "Model", true)?;
+        models.append(&item("no-models", "No models", false)?)?;
+        let agents = Submenu::with_id(app, "agents", "Copy setup for", true)?;
+        for (id, agent) in Agent::ALL {
+            agents.append(&item(&format!("{AGENT}{id}"), agent.name(), true)?)?;
+        }
+        let open = item(OPEN, "Open Coretap", true)?;
+        let at_login = CheckMenuItem::with_id(app, AT_LOGIN, "Start at login", true, false, None::<&str>)?;
+        let quit = item(QUIT, "Quit", true)?;
+        let line = || PredefinedMenuItem::separator(app);
+        let menu = Menu::with_items(
+            app,
+            &[
+                &status, &line()?, &start, &stop, &models, &agents, &line()?, &open, &at_login, &line()?, &quit,
+            ],
+        )?;
+        let state = State::Stopped;
+        let icon = TrayIconBuilder::with_id("coretap")
+            .icon(state.icon(true))
+            .icon_as_template(true)
+            .title(state.word())
+            .tooltip("Coretap")
+            .menu(&menu)
+            .on_menu_event(on_click)
+            .build(app)?;
+        let bell = Bell::default();
+        app.manage(bell.clone());
+        Ok(Tray {
+            icon,
+            status,
+            start,
+            stop,
+            models,
+            model_items: Vec::new(),
+            at_login,
+            quit,
+            bell,
+            shown: None,
+        })
+    }
+
+    /// Waits for a change that no snapshot tells.
+    pub(crate) async fn changed(&self) {
+        self.bell.0.notified().await;
+    }
+
+    /// Shows what is true now.
+    pub(crate) fn show(&mut self, snapshot: &Snapshot, at_login: bool, is_dark: bool) -> tauri::Result<()> {
+        let proxy = &snapshot.proxy;
+        self.status.set_text(status(snapshot))?;
+        let runs = matches!(
+            proxy,
+            ProxyView::Starting | ProxyView::Running { .. } | ProxyView::Degraded { .. }
+        );
+        let is_set_up = snapshot.source != SourceView::None;
+        self.start
+            .set_enabled(is_set_up && matches!(proxy, ProxyView::Stopped | ProxyView::Failed { .. }))?;
+        self.stop.set_enabled(runs)?;
+        self.quit
+            .set_text(if runs { "Stop proxy and quit" } else { "Quit" })?;
+        self.at_login.set_checked(at_login)?;
+
+        let now = Shown {
+            state: State::of(proxy),
+            is_dark,
+            models: snapshot.models.iter().map(|model| model.name.clone()).collect(),
+        };
+        let before = self.shown.take();
+        if before.as_ref().is_none_or(|before| before.models != now.models) {
+            self.list_models(&now.models)?;
+        }
+        for item in &self.model_items {
+            let name = item.id().0.strip_prefix(MODEL);
+            item.set_checked(name.is_some() && name == snapshot.selected_model.as_deref())?;
+        }
+        if before.is_none_or(|before| before.state != now.state || before.is_dark != now.is_dark) {
+            self.icon
+                .set_icon_with_as_template(Some(now.state.icon(is_dark)), true)?;
+            self.icon.set_title(Some(now.state.word()))?;
+        }
+        self.shown = Some(now);
+        Ok(())
+    }
+
+    fn list_models(&mut self, names: &[String]) -> tauri::Result<()> {
+        let app = self.icon.app_handle();
+        while self.models.remove_at(0)?.is_some() {}
+        self.model_items.clear();
+        for name in names {
+            let id = format!("{MODEL}{name}");
+            let item = CheckMenuItem::with_id(app, id, name, true, false, None::<&str>)?;
+            self.models.append(&item)?;
+            self.model_items.push(item);
+        }
+        if names.is_empty() {
+            let none = MenuItem::with_id(app, "no-models", "No models", false, None::<&str>)?;
+            self.models.append(&none)?;
+        }
+        Ok(())
+    }
+}
+
+/// The first line of the menu.
+fn status(snapshot: &Snapshot) -> String {
+    match &snapshot.proxy {
+        _ if snapshot.source == SourceView::None => "Not set up".to_owned(),
+        ProxyView::Stopped => "Stopped".to_owned(),
+        ProxyView::Starting => "Starting…".to_owned(),
+        ProxyView::Stopping => "Stopping…".to_owned(),
+        ProxyView::Running { address } => format!("Running on {}", without_scheme(address)),
+        ProxyView::Degraded { problem, .. } => format!("Degraded: {}", words(problem)),
+        ProxyView::Failed { problem, .. } => format!("Failed: {}", words(problem)),
+    }
+}
+
+fn without_scheme(address: &str) -> &str {
+    address.strip_prefix("http://").unwrap_or(address)
+}
+
+fn words(problem: &ProblemView) -> String {
+    format!("{} ({})", problem.sentence, problem.code)
+}
+
+/// Every click is answered in the background: a stop may take as long as running streams need.
+fn on_click(app: &AppHandle, event: MenuEvent) {
+    let app = app.clone();
+    tauri::async_runtime::spawn(async move {
+        if let Err(problem) = clicked(&app, &event.id().0).await {
+            tracing::warn!(code = problem.code, "{}", problem.sentence);
+            // The tray can say nothing but its state; the window says the rest.
+            window::show(&app);
+        }
+    });
+}
+
+async fn clicked(app: &AppHandle, id: &str) -> Result<(), ProblemView> {
+    let coretap = app.state::<App>();
+    if let Some(name) = id.strip_prefix(MODEL) {
+        return coretap.select_model(name).await;
+    }
+    if let Some(agent) = id.strip_prefix(AGENT).and_then(|id| id.parse::<Agent>().ok()) {
+        return copy_setup(app, agent, usual_form(agent)).await;
+    }
+    match id {
+        START => coretap.start().await,
+        STOP => {
+            coretap.stop().await;
+            Ok(())
+        }
+        OPEN => {
+            window::show(app);
+            Ok(())
+        }
+        AT_LOGIN => set_start_at_login(app, !starts_at_login(app)?),
+        QUIT => {
+            coretap.stop().await;
+            app.exit(0);
+            Ok(())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The form in which most people set an agent up: variables for the shell of this system, or the agent's own file if it
+/// takes nothing else.
+fn usual_form(agent: Agent) -> Form {
+    let shell = Form::Shell(if cfg!(windows) {
+        Shell::PowerShell
+    } else {
+        Shell::Bash
+    });
+    let forms = agent.forms();
+    if forms.contains(&shell) { shell } else { Form::File }
+}
+
+/// Puts the set-up of an agent, with the local key, into the clipboard.
+pub(crate) async fn copy_setup(app: &AppHandle, agent: Agent, form: Form) -> Result<(), ProblemView> {
+    let text = app.state::<App>().snippet(agent, form, false).await?;
+    copy(app, text)
+}
+
+/// Puts the local key into the clipboard.
+pub(crate) fn copy_key(app: &AppHandle, key: &LocalKey) -> Result<(), ProblemView> {
+    copy(app, key.expose().to_owned())
+}
+
+/// Puts a text into the clipboard.
+pub(crate) fn copy(app: &AppHandle, text: String) -> Result<(), ProblemView> {
+    let written = app.clipboard().write_text(text);
+    written.map_err(|error| desktop_problem("The clipboard took nothing", &error))
+}
+
+/// Whether the system starts Coretap at login, as the system says it.
+pub(crate) fn starts_at_login(app: &AppHandle) -> Result<bool, ProblemView> {
+    let enabled = app.autolaunch().is_enabled();
+    enabled.map_err(|error| desktop_problem("The system does not say what starts at login", &error))
+}
+
+/// Lets the system start Coretap at login, without a window, or not.
+pub(crate) fn set_start_at_login(app: &AppHandle, on: bool) -> Result<(), ProblemView> {
+    let launcher = app.autolaunch();
+    let done = if on {
+        launcher.enable()
+    } else if starts_at_login(app)? {
+        launcher.disable()
+    } else {
+        Ok(())
+    };
+    app.state::<Bell>().0.notify_one();
+    done.map_err(|error| desktop_problem("Start at login can't be changed", &error))
+}
+
+fn desktop_problem(what: &str, error: &dyn std::error::Error) -> ProblemView {
+    ProblemView {
+        code: "DESKTOP-REFUSED".to_owned(),
+        sentence: format!("{what}: {error}."),
+        hint: "Try again; if it stays, look into the desktop's own settings.".to_owned(),
+        field: None,
+    }
+}

@@ -1,0 +1,101 @@
+//! The app's window, worked by WebKit's own driver. How its parts are found stands in [`super::elements`].
+
+use std::process::Stdio;
+
+use fantoccini::{Client, ClientBuilder};
+use hyper_util::client::legacy::connect::HttpConnector;
+use serde_json::{Map, Value, json};
+use tokio::process::Child;
+
+use crate::desktop::session::{Session, app, free_port};
+use crate::desktop::{screen, until};
+use crate::process::in_time;
+
+/// The window of an app that the driver has started.
+pub struct Window {
+    /// The driver's session.
+    pub client: Client,
+    driver: Child,
+}
+
+impl Window {
+    /// Starts the app and waits until its window shows a page.
+    pub async fn open(session: &Session) -> Self {
+        Self::open_with(session, &[]).await
+    }
+
+    /// As [`Window::open`], with these variables in the app's environment.
+    pub async fn open_with(session: &Session, environment: &[(&str, &str)]) -> Self {
+        let port = free_port();
+        let mut command = session.command("WebKitWebDriver");
+        command
+            .arg(format!("--port={port}"))
+            // What tauri-driver sets: the app lets itself be worked only then.
+            .env("TAURI_AUTOMATION", "true")
+            .env("TAURI_WEBVIEW_AUTOMATION", "true")
+            .envs(environment.iter().copied())
+            .stdout(Stdio::null());
+        let driver = command.spawn().unwrap();
+        until("the driver listens", async || {
+            tokio::net::TcpStream::connect(("127.0.0.1", port)).await.ok()
+        })
+        .await;
+        let mut capabilities = Map::new();
+        capabilities.insert(
+            "webkitgtk:browserOptions".to_owned(),
+            json!({"binary": app(), "args": []}),
+        );
+        let mut builder = ClientBuilder::new(HttpConnector::new());
+        builder.capabilities(capabilities);
+        let url = format!("http://127.0.0.1:{port}");
+        let client = in_time("the app's window", builder.connect(&url)).await.unwrap();
+        let window = Self { client, driver };
+        until("the window's page", async || {
+            window
+                .try_script(
+                    "return document.querySelector('#run-state') ? true : null",
+                    vec![],
+                )
+                .await
+        })
+        .await;
+        window
+    }
+
+    /// Runs a script in the page and gives what it returns. Elements are found by `find(selector)`, their text, as
+    /// a person sees it, by `shown(element)`.
+    pub async fn script(&self, script: &str, arguments: Vec<Value>) -> Value {
+        let whole = format!("{}\n{script}", super::elements::LIBRARY);
+        in_time("a script's end", self.client.execute(&whole, arguments))
+            .await
+            .unwrap_or_else(|error| panic!("{error}\nin {script}"))
+    }
+
+    /// As [`Window::script`]; `None` where it fails or returns null.
+    pub async fn try_script(&self, script: &str, arguments: Vec<Value>) -> Option<Value> {
+        let whole = format!("{}\n{script}", super::elements::LIBRARY);
+        let value = self.client.execute(&whole, arguments).await.ok()?;
+        (!value.is_null()).then_some(value)
+    }
+
+    /// Runs a script that calls its last argument when it is done.
+    pub async fn script_until_called(&self, script: &str, arguments: Vec<Value>) -> Value {
+        in_time("a script's call", self.client.execute_async(script, arguments))
+            .await
+            .unwrap_or_else(|error| panic!("{error}\nin {script}"))
+    }
+
+    /// Keeps a picture of the page.
+    pub async fn screenshot(&self, name: &str) {
+        let picture = self.client.screenshot().await.unwrap();
+        std::fs::write(screen::screenshots().join(format!("{name}.png")), picture).unwrap();
+    }
+
+    /// Ends the app by way of the driver, and the driver.
+    pub async fn end(mut self) {
+        // The app may have ended before, and its session with it.
+        let _ = in_time("the driver's session", self.client.close()).await;
+        self.driver.start_kill().unwrap();
+        in_time("the driver's end", self.driver.wait()).await.unwrap();
+    }
+}

@@ -1,0 +1,145 @@
+// The form's state: what the person changed laid over what is saved, and what Rust says about it.
+
+import { keepPreviousData, useQuery } from "@tanstack/react-query";
+import { useEffect, useState } from "react";
+
+import { useBackend, useSnapshot } from "../backend/context";
+import type { ConnectionDraft } from "../backend/types/ConnectionDraft";
+import type { ConnectionView } from "../backend/types/ConnectionView";
+import type { Field } from "../backend/types/Field";
+import type { Offer } from "../backend/types/Offer";
+import type { ProblemView } from "../backend/types/ProblemView";
+import type { SecretDraft } from "../backend/types/SecretDraft";
+import { asProblem } from "../problem";
+
+export interface ConnectionForm {
+  draft: ConnectionDraft;
+  /** Whether it differs from what is saved. */
+  changed: boolean;
+  /** Changes fields; `typing` while a key may still follow. */
+  change(changes: Partial<ConnectionView>, typing?: boolean): void;
+  /** Takes another secret; null goes back to the saved one. */
+  changeSecret(secret: SecretDraft | null, typing?: boolean): void;
+  /** Says that a field was left: its problem may be shown. */
+  touch(field: Field): void;
+  /** Shows every problem, after an attempt. */
+  touchAll(): void;
+  touched(field: Field): boolean;
+  /** Forgets what was changed: it is saved. */
+  saved(): void;
+  /** Whether what Rust said is about what the form holds now. */
+  settled: boolean;
+  problems: ProblemView[];
+  offer: Offer | undefined;
+  offerLoading: boolean;
+  offerProblem: ProblemView | null;
+  retryOffer(): void;
+}
+
+const newConnection: ConnectionView = {
+  clientId: "",
+  baseUrl: "",
+  authUrl: "",
+  resourceGroup: "",
+  orchestration: true,
+  model: null,
+  deployment: null,
+};
+
+/** What has to be right before SAP AI Core can be asked for its models. */
+const accessFields: (Field | null)[] = ["clientId", "clientSecret", "baseUrl", "authUrl", "resourceGroup"];
+
+export function useConnectionForm(): ConnectionForm {
+  const backend = useBackend();
+  const { connection, secret } = useSnapshot();
+  const [changes, setChanges] = useState<Partial<ConnectionView>>({});
+  const [ownSecret, setOwnSecret] = useState<SecretDraft | null>(null);
+  // Stands for the secret wherever two states of the form are told apart, so that no key holds the secret itself.
+  const [secretVersion, setSecretVersion] = useState(0);
+  const [typing, setTyping] = useState(false);
+  const [touchedFields, setTouchedFields] = useState<ReadonlySet<Field>>(new Set());
+  const [everyField, setEveryField] = useState(false);
+
+  const hasSavedSecret = secret.state === "stored" || secret.state === "this_run" || secret.state === "asking";
+  const clientSecret: SecretDraft =
+    ownSecret ?? (connection && hasSavedSecret ? { from: "stored" } : { from: "typed", value: "" });
+  const draft: ConnectionDraft = { ...newConnection, ...connection, ...changes, clientSecret };
+
+  const now = {
+    draft,
+    key: JSON.stringify([{ ...draft, clientSecret: clientSecret.from }, secretVersion, connection, secret.state]),
+  };
+  const checked = useSettled(now, 300);
+  const validation = useQuery({
+    queryKey: ["validate", checked.key],
+    queryFn: () => backend.validateConnection(checked.draft),
+    placeholderData: keepPreviousData,
+    staleTime: Infinity,
+    gcTime: 0,
+  });
+  const problems = validation.isError ? [asProblem(validation.error)] : (validation.data ?? []);
+  const settled = checked.key === now.key && !validation.isFetching && !validation.isPlaceholderData;
+
+  // SAP AI Core is asked when typing has come to an end, not for every half of a secret.
+  const asked = useSettled(now, typing ? 1200 : 300);
+  const { clientId, baseUrl, authUrl, resourceGroup, orchestration } = asked.draft;
+  const accessIsValid =
+    settled && asked.key === now.key && validation.isSuccess && !problems.some((problem) => accessFields.includes(problem.field));
+  const offerQuery = useQuery({
+    queryKey: [
+      "offer",
+      { clientId, baseUrl, authUrl, resourceGroup, orchestration },
+      asked.draft.clientSecret.from,
+      secretVersion,
+      secret.state,
+    ],
+    queryFn: () => backend.offer(asked.draft),
+    enabled: accessIsValid,
+    staleTime: 60_000,
+  });
+
+  return {
+    draft,
+    changed: ownSecret !== null || Object.keys(changes).length > 0,
+    change(next, stillTyping = false) {
+      setChanges((before) => ({ ...before, ...next }));
+      setTyping(stillTyping);
+    },
+    changeSecret(next, stillTyping = false) {
+      setOwnSecret(next);
+      setSecretVersion((version) => version + 1);
+      setTyping(stillTyping);
+    },
+    touch(field) {
+      setTyping(false);
+      setTouchedFields((before) => (before.has(field) ? before : new Set([...before, field])));
+    },
+    touchAll: () => setEveryField(true),
+    touched: (field) => everyField || touchedFields.has(field),
+    saved() {
+      setChanges({});
+      setOwnSecret(null);
+      setSecretVersion((version) => version + 1);
+      setTouchedFields(new Set());
+      setEveryField(false);
+    },
+    settled,
+    problems,
+    offer: offerQuery.data,
+    offerLoading: offerQuery.isFetching,
+    offerProblem: offerQuery.isError && !offerQuery.isFetching ? asProblem(offerQuery.error) : null,
+    retryOffer: () => void offerQuery.refetch(),
+  };
+}
+
+/** The value once its key has stayed the same for a while. */
+function useSettled<T extends { key: string }>(value: T, milliseconds: number): T {
+  const [settled, setSettled] = useState(value);
+  useEffect(() => {
+    if (settled.key === value.key) return;
+    const timer = setTimeout(() => setSettled(value), milliseconds);
+    return () => clearTimeout(timer);
+    // Only the key says whether it is another value.
+  }, [value.key, settled.key, milliseconds]);
+  return settled;
+}

@@ -1,0 +1,88 @@
+// The secret goes in and never comes back: what is shown is where it is.
+
+import { Button } from "@ui5/webcomponents-react/Button";
+import { Icon } from "@ui5/webcomponents-react/Icon";
+import { Input } from "@ui5/webcomponents-react/Input";
+import { Label } from "@ui5/webcomponents-react/Label";
+import "@ui5/webcomponents-icons/dist/key.js";
+import { useTranslation } from "react-i18next";
+
+import { useBackend, useSnapshot } from "../backend/context";
+import { useActions } from "../components/actions";
+import { FieldProblem, valueState } from "../components/field";
+import { problemText } from "../problem";
+import type { ConnectionForm } from "./form";
+
+export function SecretField({ form, problem }: { form: ConnectionForm; problem: string | null }) {
+  const { t } = useTranslation();
+  const backend = useBackend();
+  const actions = useActions();
+  const { secret, connection } = useSnapshot();
+  const { clientSecret } = form.draft;
+
+  const isTyped = clientSecret.from === "typed";
+  const canGoBack = connection !== null && (secret.state === "stored" || secret.state === "this_run") && clientSecret.from !== "stored";
+  // Only where no secret of one's own has replaced the one that can't be read.
+  const unreadable = secret.state === "unreadable" && isTyped && clientSecret.value === "" ? problemText(secret.problem) : null;
+  const shownProblem = problem ?? unreadable;
+
+  const state = () => {
+    if (clientSecret.from === "service_key") return t("connection.secret.service_key");
+    if (secret.state === "stored" || secret.state === "this_run" || secret.state === "asking") {
+      return t(`connection.secret.${secret.state}`);
+    }
+    return "";
+  };
+
+  const forget = async () => {
+    // A key that was only pasted is nowhere but in this form.
+    if (clientSecret.from !== "stored") {
+      form.changeSecret({ from: "typed", value: "" });
+    } else if (await actions.run(() => backend.forgetSecret())) {
+      form.changeSecret(null);
+      actions.say(t("connection.secret.forgotten"));
+    }
+  };
+
+  return (
+    <div className="field">
+      <Label id="client-secret-label" for={isTyped ? "client-secret" : undefined} required showColon>
+        {t("connection.clientSecret")}
+      </Label>
+      {isTyped ? (
+        <div className="row">
+          <Input
+            id="client-secret"
+            className="grow"
+            type="Password"
+            required
+            value={clientSecret.value}
+            {...valueState(shownProblem)}
+            onInput={(event) => form.changeSecret({ from: "typed", value: event.target.value }, true)}
+            onChange={() => form.touch("clientSecret")}
+            onBlur={() => form.touch("clientSecret")}
+          />
+          {canGoBack && (
+            <Button id="keep-secret" onClick={() => form.changeSecret(null)}>
+              {t("connection.secret.keep")}
+            </Button>
+          )}
+        </div>
+      ) : (
+        <div className="row" role="group" aria-labelledby="client-secret-label">
+          <span id="secret-state" className="secret-state">
+            <Icon name="key" mode="Decorative" />
+            <span>{state()}</span>
+          </span>
+          <Button id="replace-secret" onClick={() => form.changeSecret({ from: "typed", value: "" })}>
+            {t("connection.secret.replace")}
+          </Button>
+          <Button id="forget-secret" design="Transparent" onClick={() => void forget()}>
+            {t("connection.secret.forget")}
+          </Button>
+        </div>
+      )}
+      <FieldProblem name="clientSecret" problem={shownProblem} />
+    </div>
+  );
+}

@@ -1,0 +1,4 @@
+import { tauriBackend } from "./backend/tauri";
+import { showWindow } from "./window";
+
+void showWindow(tauriBackend);
