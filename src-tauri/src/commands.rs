@@ -1,5 +1,8 @@
 //! What the window can ask for (`ui/src/backend/backend.ts`): each a thin way to `coretap-app` or to the desktop.
-#![expect(clippy::needless_pass_by_value, reason = "Tauri hands a command's arguments over by value")]
+#![expect(
+    clippy::needless_pass_by_value,
+    reason = "Tauri hands a command's arguments over by value"
+)]
 
 use coretap_app::agents::{Agent, Form};
 use coretap_app::view::{

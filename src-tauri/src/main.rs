@@ -19,6 +19,8 @@ use tauri_plugin_autostart::ManagerExt;
 
 /// Starts without a window, as at login.
 const HIDDEN: &str = "--hidden";
+/// Uses the built-in simulator while nothing is set up.
+const DEMO: &str = "--demo";
 /// Changes of the snapshot are shown this often at most.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -26,6 +28,10 @@ fn main() -> ExitCode {
     if !surroundings::has_display() {
         return fail("There is no display. The same proxy runs without one: coretap serve");
     }
+    tracing_subscriber::fmt()
+        .with_env_filter(std::env::var("RUST_LOG").unwrap_or_else(|_| "info".to_owned()))
+        .with_writer(std::io::stderr)
+        .init();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -69,9 +75,14 @@ fn setup(handle: &AppHandle) -> Result<(), Box<dyn std::error::Error>> {
     })?;
     handle.manage(app.clone());
     handle.manage(surroundings::follow());
+    let has_flag = |flag| std::env::args().any(|argument| argument == flag);
+    if has_flag(DEMO) {
+        let app = app.clone();
+        tauri::async_runtime::spawn(async move { app.try_simulator().await });
+    }
     let tray = tray::Tray::build(handle)?;
     tauri::async_runtime::spawn(show_changes(handle.clone(), app, tray));
-    if !std::env::args().any(|argument| argument == HIDDEN) {
+    if !has_flag(HIDDEN) {
         window::show(handle);
     }
     Ok(())

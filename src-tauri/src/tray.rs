@@ -72,7 +72,17 @@ impl Tray {
         let menu = Menu::with_items(
             app,
             &[
-                &status, &line()?, &start, &stop, &models, &agents, &line()?, &open, &at_login, &line()?, &quit,
+                &status,
+                &line()?,
+                &start,
+                &stop,
+                &models,
+                &agents,
+                &line()?,
+                &open,
+                &at_login,
+                &line()?,
+                &quit,
             ],
         )?;
         let state = State::Stopped;

@@ -1,19 +1,13 @@
-//! The life of the app: one at a time, a window that comes and goes, a desktop without a tray, and what it costs to
-//! have it there.
+//! The life of the app: one at a time, a window that comes and goes, a desktop without a tray.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "A panic is how a test fails.")]
 
 use coretap_tests::desktop::keychain::Keychain;
-use coretap_tests::desktop::memory::pss;
 use coretap_tests::desktop::screen::{self, WindowState};
 use coretap_tests::desktop::session::{Session, free_port};
 use coretap_tests::desktop::settings::Settings;
 use coretap_tests::desktop::tray::Tray;
 use coretap_tests::desktop::until;
-use coretap_tests::folders::report;
 use coretap_tests::http::{empty, send};
-
-/// Mebibytes of proportional memory of the app and all below it, while only its icon is there.
-const TRAY_ONLY: f64 = 105.0;
 
 #[tokio::test]
 async fn a_second_start_shows_the_window_of_the_first() {
@@ -89,25 +83,4 @@ async fn without_a_tray_closing_minimises() {
     screen::close_window(&session).await;
     screen::wait_for_window(&session, WindowState::Absent).await;
     assert_eq!(session.processes("coretap-desktop"), [pid]);
-}
-
-#[tokio::test]
-async fn a_hidden_app_is_small() {
-    let Some(mut session) = Session::start("desktop: memory").await else {
-        return;
-    };
-    let _keychain = Keychain::start(&session).await;
-    Settings::on(free_port()).write(&session);
-    let tray = Tray::start(&session).await;
-    let pid = session.start_app(&["--hidden"]);
-    tray.wait_for_item().await;
-    tray.wait_for_state("stopped").await;
-    tray.menu_when("not set up", |menu| menu.at(&["Not set up"]).is_some())
-        .await;
-    let (mebibytes, parts) = pss(pid);
-    report(&format!(
-        "desktop: {mebibytes:.0} MiB PSS with the tray only (limit {TRAY_ONLY:.0}; {parts})"
-    ));
-    assert!(mebibytes > 1.0, "nothing was measured");
-    assert!(mebibytes <= TRAY_ONLY, "{mebibytes:.1} MiB: {parts}");
 }

@@ -415,7 +415,8 @@ async fn still(session: &Session, name: &str) -> Vec<u8> {
     .await
 }
 
-/// The middle of what differs, if more than a few pixels do.
+/// A place just inside the right end of what differs, if more than a few pixels do. An icon that comes moves what is
+/// left of it in the panel, and nothing on its right.
 fn changed(before: &[u8], now: &[u8]) -> Option<(usize, usize)> {
     let different: Vec<usize> = before
         .chunks(4)
@@ -427,11 +428,7 @@ fn changed(before: &[u8], now: &[u8]) -> Option<(usize, usize)> {
     if different.len() < 40 {
         return None;
     }
-    let across = |place: &usize| place % WIDTH;
-    let down = |place: &usize| place / WIDTH;
-    let middle = |of: &dyn Fn(&usize) -> usize| {
-        let places = || different.iter().map(of);
-        usize::midpoint(places().min().unwrap_or(0), places().max().unwrap_or(0))
-    };
-    Some((middle(&across), middle(&down)))
+    let right = different.iter().map(|place| place % WIDTH).max()?;
+    let top = different.iter().map(|place| place / WIDTH).min()?;
+    Some((right.checked_sub(6)?, top + 6))
 }

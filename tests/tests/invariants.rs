@@ -69,9 +69,10 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
 
 /// Each room's name and the text of its sources, without the tests that stand at a file's end.
 fn rooms() -> Vec<(String, Vec<(PathBuf, String)>)> {
-    let crates = std::fs::read_dir(repository().join("crates"))
-        .unwrap()
-        .map(|entry| entry.unwrap().path());
+    let crates = std::fs::read_dir(repository().join("crates")).unwrap();
+    let crates = crates
+        .map(|entry| entry.unwrap().path())
+        .chain([repository().join("src-tauri")]);
     let text = |file: PathBuf| {
         let text = std::fs::read_to_string(&file).unwrap();
         (
@@ -229,6 +230,26 @@ fn only_aicore_and_the_simulator_name_sap_paths_and_headers() {
         BTreeSet::from(["aicore".to_owned(), "simulator".to_owned()]),
         "the search finds nothing"
     );
+}
+
+/// The window's one door to Rust is its backend, and only the app's twin of it knows Tauri.
+#[test]
+fn only_the_twin_of_the_backend_names_tauri_in_the_window() {
+    let mut folders = vec![repository().join("ui/src")];
+    let mut found = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if std::fs::read(&path)
+                .is_ok_and(|text| String::from_utf8_lossy(&text).contains("@tauri-apps/"))
+            {
+                found.push(path.file_name().unwrap().to_string_lossy().into_owned());
+            }
+        }
+    }
+    assert_eq!(found, ["tauri.ts"]);
 }
 
 /// The strings between quotes in a piece of source.

@@ -51,7 +51,7 @@ export async function startWindow() {
 
   return {
     /** A page of its own profile. `faults` collects what must not happen: requests elsewhere, errors, broken CSP. */
-    async open(name, { colorScheme = "light", width = 1100, height = 800 } = {}) {
+    async open(name, { colorScheme = "light", width = 1120, height = 780 } = {}) {
       const context = await browser.newContext({ colorScheme, viewport: { width, height }, reducedMotion: "reduce" });
       const page = await context.newPage();
       page.setDefaultTimeout(5000);

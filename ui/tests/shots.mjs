@@ -16,6 +16,10 @@ for (const colorScheme of ["light", "dark"]) for (const [name, nav] of list) {
   await page.locator(`#nav-${nav}`).click();
   await page.waitForTimeout(900);
   await page.screenshot({ path: `${folder}/${name}-${nav}-${colorScheme}.png` });
+  if (nav === "connection") {
+    await page.locator("#save-connection").scrollIntoViewIfNeeded();
+    await page.screenshot({ path: `${folder}/${name}-${nav}-below-${colorScheme}.png` });
+  }
   if (faults.length) console.log(name, nav, colorScheme, faults);
   await close();
 }

@@ -84,7 +84,10 @@ pub struct ModelVersion {
 impl ModelVersion {
     /// A price of the catalogue, `inputCost` or `outputCost`, as SAP writes it.
     pub fn price(&self, name: &str) -> Option<&str> {
-        self.cost.as_array()?.iter().find_map(|member| member.get(name)?.as_str())
+        self.cost
+            .as_array()?
+            .iter()
+            .find_map(|member| member.get(name)?.as_str())
     }
 }
 

@@ -378,7 +378,10 @@ mod tests {
             "https://api.ai.example.com/v2/inference/deployments/d123",
             "https://api.ai.example.com:443/x",
         ] {
-            assert!(read(&at("d123", fine)).of_model("gpt-4o", None).is_some(), "{fine}");
+            assert!(
+                read(&at("d123", fine)).of_model("gpt-4o", None).is_some(),
+                "{fine}"
+            );
         }
         for foreign in [
             "https://evil.com/v2/inference/deployments/d123",

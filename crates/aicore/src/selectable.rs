@@ -132,7 +132,9 @@ fn reason_to_hide(model: &CatalogueModel) -> Option<Reason> {
     if latest.streaming_supported == Some(false) {
         return Some(Reason::DoesNotStream);
     }
-    let tokens = latest.context_length.filter(|tokens| *tokens < SHORTEST_CONTEXT)?;
+    let tokens = latest
+        .context_length
+        .filter(|tokens| *tokens < SHORTEST_CONTEXT)?;
     Some(Reason::ShortContext { tokens })
 }
 

@@ -147,7 +147,8 @@ impl App {
             name: Some(draft.client_id.trim().to_owned()),
             ..Step::new(StepId::ServiceKey, StepStatus::Done)
         });
-        let Some(selection) = check::lists(&aicore, draft.resource_group(), draft.orchestration, tell).await else {
+        let Some(selection) = check::lists(&aicore, draft.resource_group(), draft.orchestration, tell).await
+        else {
             return;
         };
         let first = selection.models.first().map(|model| model.name.clone());
@@ -217,12 +218,14 @@ impl App {
     /// # Errors
     /// When the keychain can't be asked.
     pub async fn forget_secret(&self) -> Result<(), ProblemView> {
-        if let Some(name) = self.inner.saved_name() {
-            self.inner.secrets.forget(&name).await.map_err(Error::Secret)?;
-        }
+        let forgotten = match self.inner.saved_name() {
+            Some(name) => self.inner.secrets.forget(&name).await,
+            None => Ok(()),
+        };
+        // Whatever the keychain says, this process does not use it any more.
         self.inner.running.lock().await.secret = None;
         self.inner.follow_settings().await;
-        Ok(())
+        Ok(forgotten.map_err(Error::Secret)?)
     }
 
     /// Asks the keychain again for all that it did not give.
@@ -238,6 +241,18 @@ impl App {
         self.inner.change_settings(|settings| settings.simulator = on)?;
         self.inner.follow_settings().await;
         Ok(())
+    }
+
+    /// Lets the simulator answer and starts the proxy, if nothing is set up.
+    ///
+    /// # Errors
+    /// Those of [`App::use_simulator`] and [`App::start`].
+    pub async fn try_simulator(&self) -> Result<(), ProblemView> {
+        if self.inner.snapshot.borrow().source != SourceView::None {
+            return Ok(());
+        }
+        self.use_simulator(true).await?;
+        self.start().await
     }
 
     /// Starts the proxy. Does nothing when it runs.
@@ -285,7 +300,8 @@ impl App {
             _ => None,
         };
         if let Some(port) = offered {
-            self.inner.change_settings(|settings| settings.port = Some(port))?;
+            self.inner
+                .change_settings(|settings| settings.port = Some(port))?;
             self.inner.follow_settings().await;
         }
         self.start().await
@@ -382,7 +398,10 @@ impl App {
 
     /// Where agents reach the proxy, or will when it runs.
     pub fn address(&self) -> String {
-        format!("http://127.0.0.1:{}", snapshot::port(&self.inner.snapshot.borrow()))
+        format!(
+            "http://127.0.0.1:{}",
+            snapshot::port(&self.inner.snapshot.borrow())
+        )
     }
 
     /// The key that agents must show, for the person's clipboard.
@@ -430,7 +449,9 @@ impl Inner {
         self.change(|snapshot| {
             snapshot::take_settings(snapshot, &settings);
             if changed.is_ok() {
-                snapshot.notices.retain(|notice| notice.code != "CONFIG-SETTINGS-LOCKED");
+                snapshot
+                    .notices
+                    .retain(|notice| notice.code != "CONFIG-SETTINGS-LOCKED");
             }
         });
         changed
@@ -601,9 +622,14 @@ impl Inner {
             }
         };
         self.change(|snapshot| {
-            snapshot.notices.retain(|notice| !notice.code.starts_with("SECRET-"));
+            snapshot
+                .notices
+                .retain(|notice| !notice.code.starts_with("SECRET-"));
             if let Some(trouble) = &trouble {
-                snapshot.notices.push(ProblemView::from(trouble));
+                let mut notice = ProblemView::from(trouble);
+                notice.field = None;
+                notice.sentence = format!("The local key holds for this run only. {}", notice.sentence);
+                snapshot.notices.push(notice);
             }
         });
         self.take_local_key(key.clone(), trouble.is_none()).await;

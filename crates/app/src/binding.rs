@@ -44,7 +44,11 @@ mod tests {
     fn a_secret_is_bound_to_client_id_and_both_origins() {
         let own = name("id", "https://auth.example", "https://api.example");
         for same in [
-            name("id", "https://AUTH.example:443/oauth/token", "https://api.example/v2"),
+            name(
+                "id",
+                "https://AUTH.example:443/oauth/token",
+                "https://api.example/v2",
+            ),
             name(" id ", "https://auth.example/", "https://api.example/"),
         ] {
             assert_eq!(own, same);

@@ -136,7 +136,12 @@ pub(crate) async fn lists(
 }
 
 /// Lets the model say something, on the same way as an agent's request: through a proxy that lives as long as the test.
-pub(crate) async fn answer(aicore: &AiCore, model: &str, local_key: LocalKey, tell: &mut (impl FnMut(Step) + Send)) {
+pub(crate) async fn answer(
+    aicore: &AiCore,
+    model: &str,
+    local_key: LocalKey,
+    tell: &mut (impl FnMut(Step) + Send),
+) {
     let bearer = format!("Bearer {}", local_key.expose());
     let (_sender, configuration) = watch::channel(Arc::new(Configuration {
         port: 0,
@@ -175,7 +180,13 @@ struct RefusalBody {
 }
 
 async fn ask(address: std::net::SocketAddr, bearer: String, model: &str) -> Result<(), ProblemView> {
-    let failed = |why: String| ProblemView::new("PROXY-INTERNAL", format!("Coretap could not ask itself: {why}."), "");
+    let failed = |why: String| {
+        ProblemView::new(
+            "PROXY-INTERNAL",
+            format!("Coretap could not ask itself: {why}."),
+            "",
+        )
+    };
     let body = format!(
         r#"{{"model":{},"max_tokens":64,"messages":[{{"role":"user","content":"Say OK."}}]}}"#,
         quoted(model)
@@ -197,7 +208,10 @@ async fn ask(address: std::net::SocketAddr, bearer: String, model: &str) -> Resu
     if head.status.is_success() {
         return Ok(());
     }
-    let code = head.headers.get("x-coretap-code").and_then(|code| code.to_str().ok());
+    let code = head
+        .headers
+        .get("x-coretap-code")
+        .and_then(|code| code.to_str().ok());
     let message = serde_json::from_slice::<Refusal>(&body).map(|refusal| refusal.error.message);
     Err(ProblemView::new(
         code.unwrap_or("UPSTREAM-REFUSED"),

@@ -180,7 +180,9 @@ impl ConnectionDraft {
 }
 
 fn is_header_value(text: &str) -> bool {
-    text.trim().bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ')
+    text.trim()
+        .bytes()
+        .all(|byte| byte.is_ascii_graphic() || byte == b' ')
 }
 
 impl From<&ConnectionSettings> for ConnectionView {
@@ -267,9 +269,7 @@ mod tests {
     }
 
     fn typed(secret: &str) -> SecretDraft {
-        SecretDraft::Typed {
-            value: secret.into(),
-        }
+        SecretDraft::Typed { value: secret.into() }
     }
 
     fn found(draft: &ConnectionDraft, saved: Option<&ConnectionSettings>) -> Vec<(String, Option<Field>)> {

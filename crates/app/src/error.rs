@@ -75,7 +75,9 @@ pub enum Error {
     #[error("The stored client secret belongs to another client id or another server.")]
     SecretBound,
     /// No running deployment at all, in foundation mode.
-    #[error("Resource group '{resource_group}' has no RUNNING deployment of a model that Coretap can reach directly.")]
+    #[error(
+        "Resource group '{resource_group}' has no RUNNING deployment of a model that Coretap can reach directly."
+    )]
     NothingRuns {
         /// The resource group.
         resource_group: String,
@@ -132,6 +134,7 @@ pub const CODES: &[&str] = &[
     "SECRET-BOUND",
     "MODEL-HIDDEN-CONTEXT",
     "MODEL-HIDDEN-STREAMING",
+    "DESKTOP-REFUSED",
     "START-RANDOM",
     "START-SIMULATOR",
 ];
@@ -168,14 +171,20 @@ impl Error {
             Error::GroupIncomplete { .. } => "Set all four, or AICORE_SERVICE_KEY instead of them.",
             Error::Value { .. } => "Correct the variable or unset it.",
             Error::SettingsFile { .. } => "Correct the file, or move it away; without it the defaults hold.",
-            Error::SettingsKeptAside { .. } => "Set what is missing in the window, or correct the kept file and move it back while Coretap does not run.",
+            Error::SettingsKeptAside { .. } => {
+                "Set what is missing in the window, or correct the kept file and move it back while Coretap does not run."
+            }
             Error::SettingsLocked { .. } => "Use the other one, or end it and try again.",
             Error::SettingsUnwritable { .. } => "Check who may write there and whether the disk is full.",
             Error::NoFolder => "Set CORETAP_HOME to a folder.",
             Error::Secret(error) => error.hint(),
             Error::SecretMissing => "Enter the client secret, or paste the service key again.",
-            Error::SecretBound => "Enter the client secret that belongs to this client id and these URLs; it is sent nowhere else.",
-            Error::NothingRuns { .. } => "Start a deployment in SAP AI Launchpad, choose another resource group, or use orchestration.",
+            Error::SecretBound => {
+                "Enter the client secret that belongs to this client id and these URLs; it is sent nowhere else."
+            }
+            Error::NothingRuns { .. } => {
+                "Start a deployment in SAP AI Launchpad, choose another resource group, or use orchestration."
+            }
             Error::ServiceKey { source, .. } | Error::AiCore(source) => source.hint(),
             Error::LocalKeyRefused => "Use printable ASCII characters, and no blank at either end.",
             Error::PortUnknown => "Set CORETAP_PORT to the port that 'coretap serve' printed.",

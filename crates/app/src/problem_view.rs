@@ -61,7 +61,9 @@ fn hint_in_a_window(code: &str) -> Option<&'static str> {
         "START-PORT-TAKEN" => "Use the next free port, or end the other program.",
         "START-BIND" => "Choose another port in the settings.",
         "CONFIG-NO-SERVICE-KEY" => "Paste your service key on the page Connection, or try the simulator.",
-        "ROUTE-MODEL-UNKNOWN" => "Ask for one of the listed models, or select the model that answers for every other name.",
+        "ROUTE-MODEL-UNKNOWN" => {
+            "Ask for one of the listed models, or select the model that answers for every other name."
+        }
         "ROUTE-NO-DEPLOYMENT" => {
             "Choose a model that runs, start a deployment in SAP AI Launchpad, choose another resource group, or use orchestration."
         }

@@ -24,7 +24,9 @@ pub enum SecretError {
     #[error("The keychain is locked, and it was not unlocked.")]
     Locked,
     /// It has not answered in time, probably because it shows a prompt.
-    #[error("The keychain has not answered for 10 seconds; it may be asking for your password in a window of its own.")]
+    #[error(
+        "The keychain has not answered for 10 seconds; it may be asking for your password in a window of its own."
+    )]
     Waiting,
     /// It said no, or broke.
     #[error("The keychain refused: {0}.")]
@@ -102,10 +104,7 @@ impl Secrets {
             }));
         }
         let found = self.ask(name, Question::Read).await?;
-        Ok(found.map(|secret| Found {
-            secret,
-            stored: true,
-        }))
+        Ok(found.map(|secret| Found { secret, stored: true }))
     }
 
     /// Puts a secret into the keychain, and forgets one that was kept for this run.
@@ -129,8 +128,12 @@ impl Secrets {
     /// # Errors
     /// When the keychain can't be asked; what was kept for this run is gone all the same.
     pub(crate) async fn forget(&self, name: &str) -> Result<(), SecretError> {
-        self.kept().remove(name);
-        self.ask(name, Question::Remove).await
+        let was_kept = self.kept().remove(name).is_some();
+        match self.ask(name, Question::Remove).await {
+            // Where there is no keychain, there is nothing in it.
+            Err(SecretError::NoKeychain(_)) if was_kept => Ok(()),
+            removed => removed,
+        }
     }
 
     fn kept(&self) -> std::sync::MutexGuard<'_, HashMap<String, SecretString>> {

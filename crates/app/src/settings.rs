@@ -123,7 +123,8 @@ impl ConnectionSettings {
     /// # Errors
     /// When a URL can't be used.
     pub(crate) fn without_secret(&self) -> Result<Option<ServiceKey>, Error> {
-        let (Some(client_id), Some(auth_url), Some(base_url)) = (&self.client_id, &self.auth_url, &self.base_url)
+        let (Some(client_id), Some(auth_url), Some(base_url)) =
+            (&self.client_id, &self.auth_url, &self.base_url)
         else {
             return Ok(None);
         };
@@ -246,9 +247,7 @@ mod tests {
 
     fn read(flags: Flags, environment: &[(&str, &str)]) -> Result<Settings, Error> {
         let environment: HashMap<_, _> = environment.iter().copied().collect();
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .build()
-            .unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(Settings::read(flags, &|name| {
             environment.get(name).map(|value| (*value).to_owned())
         }))

@@ -213,10 +213,7 @@ mod tests {
             std::fs::rename(&link, &file).unwrap();
             std::os::unix::fs::symlink(&file, &link).unwrap();
             SettingsFile::default().write(&link).unwrap();
-            assert_eq!(
-                SettingsFile::read(&file).unwrap(),
-                Some(SettingsFile::default())
-            );
+            assert_eq!(SettingsFile::read(&file).unwrap(), Some(SettingsFile::default()));
             assert!(link.is_symlink());
         }
         // Nothing but the settings is left in the folder.

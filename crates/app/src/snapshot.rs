@@ -5,8 +5,8 @@ use coretap_proxy::LocalKey;
 use crate::settings::DEFAULT_PORT;
 use crate::settings_file::SettingsFile;
 use crate::view::{
-    ConnectionView, KeyView, ProblemView, ProxyView, SecretView, SettingsView, Snapshot, SourceView, Step, StepId,
-    StepStatus, UsageView,
+    ConnectionView, KeyView, ProblemView, ProxyView, SecretView, SettingsView, Snapshot, SourceView, Step,
+    StepId, StepStatus, UsageView,
 };
 
 /// The overview's steps, in order. Each waits for the ones before it.
@@ -61,7 +61,9 @@ pub(crate) fn take_settings(snapshot: &mut Snapshot, settings: &SettingsFile) {
         None => SourceView::None,
     };
     if snapshot.source == SourceView::SapAiCore {
-        snapshot.selected_model = connection.as_ref().and_then(|connection| connection.model.clone());
+        snapshot.selected_model = connection
+            .as_ref()
+            .and_then(|connection| connection.model.clone());
     }
     snapshot.connection = connection;
     snapshot.settings = SettingsView {

@@ -148,7 +148,8 @@ mod tests {
         first.change(|settings| settings.port = Some(1)).unwrap();
 
         let (mut second, trouble) = Store::open(&folder);
-        let refused = |error| matches!(error, Error::SettingsLocked { pid: Some(pid) } if pid == std::process::id());
+        let refused =
+            |error| matches!(error, Error::SettingsLocked { pid: Some(pid) } if pid == std::process::id());
         assert!(refused(trouble.unwrap()));
         assert_eq!(second.settings().port, Some(1), "it reads all the same");
         assert!(refused(

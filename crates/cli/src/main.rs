@@ -51,7 +51,7 @@ async fn run(command: Command) -> Result<(), Error> {
         Command::Simulate { port } => serve::simulate(port).await,
         Command::Models { json } => show::models(json).await,
         Command::Deployments { json } => show::deployments(json).await,
-        Command::Env { agent, shell } => show::env(agent, shell),
+        Command::Env { agent, shell } => show::env(agent, shell).await,
     }
 }
 

@@ -3,17 +3,20 @@
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 
-use coretap_app::{Coretap, Error, Flags, Settings, Simulator, SimulatorOptions};
+use coretap_app::{Coretap, Error, Flags, Settings, Simulator, SimulatorOptions, Source};
 
 use crate::environment;
 use crate::print;
 
 /// `coretap serve`
 pub(crate) async fn serve(port: Option<u16>, demo: bool) -> Result<(), Error> {
-    let settings = Settings::read(Flags { port, demo }, &environment)?;
+    let settings = Settings::read(Flags { port, demo }, &environment).await?;
     let is_random = settings.local_key.is_none();
+    if !demo && matches!(settings.source, Source::Demo) {
+        print::note("The built-in simulator answers, because the desktop app was set to it.");
+    }
     let mut stop = Signals::new().map_err(Error::Simulator)?;
-    let coretap = Coretap::new(settings).await?;
+    let coretap = Coretap::new(settings, None).await?;
     let address = coretap.start().await?;
     if is_random {
         print::note(&format!("local key: {}", coretap.local_key().expose()));

@@ -34,9 +34,9 @@ pub(crate) async fn deployments(json: bool) -> Result<(), Error> {
 }
 
 /// `coretap env`
-pub(crate) fn env(agent: Option<Agent>, shell: Option<Shell>) -> Result<(), Error> {
+pub(crate) async fn env(agent: Option<Agent>, shell: Option<Shell>) -> Result<(), Error> {
     let shell = shell.unwrap_or_else(own_shell);
-    let text = variables(agent, shell);
+    let text = variables(agent, shell).await;
     match &text {
         Ok(text) => print::out(text),
         // `eval "$(coretap env …)" && agent` must not start the agent without its variables: it would talk to the vendor
@@ -47,8 +47,8 @@ pub(crate) fn env(agent: Option<Agent>, shell: Option<Shell>) -> Result<(), Erro
     text.map(|_| ())
 }
 
-fn variables(agent: Option<Agent>, shell: Shell) -> Result<String, Error> {
-    let key = local_key(&environment)?.ok_or(Error::LocalKeyMissing)?;
+async fn variables(agent: Option<Agent>, shell: Shell) -> Result<String, Error> {
+    let key = local_key(&environment).await?.ok_or(Error::LocalKeyMissing)?;
     let port = match port(&environment)? {
         0 => return Err(Error::PortUnknown),
         port => port,
@@ -79,7 +79,7 @@ fn own_shell() -> Shell {
 }
 
 async fn connection() -> Result<Coretap, Error> {
-    Coretap::new(Settings::read(Flags::default(), &environment)?).await
+    Coretap::new(Settings::read(Flags::default(), &environment).await?, None).await
 }
 
 fn model_row(model: &SelectableModel) -> [String; 5] {

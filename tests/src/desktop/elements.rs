@@ -120,10 +120,14 @@ impl Window {
 
     /// Waits until a field holds this.
     pub async fn wait_for_value(&self, selector: &str, wanted: &str) {
-        until(&format!("{selector} holds {wanted:?}"), async || {
+        let found = poll(LIMIT, async || {
             (self.value(selector).await == wanted).then_some(())
         })
         .await;
+        if found.is_none() {
+            let value = self.value(selector).await;
+            panic!("{selector} should hold {wanted:?}, but holds {value:?}");
+        }
     }
 
     /// An attribute of the element.
@@ -147,10 +151,20 @@ impl Window {
             == true
     }
 
-    /// Clicks the element once it is there and enabled.
+    /// Clicks the element once it is there, enabled, in view and at rest: the driver clicks where it was.
     pub async fn click(&self, selector: &str) {
+        let mut place = Value::Null;
         until(&format!("{selector} can be clicked"), async || {
-            if !self.enabled(selector).await {
+            let before = std::mem::take(&mut place);
+            place = self
+                .script(
+                    "const host = find(arguments[0]); if (!host || disabled(host)) return null;
+                     host.scrollIntoView({ block: 'nearest', behavior: 'instant' });
+                     const { x, y } = host.getBoundingClientRect(); return [x, y]",
+                    vec![json!(selector)],
+                )
+                .await;
+            if place.is_null() || place != before {
                 return None;
             }
             let part = self.part("target", selector).await?;
@@ -161,9 +175,12 @@ impl Window {
 
     /// Replaces a field's text, key by key, and leaves the field.
     pub async fn type_into(&self, selector: &str, text: &str) {
-        let keys = format!("{}a{}{}{text}{}", Key::Control, Key::Null, Key::Delete, Key::Tab);
         until(&format!("{selector} can be typed into"), async || {
-            self.part("field", selector).await?.send_keys(&keys).await.ok()
+            let field = self.part("field", selector).await?;
+            // A key that is held down is let go at the end of a call.
+            field.send_keys(&format!("{}a", Key::Control)).await.ok()?;
+            let keys = format!("{}{text}{}", Key::Delete, Key::Tab);
+            field.send_keys(&keys).await.ok()
         })
         .await;
         self.wait_for_value(selector, text).await;

@@ -36,8 +36,7 @@ impl Window {
     pub async fn paste_service_key(&self, session: &mut Session, service_key: &str) {
         screen::copy(session, service_key).await;
         self.wait_for("#service-key").await;
-        self.keys("#service-key", &format!("{}v{}", Key::Control, Key::Null))
-            .await;
+        self.keys("#service-key", &format!("{}v", Key::Control)).await;
         self.wait_for("#service-key-read").await;
     }
 
@@ -69,10 +68,26 @@ impl Window {
         .await
     }
 
+    /// Starts the test of the connection. What the test before has left is gone when it has begun.
+    async fn start_test(&self) {
+        until("the test begins", async || {
+            let mark = "document.querySelectorAll('.step-problem, #test-result').forEach((old) => old.dataset.old = 'yes')";
+            self.script(mark, vec![]).await;
+            self.click("#test-connection").await;
+            let begun = async || {
+                let begun = self.exists(".test").await && !self.exists("[data-old]").await;
+                begun.then_some(())
+            };
+            // The page may have moved under the mouse, as lists arrive: then there was no click.
+            poll(Duration::from_secs(2), begun).await
+        })
+        .await;
+    }
+
     /// Starts the test and waits until this step has failed with this code and says what to do. Gives what is wrong
     /// with that instead.
     pub async fn test_fails(&self, step: &str, code: &str) -> Result<(), String> {
-        self.click("#test-connection").await;
+        self.start_test().await;
         let selector = format!("#test-step-{step}");
         let mark = format!("({code})");
         let found = poll(Duration::from_secs(30), async || {
@@ -94,7 +109,7 @@ impl Window {
 
     /// Waits until the test is over, and gives what it says in all.
     pub async fn test_result(&self) -> String {
-        self.click("#test-connection").await;
+        self.start_test().await;
         until("the end of the test", async || {
             let over = self.exists("#test-result").await && !self.exists("#cancel-test").await;
             if over {

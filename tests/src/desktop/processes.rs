@@ -39,11 +39,17 @@ pub fn end_all_of_home(home: &Path) {
         if running.is_empty() {
             return;
         }
-        let pids = running.iter().map(|process| process.pid.to_string());
+        // The X server removes its lock and its socket when it is asked to end, and ends last.
+        let (servers, others): (Vec<_>, Vec<_>) = running.iter().partition(|process| process.name == "Xvfb");
+        let (signal, chosen) = if others.is_empty() {
+            ("-TERM", servers)
+        } else {
+            ("-KILL", others)
+        };
         // A process that has ended by itself is no failure.
         let _ = std::process::Command::new("kill")
-            .arg("-KILL")
-            .args(pids)
+            .arg(signal)
+            .args(chosen.iter().map(|process| process.pid.to_string()))
             .stderr(std::process::Stdio::null())
             .status();
     }

@@ -55,6 +55,7 @@ pub enum Services {
 
 /// One private desktop. Dropping it ends everything that was started in it.
 pub struct Session {
+    suite: String,
     folder: TempDir,
     /// The X server's display, like `:7`.
     pub display: String,
@@ -87,6 +88,7 @@ impl Session {
             return None;
         }
         let mut session = Self {
+            suite: suite.to_owned(),
             folder: tempfile::Builder::new()
                 .prefix("coretap-desktop")
                 .tempdir()
@@ -109,19 +111,18 @@ impl Session {
         Some(session)
     }
 
-    /// Starts an X server on a display that is free, and gives its name.
+    /// Starts an X server, and gives the name of its display. The number is drawn by lot: servers that look for the
+    /// next free one at the same time take it away from each other.
     async fn start_x_server(&mut self) -> String {
-        let mut command = self.command("Xvfb");
-        command.args([
-            "-displayfd",
-            "1",
-            "-screen",
-            "0",
-            "1280x960x24",
-            "-nolisten",
-            "tcp",
-        ]);
-        format!(":{}", self.start_and_read(command).await)
+        loop {
+            let display = format!(":{}", fastrand::u16(100..30_000));
+            let mut command = self.command("Xvfb");
+            command.args([&display, "-displayfd", "1", "-nolisten", "tcp"]);
+            command.args(["-screen", "0", "1280x960x24"]);
+            if self.start_and_read(command).await.is_some() {
+                return display;
+            }
+        }
     }
 
     /// Starts one more session bus, and gives its address. What is started on it has this session's folders.
@@ -137,7 +138,7 @@ impl Session {
         }
         command.args(["--nofork", "--print-address"]);
         command.arg(format!("--address=unix:path={}", socket.display()));
-        self.start_and_read(command).await
+        self.start_and_read(command).await.expect("the bus's address")
     }
 
     async fn start_window_manager(&mut self) {
@@ -150,15 +151,16 @@ impl Session {
         .await;
     }
 
-    /// Starts a program that tells its first line when it is ready, and gives that line.
-    async fn start_and_read(&mut self, mut command: Command) -> String {
+    /// Starts a program that tells its first line when it is ready, and gives that line; `None` when it ends
+    /// before.
+    async fn start_and_read(&mut self, mut command: Command) -> Option<String> {
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let line = in_time("a program's first line", lines.next_line())
             .await
             .unwrap();
-        self.children.push(child);
-        line.unwrap_or_else(|| panic!("{command:?} ended without a line"))
+        self.keep(child);
+        line
     }
 
     /// Starts a program that ends with the session, and gives its process id.
@@ -316,6 +318,12 @@ impl Session {
 impl Drop for Session {
     fn drop(&mut self) {
         if std::thread::panicking() {
+            let name = self.suite.replace([':', ' '], "-");
+            let file = crate::desktop::screen::screenshots().join(format!("failed-{name}.png"));
+            let _ = std::process::Command::new("import")
+                .args(["-display", &self.display, "-window", "root"])
+                .arg(file)
+                .status();
             for program in ["coretap-desktop", "WebKitWebDriver"] {
                 eprint_log(program, &self.errors(program));
             }

@@ -1,5 +1,8 @@
 //! The app's window, worked by WebKit's own driver. How its parts are found stands in [`super::elements`].
 
+use std::fmt::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
 use std::process::Stdio;
 
 use fantoccini::{Client, ClientBuilder};
@@ -33,7 +36,6 @@ impl Window {
             // What tauri-driver sets: the app lets itself be worked only then.
             .env("TAURI_AUTOMATION", "true")
             .env("TAURI_WEBVIEW_AUTOMATION", "true")
-            .envs(environment.iter().copied())
             .stdout(Stdio::null());
         let driver = command.spawn().unwrap();
         until("the driver listens", async || {
@@ -43,7 +45,7 @@ impl Window {
         let mut capabilities = Map::new();
         capabilities.insert(
             "webkitgtk:browserOptions".to_owned(),
-            json!({"binary": app(), "args": []}),
+            json!({"binary": starter(session, environment), "args": []}),
         );
         let mut builder = ClientBuilder::new(HttpConnector::new());
         builder.capabilities(capabilities);
@@ -98,4 +100,21 @@ impl Window {
         self.driver.start_kill().unwrap();
         in_time("the driver's end", self.driver.wait()).await.unwrap();
     }
+}
+
+/// What the driver starts: the app, or a script that gives these variables to the app alone. A proxy, for example, is
+/// none for the driver, which has to reach the app.
+fn starter(session: &Session, environment: &[(&str, &str)]) -> PathBuf {
+    if environment.is_empty() {
+        return app();
+    }
+    let mut text = "#!/bin/sh\n".to_owned();
+    for (name, value) in environment {
+        writeln!(text, "export {name}='{value}'").unwrap();
+    }
+    writeln!(text, "exec '{}' \"$@\"", app().display()).unwrap();
+    let script = session.runtime().join("app-with-environment");
+    std::fs::write(&script, text).unwrap();
+    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o700)).unwrap();
+    script
 }

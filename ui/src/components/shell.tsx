@@ -1,10 +1,16 @@
 // The bar on top: the name, what the proxy does, and one button to start or stop it.
 
 import { Button } from "@ui5/webcomponents-react/Button";
+import { Icon } from "@ui5/webcomponents-react/Icon";
 import { ShellBar } from "@ui5/webcomponents-react/ShellBar";
 import { ShellBarBranding } from "@ui5/webcomponents-react/ShellBarBranding";
 import { ShellBarSpacer } from "@ui5/webcomponents-react/ShellBarSpacer";
 import { Tag } from "@ui5/webcomponents-react/Tag";
+import "@ui5/webcomponents-icons/dist/circle-task.js";
+import "@ui5/webcomponents-icons/dist/message-error.js";
+import "@ui5/webcomponents-icons/dist/message-success.js";
+import "@ui5/webcomponents-icons/dist/message-warning.js";
+import "@ui5/webcomponents-icons/dist/pending.js";
 import "@ui5/webcomponents-icons/dist/play.js";
 import "@ui5/webcomponents-icons/dist/stop.js";
 import { useState } from "react";
@@ -13,16 +19,17 @@ import { useTranslation } from "react-i18next";
 import { useBackend, useSnapshot } from "../backend/context";
 import { useActions } from "./actions";
 
-const designs = {
-  stopped: "Neutral",
-  starting: "Information",
-  running: "Positive",
-  degraded: "Critical",
-  stopping: "Information",
-  failed: "Negative",
+const looks = {
+  stopped: { design: "Neutral", icon: "circle-task" },
+  starting: { design: "Information", icon: "pending" },
+  running: { design: "Positive", icon: "message-success" },
+  degraded: { design: "Critical", icon: "message-warning" },
+  stopping: { design: "Information", icon: "pending" },
+  failed: { design: "Negative", icon: "message-error" },
 } as const;
 
-export function Shell() {
+/** `slot` is where the layout wants the bar. */
+export function Shell({ slot }: { slot?: string }) {
   const { t } = useTranslation();
   const backend = useBackend();
   const actions = useActions();
@@ -41,11 +48,18 @@ export function Shell() {
 
   return (
     <ShellBar
+      slot={slot}
       branding={<ShellBarBranding>{t("app.name")}</ShellBarBranding>}
       content={
         <>
           <ShellBarSpacer />
-          <Tag id="run-state" design={designs[proxy.state]} data-hide-order="2" aria-live="polite">
+          <Tag
+            id="run-state"
+            design={looks[proxy.state].design}
+            icon={<Icon name={looks[proxy.state].icon} mode="Decorative" />}
+            data-hide-order="2"
+            aria-live="polite"
+          >
             {t(`run.${proxy.state}`, { host })}
           </Tag>
           <Button

@@ -5,7 +5,6 @@ import { Button } from "@ui5/webcomponents-react/Button";
 import { ComboBox } from "@ui5/webcomponents-react/ComboBox";
 import { ComboBoxItem } from "@ui5/webcomponents-react/ComboBoxItem";
 import { ComboBoxItemGroup } from "@ui5/webcomponents-react/ComboBoxItemGroup";
-import { Panel } from "@ui5/webcomponents-react/Panel";
 import { useMemo } from "react";
 import { useTranslation } from "react-i18next";
 
@@ -43,9 +42,14 @@ export function ModelField({ form, problem, offerProblemId }: Properties) {
   return (
     <Field control="model" name="model" label={t("connection.model")} required problem={problem}>
       {offerProblem && !offerProblem.field ? (
-        <ProblemStrip id={offerProblemId} problem={offerProblem}>
-          <Button onClick={form.retryOffer}>{t("app.tryAgain")}</Button>
-        </ProblemStrip>
+        <>
+          <ProblemStrip id={offerProblemId} problem={offerProblem}>
+            <Button id="retry-offer" onClick={form.retryOffer}>
+              {t("app.tryAgain")}
+            </Button>
+          </ProblemStrip>
+          {draft.model !== null && <span>{t("connection.modelKept", { name: draft.model })}</span>}
+        </>
       ) : (
         <ComboBox
           id="model"
@@ -114,7 +118,8 @@ function ModelFacts({ model }: { model: ModelView }) {
 function HiddenModels({ models }: { models: HiddenModel[] }) {
   const { t } = useTranslation();
   return (
-    <Panel id="hidden-models" collapsed noAnimation headerText={t("connection.hidden", { count: models.length })} headerLevel="H2">
+    <details id="hidden-models">
+      <summary>{t("connection.hidden", { count: models.length })}</summary>
       <ul className="plain hidden-models">
         {models.map(({ name, problem }) => (
           <li key={name}>
@@ -122,7 +127,7 @@ function HiddenModels({ models }: { models: HiddenModel[] }) {
           </li>
         ))}
       </ul>
-    </Panel>
+    </details>
   );
 }
 

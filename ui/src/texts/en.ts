@@ -133,6 +133,7 @@ export const en = {
     modelsLater: "The models appear when the fields above are filled in.",
     loadingModels: "Asking SAP AI Core for its models",
     otherProvider: "Other",
+    modelKept: "Your model stays {{name}}.",
     modelUnknown: "“{{name}}” is not among the models. Choose one from the list.",
     context: "{{tokens}} tokens",
     contextSize: "Fits {{tokens}} tokens",

@@ -7,8 +7,8 @@ use coretap_aicore::{AiCore, Connection, Reason, Timeouts};
 use tokio::sync::Semaphore;
 
 use crate::stand_in::{
-    CATALOGUE, DEPLOYMENTS, GROUPS, StandIn, catalogue_row, html, json, list, model_row, orchestration_row, pass,
-    text, within_10_seconds,
+    CATALOGUE, DEPLOYMENTS, GROUPS, StandIn, catalogue_row, html, json, list, model_row, orchestration_row,
+    pass, text, within_10_seconds,
 };
 
 #[tokio::test]
@@ -210,10 +210,7 @@ async fn models_of_no_use_to_an_agent_are_hidden_and_said_so() {
             list(&[
                 row("short", r#","contextLength":31999"#),
                 row("unsaid", ""),
-                row(
-                    "whole",
-                    r#","contextLength":200000,"streamingSupported":false"#,
-                ),
+                row("whole", r#","contextLength":200000,"streamingSupported":false"#),
                 row(
                     "enough",
                     r#","contextLength":32000,"streamingSupported":true,"inputTypes":["text","image"],
@@ -222,7 +219,8 @@ async fn models_of_no_use_to_an_agent_are_hidden_and_said_so() {
             ]),
         ),
     );
-    let deployments = ["short", "unsaid", "whole", "enough"].map(|name| model_row("d1111", name, "azure-openai"));
+    let deployments =
+        ["short", "unsaid", "whole", "enough"].map(|name| model_row("d1111", name, "azure-openai"));
     stand_in.always(DEPLOYMENTS, json(200, list(&deployments)));
     let foundation = stand_in.foundation().selection().await.unwrap();
     stand_in.always(DEPLOYMENTS, json(200, list(&[orchestration_row("d0000")])));

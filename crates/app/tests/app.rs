@@ -1,0 +1,308 @@
+//! Coretap as a person uses it, on the simulator: what is saved, what runs, what a connection test says.
+//!
+//! No keychain is asked here: `./dev test` names no session bus, and elsewhere these tests are skipped, because they
+//! would ask the person's own. The desktop's tests have keychains of their own.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "A panic is how a test fails.")]
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::time::Duration;
+
+use coretap_app::view::{
+    ConnectionDraft, Keep, ProxyView, SecretDraft, SecretView, SettingsView, Snapshot, SourceView, Step,
+    StepId, StepStatus,
+};
+use coretap_app::{App, Simulator, SimulatorOptions};
+use tempfile::TempDir;
+
+/// Whether no keychain can be reached.
+fn is_alone() -> bool {
+    let alone = std::env::var("DBUS_SESSION_BUS_ADDRESS").is_ok_and(|bus| bus == "disabled:");
+    if !alone {
+        eprintln!(
+            "SKIPPED the app without a keychain: DBUS_SESSION_BUS_ADDRESS is not 'disabled:', as ./dev test sets it"
+        );
+    }
+    alone
+}
+
+async fn simulator() -> String {
+    let anywhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let simulator = Simulator::bind(anywhere, SimulatorOptions::default())
+        .await
+        .unwrap();
+    let key = simulator.service_key();
+    tokio::spawn(simulator.run(std::future::pending()));
+    key
+}
+
+fn open(home: &TempDir) -> App {
+    let folder = home.path().display().to_string();
+    App::open(&|name| (name == "CORETAP_HOME").then(|| folder.clone())).unwrap()
+}
+
+/// A form with the simulator's service key.
+fn draft(key: &str) -> ConnectionDraft {
+    let fields = coretap_app::read_service_key(key).unwrap();
+    ConnectionDraft {
+        client_id: fields.client_id,
+        client_secret: SecretDraft::ServiceKey { text: key.into() },
+        base_url: fields.base_url,
+        auth_url: fields.auth_url,
+        resource_group: String::new(),
+        orchestration: true,
+        model: Some("gpt-4o".to_owned()),
+        deployment: None,
+    }
+}
+
+/// The first snapshot of which `holds` is true.
+async fn until(app: &App, what: &str, holds: impl Fn(&Snapshot) -> bool) -> Snapshot {
+    let mut snapshots = app.snapshots();
+    let found = tokio::time::timeout(Duration::from_secs(30), snapshots.wait_for(|now| holds(now))).await;
+    found
+        .unwrap_or_else(|_| panic!("not {what}: {:?}", app.snapshots().borrow()))
+        .unwrap()
+        .clone()
+}
+
+async fn steps(app: &App, draft: &ConnectionDraft) -> Vec<Step> {
+    let mut steps = Vec::new();
+    app.test(draft, |step| {
+        if step.status != StepStatus::Running {
+            steps.push(step);
+        }
+    })
+    .await;
+    steps
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    listener.local_addr().unwrap().port()
+}
+
+fn use_port(app: &App, port: u16) -> impl Future<Output = ()> {
+    let app = app.clone();
+    async move {
+        app.save_settings(SettingsView {
+            port,
+            start_proxy: false,
+        })
+        .await
+        .unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_saved_connection_runs_and_its_secret_is_in_no_file() {
+    if !is_alone() {
+        return;
+    }
+    let (home, key) = (tempfile::tempdir().unwrap(), simulator().await);
+    let app = open(&home);
+    until(&app, "opened", |now| now.source == SourceView::None).await;
+    assert_eq!(app.start().await.unwrap_err().code, "CONFIG-NO-SERVICE-KEY");
+    use_port(&app, free_port()).await;
+
+    let refused = app
+        .save_connection(&draft(&key), Keep::Keychain)
+        .await
+        .unwrap_err();
+    assert_eq!(refused.code, "SECRET-NO-KEYCHAIN");
+    assert!(
+        app.snapshots().borrow().connection.is_none(),
+        "nothing is saved by half"
+    );
+
+    app.save_connection(&draft(&key), Keep::ThisRun).await.unwrap();
+    let now = until(&app, "checked", |now| !now.models.is_empty()).await;
+    assert_eq!(
+        (now.source, now.secret),
+        (SourceView::SapAiCore, SecretView::ThisRun)
+    );
+    assert_eq!(now.selected_model.as_deref(), Some("gpt-4o"));
+    app.start().await.unwrap();
+    until(&app, "running", |now| {
+        matches!(now.proxy, ProxyView::Running { .. })
+    })
+    .await;
+
+    app.select_model("gpt-5").await.unwrap();
+    let saved = std::fs::read_to_string(home.path().join("settings.toml")).unwrap();
+    assert!(
+        saved.contains("gpt-5") && !saved.contains("clientsecret"),
+        "{saved}"
+    );
+    assert!(!saved.contains("sim$EfGh"), "{saved}");
+
+    app.forget_secret().await.unwrap();
+    let is_gone = |now: &Snapshot| now.secret != SecretView::ThisRun && now.proxy == ProxyView::Stopped;
+    until(&app, "forgotten", is_gone).await;
+}
+
+#[tokio::test]
+async fn the_simulator_needs_nothing() {
+    if !is_alone() {
+        return;
+    }
+    let home = tempfile::tempdir().unwrap();
+    let app = open(&home);
+    use_port(&app, free_port()).await;
+    app.try_simulator().await.unwrap();
+    let now = until(&app, "running with models", |now| {
+        matches!(now.proxy, ProxyView::Running { .. }) && !now.models.is_empty()
+    })
+    .await;
+    assert_eq!(now.source, SourceView::Simulator);
+    app.use_simulator(false).await.unwrap();
+    let now = until(&app, "left", |now| now.source == SourceView::None).await;
+    assert!(now.models.is_empty());
+    until(&app, "stopped", |now| now.proxy == ProxyView::Stopped).await;
+}
+
+#[tokio::test]
+async fn a_taken_port_is_left_for_the_next_free_one() {
+    if !is_alone() {
+        return;
+    }
+    let home = tempfile::tempdir().unwrap();
+    let app = open(&home);
+    let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let port = taken.local_addr().unwrap().port();
+    use_port(&app, port).await;
+    let problem = app.try_simulator().await.unwrap_err();
+    assert_eq!(problem.code, "START-PORT-TAKEN");
+    #[cfg(target_os = "linux")]
+    assert!(
+        problem
+            .sentence
+            .contains(&format!("process {}", std::process::id())),
+        "{problem:?}"
+    );
+    let now = until(&app, "failed", |now| {
+        matches!(
+            now.proxy,
+            ProxyView::Failed {
+                free_port: Some(_),
+                ..
+            }
+        )
+    })
+    .await;
+    assert!(matches!(now.proxy, ProxyView::Failed { free_port: Some(free), .. } if free > port));
+    app.use_free_port().await.unwrap();
+    let now = until(&app, "running", |now| {
+        matches!(now.proxy, ProxyView::Running { .. })
+    })
+    .await;
+    assert!(now.settings.port > port, "the next start uses it too");
+}
+
+#[tokio::test]
+async fn a_test_does_every_step_and_ends_at_the_first_that_fails() {
+    if !is_alone() {
+        return;
+    }
+    let (home, key) = (tempfile::tempdir().unwrap(), simulator().await);
+    let app = open(&home);
+    let done: Vec<_> = steps(&app, &draft(&key))
+        .await
+        .into_iter()
+        .map(|step| (step.id, step.status, step.problem))
+        .collect();
+    let all = [
+        StepId::ServiceKey,
+        StepId::Token,
+        StepId::ResourceGroup,
+        StepId::Deployments,
+        StepId::Models,
+        StepId::Answer,
+    ];
+    assert_eq!(done, all.map(|id| (id, StepStatus::Done, None)));
+
+    let wrong_secret = SecretDraft::Typed {
+        value: "wrong".into(),
+    };
+    let cases: [(fn(&mut ConnectionDraft), StepId, &str); 6] = [
+        (
+            |draft| draft.client_id = "sb-nobody".to_owned(),
+            StepId::Token,
+            "AUTH-KEY-REVOKED",
+        ),
+        (
+            |draft| draft.auth_url += "/nowhere",
+            StepId::Token,
+            "AUTH-URL-NOT-OAUTH",
+        ),
+        (
+            |draft| draft.base_url += "/nowhere",
+            StepId::ResourceGroup,
+            "UPSTREAM-NOT-AI-CORE",
+        ),
+        (
+            |draft| draft.resource_group = "nobody".to_owned(),
+            StepId::ResourceGroup,
+            "AUTH-RESOURCE-GROUP",
+        ),
+        (
+            |draft| draft.resource_group = "empty".to_owned(),
+            StepId::Models,
+            "ROUTE-NO-ORCHESTRATION",
+        ),
+        (
+            |draft| {
+                draft.resource_group = "empty".to_owned();
+                draft.orchestration = false;
+            },
+            StepId::Models,
+            "ROUTE-NO-DEPLOYMENT",
+        ),
+    ];
+    let failing = |draft: ConnectionDraft| {
+        let app = app.clone();
+        async move {
+            let last = steps(&app, &draft).await.pop().unwrap();
+            let problem = last.problem.unwrap();
+            assert!(!problem.hint.is_empty(), "{problem:?}");
+            (last.id, problem.code)
+        }
+    };
+    let refused = ConnectionDraft {
+        client_secret: wrong_secret,
+        ..draft(&key)
+    };
+    assert_eq!(
+        failing(refused).await,
+        (StepId::Token, "AUTH-TOKEN-REFUSED".to_owned())
+    );
+    for (change, id, code) in cases {
+        let mut changed = draft(&key);
+        change(&mut changed);
+        assert_eq!(failing(changed).await, (id, code.to_owned()));
+    }
+}
+
+#[tokio::test]
+async fn a_test_that_hangs_can_be_cancelled() {
+    if !is_alone() {
+        return;
+    }
+    let (home, key) = (tempfile::tempdir().unwrap(), simulator().await);
+    // It accepts and says nothing.
+    let silent = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let app = open(&home);
+    let draft = ConnectionDraft {
+        auth_url: format!("http://{}", silent.local_addr().unwrap()),
+        ..draft(&key)
+    };
+    let mut last = None;
+    let cancelling = app.clone();
+    app.test(&draft, |step| {
+        if step.id == StepId::Token {
+            cancelling.cancel_test();
+        }
+        last = Some((step.id, step.status));
+    })
+    .await;
+    assert_eq!(last, Some((StepId::Token, StepStatus::Running)));
+}
