@@ -1,6 +1,11 @@
 //! The package as a person installs it: both programs and the entry in the menu are there, the installed app runs, and
 //! nothing stays behind when it is removed.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "A panic is how a test fails.")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "A panic is how a test fails."
+)]
 
 use std::path::{Path, PathBuf};
 use std::process::Output;

@@ -1,5 +1,10 @@
 //! Secrets on a real desktop: in gnome-keyring, or nowhere but in memory, and never in a file.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "A panic is how a test fails.")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "A panic is how a test fails."
+)]
 
 use std::net::SocketAddr;
 use std::process::Stdio;
@@ -163,7 +168,39 @@ async fn a_locked_keychain_is_named_and_the_secret_can_be_kept_for_this_run() {
     // The run is over, and so is the secret.
     let window = Window::open(&session).await;
     window.go_to("overview").await;
+    window.text_with("#step-service_key", "SECRET-MISSING").await;
+    window.end().await;
+}
+
+#[tokio::test]
+async fn a_stored_secret_is_read_as_soon_as_the_keychain_is_unlocked() {
+    let Some(session) = Session::start("desktop: unlocked later").await else {
+        return;
+    };
+    let simulator = Simulator::start().await;
+    let port = free_port();
+    Settings::on(port)
+        .with_connection(&simulator.service_key, true)
+        .write(&session);
+    let open = Keychain::start(&session).await;
+    keychain::store_client_secret(&session, &simulator.service_key).await;
+    open.stop(&session).await;
+    let locked = Keychain::start_locked(&session).await;
+    let window = Window::open(&session).await;
+    window.text_with("#notice-SECRET-LOCKED", "SECRET-LOCKED").await;
+    window.go_to("overview").await;
     window.text_with("#step-service_key", "SECRET-LOCKED").await;
+    window.screenshot("overview-keychain-locked").await;
+
+    locked.stop(&session).await;
+    let _open = Keychain::start(&session).await;
+    window.click("#retry-keychain").await;
+    window.wait_for_no("#notice-SECRET-LOCKED").await;
+    let (status, said) = window.finished("#step-models").await;
+    assert_eq!(status, "done", "{said}");
+    window.toggle("Running on").await;
+    let local_key = keychain::local_key(&session).await;
+    is_answered(SocketAddr::from(([127, 0, 0, 1], port)), &local_key, MODEL).await;
     window.end().await;
 }
 

@@ -1,7 +1,14 @@
 //! The life of the app: one at a time, a window that comes and goes, a desktop without a tray.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "A panic is how a test fails.")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "A panic is how a test fails."
+)]
 
-use coretap_tests::desktop::keychain::Keychain;
+use coretap_tests::desktop::agent::is_answered;
+use coretap_tests::desktop::hosts::{Host, Reply};
+use coretap_tests::desktop::keychain::{self, Keychain};
 use coretap_tests::desktop::screen::{self, WindowState};
 use coretap_tests::desktop::session::{Session, free_port};
 use coretap_tests::desktop::settings::Settings;
@@ -83,4 +90,32 @@ async fn without_a_tray_closing_minimises() {
     screen::close_window(&session).await;
     screen::wait_for_window(&session, WindowState::Absent).await;
     assert_eq!(session.processes("coretap-desktop"), [pid]);
+}
+
+#[tokio::test]
+async fn a_companys_proxy_is_not_used_for_this_machine() {
+    let Some(mut session) = Session::start("desktop: a company's proxy").await else {
+        return;
+    };
+    let _keychain = Keychain::start(&session).await;
+    let port = free_port();
+    let mut settings = Settings::on(port).with_simulator();
+    settings.start_proxy = true;
+    settings.write(&session);
+    let proxy = Host::always(Reply::text(502, "not for this machine")).await;
+    let tray = Tray::start(&session).await;
+    let mut command = session.app(&["--hidden"]);
+    for name in ["http_proxy", "https_proxy", "all_proxy"] {
+        command.env(name, proxy.url());
+    }
+    session.spawn(command);
+    tray.wait_for_item().await;
+    tray.wait_for_state("running").await;
+    let local_key = keychain::local_key(&session).await;
+    is_answered(([127, 0, 0, 1], port).into(), &local_key, "gpt-4o").await;
+    assert_eq!(
+        proxy.connections(),
+        0,
+        "the built-in simulator was asked by way of the proxy"
+    );
 }

@@ -1,5 +1,10 @@
 //! What it costs to have the app in the tray. It runs alone: what two apps share counts half for each.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "A panic is how a test fails.")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "A panic is how a test fails."
+)]
 
 use coretap_tests::desktop::keychain::Keychain;
 use coretap_tests::desktop::memory::pss;

@@ -149,28 +149,6 @@ async fn every_entry_does_what_it_says() {
         .await;
     }
 
-    let menu = tray.menu().await;
-    assert_eq!(menu.at(&["Copy setup for"]).unwrap().labels(), AGENTS);
-    let local_key = keychain::local_key(&desk.session).await;
-    assert!(
-        local_key.len() > 32,
-        "no local key in the keychain: {local_key:?}"
-    );
-    let mut before = String::new();
-    for agent in AGENTS {
-        tray.click(&["Copy setup for", agent]).await;
-        let copied = until(
-            &format!("the set-up of {agent} is in the clipboard"),
-            async || {
-                let text = screen::clipboard(&desk.session).await;
-                (text != before && text.contains(&local_key)).then_some(text)
-            },
-        )
-        .await;
-        assert!(copied.contains(&desk.port.to_string()), "{agent}: {copied}");
-        before = copied;
-    }
-
     let autostart = desk.session.autostart().join("Coretap.desktop");
     assert!(!autostart.exists(), "it starts at login although nobody asked");
     tray.click(&["Start at login"]).await;
@@ -200,6 +178,46 @@ async fn every_entry_does_what_it_says() {
     assert_eq!(desk.session.ended(pid).await, 0);
     desk.tray.wait_for_no_item().await;
     assert!(!desk.listens().await);
+}
+
+#[tokio::test]
+async fn each_agents_setup_is_copied_with_address_and_key() {
+    let simulator = Simulator::start().await;
+    let Some(mut desk) = Connected::start("desktop: copy setup", &simulator.service_key, true).await else {
+        return;
+    };
+    desk.start_app().await;
+    desk.tray.click(&["Start"]).await;
+    desk.tray.wait_for_state("running").await;
+    let menu = desk.tray.menu().await;
+    assert_eq!(menu.at(&["Copy setup for"]).unwrap().labels(), AGENTS);
+    let local_key = keychain::local_key(&desk.session).await;
+    assert!(
+        local_key.len() > 32,
+        "no local key in the keychain: {local_key:?}"
+    );
+    let mut before = String::new();
+    let mut incomplete = Vec::new();
+    for agent in AGENTS {
+        desk.tray.click(&["Copy setup for", agent]).await;
+        let copied = until(
+            &format!("the set-up of {agent} is in the clipboard"),
+            async || {
+                let text = screen::clipboard(&desk.session).await;
+                (!text.is_empty() && text != before).then_some(text)
+            },
+        )
+        .await;
+        if !copied.contains(&local_key) || !copied.contains(&desk.port.to_string()) {
+            incomplete.push(format!("{agent}:\n{copied}"));
+        }
+        before = copied;
+    }
+    assert!(
+        incomplete.is_empty(),
+        "without address or key: {}",
+        incomplete.join("\n\n")
+    );
 }
 
 #[tokio::test]
@@ -373,14 +391,18 @@ async fn a_real_panel_shows_it() {
         session.owned("org.kde.StatusNotifierWatcher").await.then_some(())
     })
     .await;
-    let before = still(&session, "panel-before").await;
     session.start_app(&["--hidden"]);
-    let icon = until("the icon is in the panel", async || {
-        changed(&before, &picture(&session, "panel-icon").await)
+    let tray = Tray::of_panel(&session).await;
+    tray.wait_for_state("stopped").await;
+    let stopped = still(&session, "panel-stopped").await;
+    tray.click(&["Start"]).await;
+    tray.wait_for_state("running").await;
+    // Nothing else in the panel changes with the state of the proxy, but for the clock on its right.
+    let (x, y) = until("the icon changes in the panel", async || {
+        changed(&stopped, &picture(&session, "panel-running").await)
     })
     .await;
-    let with_icon = still(&session, "panel-icon").await;
-    let (x, y) = icon;
+    let running = still(&session, "panel-running").await;
     session
         .output(
             "xdotool",
@@ -388,7 +410,9 @@ async fn a_real_panel_shows_it() {
         )
         .await;
     until("the icon's menu is open", async || {
-        changed(&with_icon, &picture(&session, "panel-menu").await)
+        // It is larger than any other change.
+        let now = picture(&session, "panel-menu").await;
+        (differences(&running, &now).len() > 5000).then_some(())
     })
     .await;
     still(&session, "panel-menu").await;
@@ -415,20 +439,22 @@ async fn still(session: &Session, name: &str) -> Vec<u8> {
     .await
 }
 
-/// A place just inside the right end of what differs, if more than a few pixels do. An icon that comes moves what is
-/// left of it in the panel, and nothing on its right.
+/// A place just inside the upper left corner of what differs, if more than a few pixels do.
 fn changed(before: &[u8], now: &[u8]) -> Option<(usize, usize)> {
-    let different: Vec<usize> = before
-        .chunks(4)
-        .zip(now.chunks(4))
-        .enumerate()
-        .filter(|(_, (one, other))| one != other)
-        .map(|(place, _)| place)
-        .collect();
-    if different.len() < 40 {
+    let different = differences(before, now);
+    if different.len() < 10 {
         return None;
     }
-    let right = different.iter().map(|place| place % WIDTH).max()?;
+    let left = different.iter().map(|place| place % WIDTH).min()?;
     let top = different.iter().map(|place| place / WIDTH).min()?;
-    Some((right.checked_sub(6)?, top + 6))
+    Some((left + 4, top + 4))
+}
+
+/// The places of the pixels that differ.
+fn differences(before: &[u8], now: &[u8]) -> Vec<usize> {
+    let pairs = before.chunks(4).zip(now.chunks(4)).enumerate();
+    pairs
+        .filter(|(_, (one, other))| one != other)
+        .map(|(place, _)| place)
+        .collect()
 }

@@ -1,6 +1,11 @@
 //! What can be wrong with a connection (Kilo Code's list of troubles), each case on the real window: the test of the
 //! connection names the step, the code, and what to do.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "A panic is how a test fails.")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "A panic is how a test fails."
+)]
 
 use coretap_tests::desktop::hosts::{Host, Reply};
 use coretap_tests::desktop::keychain::Keychain;

@@ -9,7 +9,7 @@ import "@ui5/webcomponents-icons/dist/action-settings.js";
 import "@ui5/webcomponents-icons/dist/command-line-interfaces.js";
 import "@ui5/webcomponents-icons/dist/connected.js";
 import "@ui5/webcomponents-icons/dist/overview-chart.js";
-import { useState } from "react";
+import { useState, useSyncExternalStore } from "react";
 import { useTranslation } from "react-i18next";
 
 import { SnapshotProvider, useSnapshot, useSnapshotQuery } from "./backend/context";
@@ -75,12 +75,14 @@ function Pages() {
     if (name === "connection") setWantsToConnect(true);
     setPage(name);
   };
+  const narrow = useMatches("(width < 56rem)");
   const firstRun = source === "none" && connection === null && !wantsToConnect;
 
   return (
     <NavigationLayout
       className="frame"
-      header={<Shell />}
+      mode={narrow ? "Collapsed" : "Expanded"}
+      header={<Shell onHome={() => open("overview")} />}
       sideContent={
         <SideNavigation
           accessibleName={t("app.navigation")}
@@ -109,5 +111,17 @@ function Pages() {
         {page === "settings" && <SettingsPage />}
       </main>
     </NavigationLayout>
+  );
+}
+
+/** Whether the window matches a media query now. */
+function useMatches(query: string): boolean {
+  const list = window.matchMedia(query);
+  return useSyncExternalStore(
+    (changed) => {
+      list.addEventListener("change", changed);
+      return () => list.removeEventListener("change", changed);
+    },
+    () => list.matches,
   );
 }

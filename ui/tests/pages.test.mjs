@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { mkdirSync, readFileSync } from "node:fs";
-import { after, before, test } from "node:test";
+import { after, before, describe, test } from "node:test";
 import { startWindow } from "./browser.mjs";
 import { controlsByTab, seriousViolations } from "./keyboard.mjs";
 
@@ -77,367 +77,363 @@ test("the test's page is set up like the app's", () => {
   assert.deepEqual(JSON.parse(config("index.html")), JSON.parse(config("../index.html")));
 });
 
-pageTest("the first run has two ways in and a guide", "first-run", async (page) => {
-  assert.equal(await property(page, "run-toggle", "disabled"), true);
-  await page.locator("#where-is-my-key").click();
-  await page.getByText("Instances and Subscriptions").waitFor();
-  await picture(page, "guide");
-  await page.keyboard.press("Escape");
-  await page.locator("#connect").click();
-  await page.locator("#service-key").waitFor();
-  await open(page, "overview");
-  await page.locator("#step-service_key").waitFor();
-});
+// Two at a time: each waits more than it works.
+describe("the window", { concurrency: 2 }, () => {
+  pageTest("the first run has two ways in and a guide", "first-run", async (page) => {
+    assert.equal(await property(page, "run-toggle", "disabled"), true);
+    await page.locator("#where-is-my-key").click();
+    await page.getByText("Instances and Subscriptions").waitFor();
+    await picture(page, "guide");
+    await page.keyboard.press("Escape");
+    await page.locator("#connect").click();
+    await page.locator("#service-key").waitFor();
+    await open(page, "overview");
+    await page.locator("#step-service_key").waitFor();
+  });
 
-pageTest("the simulator says on every page that it answers, until it is left", "first-run", async (page) => {
-  await page.locator("#try-simulator").click();
-  await says(page, "run-state", "Running on 127.0.0.1:4000");
-  for (const name of ["connection", "agents", "settings", "overview"]) {
-    await open(page, name);
-    await page.locator("#simulator-strip").waitFor();
-  }
-  await picture(page, "simulator");
-  await page.locator("#leave-simulator").click();
-  await gone(page, "simulator-strip");
-  assert.deepEqual((await calls(page, "useSimulator")).length, 1);
-});
-
-pageTest("a pasted service key fills the form and leaves the screen", "first-run", async (page) => {
-  await page.locator("#connect").click();
-  await paste(page, serviceKey());
-  await page.locator("#service-key-read").waitFor();
-  await becomes(page, "client-id", "value", "sb-of-the-key");
-  await becomes(page, "base-url", "value", "https://api.of-the-key.example");
-  await becomes(page, "auth-url", "value", "https://of-the-key.authentication.example");
-  await says(page, "secret-state", "taken from the service key");
-  assert.equal(await property(page, "service-key", "value"), "");
-  assert.equal((await page.content()).includes("s3cret-of-the-key"), false);
-
-  await says(page, "model-count", "60 models");
-  assert.equal(await property(page, "save-connection", "disabled"), true);
-  await fill(page, "model", "gpt-5");
-  await becomes(page, "save-connection", "disabled", false);
-  assert.match(await page.locator("#model-facts").textContent(), /400,000 tokens.*Sees images/);
-  await picture(page, "filled");
-
-  // What was typed outlives a look at another page.
-  await open(page, "agents");
-  await open(page, "connection");
-  await becomes(page, "client-id", "value", "sb-of-the-key");
-  await page.locator("#save-connection").click();
-  await says(page, "connection-saved", "Saved");
-  await says(page, "secret-state", "stored in the keychain");
-  const [[, draft, keep]] = await calls(page, "saveConnection");
-  assert.equal(keep, "keychain");
-  assert.deepEqual(draft.clientSecret, { from: "service_key", text: serviceKey() });
-  assert.deepEqual([draft.orchestration, draft.model, draft.resourceGroup], [true, "gpt-5", ""]);
-});
-
-pageTest("a dropped file is read like a pasted key, and what is no key is said", "first-run", async (page) => {
-  await page.locator("#connect").click();
-  await paste(page, "{ not a key");
-  await says(page, "problem-serviceKey", "(CONFIG-SERVICE-KEY)");
-  const data = await page.evaluateHandle((text) => {
-    const transfer = new DataTransfer();
-    transfer.items.add(new File([text], "key.json", { type: "application/json" }));
-    return transfer;
-  }, serviceKey());
-  await page.locator("#service-key").dispatchEvent("drop", { dataTransfer: data });
-  await becomes(page, "client-id", "value", "sb-of-the-key");
-  await gone(page, "problem-serviceKey");
-});
-
-pageTest("a field's problem is said when it was left, and all of them on a test", "first-run", async (page) => {
-  await page.locator("#connect").click();
-  await says(page, "save-hint", "Client ID");
-  assert.equal(await page.locator(".field-problem").count(), 0);
-  await fill(page, "auth-url", "http://no.example");
-  await says(page, "problem-authUrl", "This is no https address (CONFIG-URL). Copy it from the service key.");
-  assert.equal(await property(page, "auth-url", "valueState"), "Negative");
-  assert.equal(await page.locator("#problem-clientId").count(), 0);
-  await becomes(page, "test-connection", "disabled", false);
-  await page.locator("#test-connection").click();
-  await says(page, "problem-clientId", "(CONFIG-MISSING)");
-  await says(page, "problem-clientSecret", "(CONFIG-MISSING)");
-  assert.equal(await page.evaluate(() => document.activeElement.id), "client-id");
-  assert.deepEqual(await calls(page, "testConnection"), []);
-  assert.deepEqual(await calls(page, "offer"), []);
-  await picture(page, "problems");
-});
-
-pageTest("a test shows its steps as they go, and can be cancelled", "running", async (page) => {
-  await open(page, "connection");
-  await says(page, "model-count", "60 models");
-  await page.locator("#test-connection").click();
-  await page.locator('#test-step-token[data-status="running"]').waitFor();
-  assert.equal(await page.locator("#test-step-answer").getAttribute("data-status"), "waiting");
-  assert.equal(await page.locator("#test-step-service_key").getAttribute("data-status"), "done");
-  await picture(page, "testing");
-  await page.locator("#cancel-test").click();
-  await says(page, "test-result", "cancelled");
-  assert.equal((await calls(page, "cancelTest")).length, 1);
-  assert.equal(await page.locator('.test [data-status="running"]').count(), 0);
-
-  await page.locator("#test-connection").click();
-  await page.locator('#test-step-answer[data-status="done"]').waitFor();
-  await says(page, "test-result", "works");
-  await picture(page, "tested");
-});
-
-pageTest("a refused secret is said at its field and in its step", "running", async (page) => {
-  await open(page, "connection");
-  await page.locator("#replace-secret").click();
-  await fill(page, "client-secret", "wrong");
-  await says(page, "problem-clientSecret", "SAP AI Core refused the client secret (AUTH-401). Copy the service key again");
-  await page.locator("#test-connection").click();
-  await page.locator('#test-step-token[data-status="failed"]').waitFor();
-  await says(page, "test-step-token", "(AUTH-401)");
-  await says(page, "test-result", "failed");
-  await picture(page, "refused");
-  await page.locator("#keep-secret").click();
-  await says(page, "secret-state", "stored in the keychain");
-  await gone(page, "problem-clientSecret");
-});
-
-pageTest("a test ends with its page", "running", async (page) => {
-  await open(page, "connection");
-  await says(page, "model-count", "60 models");
-  await page.locator("#test-connection").click();
-  await page.locator("#cancel-test").waitFor();
-  await open(page, "overview");
-  await page.waitForFunction(() => globalThis.calls.some(([call]) => call === "cancelTest"));
-});
-
-pageTest("another address asks for the secret again; Forget removes it", "running", async (page) => {
-  await open(page, "connection");
-  await fill(page, "auth-url", "https://elsewhere.example");
-  await page.locator("#test-connection").click();
-  await says(page, "problem-clientSecret", "(CONFIG-SECRET-ORIGIN)");
-  await page.locator("#forget-secret").click();
-  await page.locator("#client-secret").waitFor();
-  assert.equal((await calls(page, "forgetSecret")).length, 1);
-});
-
-pageTest("models are searched, and a name that is none is a problem", "running", async (page) => {
-  await open(page, "connection");
-  await says(page, "model-count", "60 models");
-  await page.locator("#hidden-models summary").click();
-  await page.getByText("It holds 8,192 tokens; coding agents need 32,000 (MODEL-CONTEXT).").waitFor();
-  const model = inputOf(page, "model");
-  await model.fill("claude");
-  await page.getByText("anthropic--claude-4-sonnet").first().waitFor();
-  await picture(page, "model-search");
-  await model.blur();
-  await says(page, "problem-model", "“claude” is not among the models");
-  await becomes(page, "save-connection", "disabled", true);
-  // The name for people will do.
-  await fill(page, "model", "claude sonnet 4");
-  await becomes(page, "model", "value", "anthropic--claude-4-sonnet");
-  await gone(page, "problem-model");
-  await fill(page, "resource-group", "a-group-nobody-listed");
-  await becomes(page, "save-connection", "disabled", false);
-});
-
-pageTest("every deployment is shown, only those that run can be chosen", "foundation", async (page) => {
-  await open(page, "connection");
-  await page.locator("#deployment-d1a2b3c4d5e6").waitFor();
-  assert.equal(await property(page, "deployment-d4d5e6f7a8b9", "text"), "d4d5e6f7a8b9 (PENDING)");
-  assert.equal(await page.locator("#deployment-list ui5-radio-button").count(), 6);
-  for (const [id, disabled] of [
-    ["d1a2b3c4d5e6", false],
-    ["d4d5e6f7a8b9", true],
-    ["d5e6f7a8b9c0", true],
-    ["d6f7a8b9c0d1", true],
-  ]) {
-    assert.equal(await property(page, `deployment-${id}`, "disabled"), disabled, id);
-  }
-  await page.locator("#deployment-d4d5e6f7a8b9").click({ force: true });
-  assert.equal(await property(page, "model", "value"), "");
-  await page.locator("#deployment-d2b3c4d5e6f7").click();
-  await becomes(page, "model", "value", "anthropic--claude-4-sonnet");
-  assert.equal(await page.locator("#deployment-list ui5-radio-button").count(), 3);
-  assert.match(await page.locator("#model-facts").textContent(), /\(2 running\)/);
-  await picture(page, "deployment");
-  await becomes(page, "save-connection", "disabled", false);
-  await page.locator("#save-connection").click();
-  await says(page, "connection-saved", "Saved");
-  const [[, draft]] = await calls(page, "saveConnection");
-  assert.deepEqual([draft.model, draft.deployment], ["anthropic--claude-4-sonnet", "d2b3c4d5e6f7"]);
-  await page.locator("#orchestration").click();
-  await gone(page, "deployment-list");
-});
-
-pageTest("without its models the form says why", "no-offer", async (page) => {
-  await open(page, "connection");
-  await says(page, "connection-problem", "(NET-CONNECT)");
-  await page.locator("#retry-offer").click();
-  await page.waitForFunction(() => globalThis.calls.filter(([call]) => call === "offer").length > 1);
-});
-
-pageTest("a keychain that refuses leaves the choice to keep the secret for this run", "keychain", async (page) => {
-  await says(page, "notice-SECRET-LOCKED", "(SECRET-LOCKED)");
-  await says(page, "notice-CONFIG-SETTINGS-FILE", "(CONFIG-SETTINGS-FILE)");
-  await open(page, "connection");
-  await says(page, "problem-clientSecret", "(SECRET-LOCKED)");
-  await fill(page, "client-secret", "typed");
-  await becomes(page, "save-connection", "disabled", false);
-  await page.locator("#save-connection").click();
-  await says(page, "connection-problem", "(SECRET-LOCKED)");
-  await picture(page, "keychain-refused");
-  await page.locator("#keep-this-run").click();
-  await says(page, "secret-state", "kept for this run");
-  const [, [, , keep]] = await calls(page, "saveConnection");
-  assert.equal(keep, "this_run");
-  await page.locator("#retry-keychain").click();
-  await gone(page, "notice-SECRET-LOCKED");
-  await says(page, "secret-state", "stored in the keychain");
-});
-
-pageTest("a taken port is left by one click", "port-taken", async (page) => {
-  await says(page, "proxy-problem", "Port 4000 is used by another program (PORT-TAKEN).");
-  assert.equal(await page.locator("#step-proxy").getAttribute("data-status"), "failed");
-  assert.equal(await property(page, "copy-address", "disabled"), true);
-  await page.locator("#use-free-port").click();
-  await says(page, "run-state", "Running on 127.0.0.1:4001");
-  await says(page, "address", "http://127.0.0.1:4001");
-});
-
-pageTest("the overview says what is wrong and leads to where it is mended", "degraded", async (page) => {
-  await says(page, "proxy-problem", "(AUTH-401)");
-  await says(page, "last-problem", "/v1/messages was answered with 401 (AUTH-401)");
-  await says(page, "usage", "128 requests");
-  await page.locator("#check-again").click();
-  await says(page, "action-problem", "SAP AI Core did not answer within 30 seconds (NET-TIMEOUT). Check again later.");
-  await page.locator("#copy-address").click();
-  await select(page, "selected-model", 1);
-  await page.waitForFunction(() => globalThis.calls.some(([call, model]) => call === "selectModel" && model === "gpt-5"));
-  assert.equal((await calls(page, "copyAddress")).length, 1);
-  await page.locator("#run-toggle").click();
-  await says(page, "run-state", "Stopped");
-  await page.getByText("Go to Connection").click();
-  await page.locator("#service-key").waitFor();
-});
-
-pageTest("an agent's setup is copied by the backend, in the shell chosen last", "running", async (page) => {
-  await open(page, "agents");
-  await says(page, "snippet-claude-code", "# claude-code in bash");
-  await says(page, "agent-codex", "~/.codex/config.toml");
-  await select(page, "form-claude-code", 2);
-  await says(page, "snippet-claude-code", "set -gx");
-  await says(page, "snippet-kilo-code", "set -gx");
-  await says(page, "snippet-codex", '"env"');
-  await page.locator("#copy-claude-code").click();
-  await page.getByText("Copied").waitFor();
-  assert.deepEqual(await calls(page, "copySnippet"), [["copySnippet", "claude-code", "fish"]]);
-  await picture(page, "copied");
-  await page.locator("#copy-key").click();
-  await open(page, "settings");
-  await open(page, "agents");
-  await says(page, "snippet-kilo-code", "set -gx");
-});
-
-pageTest("settings are checked at their field and saved", "running", async (page) => {
-  await open(page, "settings");
-  for (const wrong of ["0", "65536", "x", ""]) {
-    await fill(page, "port", wrong);
-    await says(page, "problem-port", "from 1 to 65535");
-    assert.equal(await property(page, "save-settings", "disabled"), true);
-  }
-  await fill(page, "port", "80");
-  await page.locator("#save-settings").click();
-  await says(page, "problem-port", "(PORT-DENIED)");
-  await fill(page, "port", "4711");
-  await page.locator("#start-proxy").click();
-  await page.locator("#save-settings").click();
-  await page.waitForFunction(() => globalThis.calls.filter(([call]) => call === "saveSettings").length === 2);
-  assert.deepEqual((await calls(page, "saveSettings"))[1][1], { port: 4711, startProxy: false });
-  await page.locator("#start-at-login").click();
-  await becomes(page, "start-at-login", "checked", true);
-  await page.locator("#rotate-key").click();
-  await page.locator("#cancel-rotate-key").click();
-  assert.deepEqual(await calls(page, "rotateLocalKey"), []);
-  await page.locator("#rotate-key").click();
-  await picture(page, "rotate-key");
-  await page.locator("#confirm-rotate-key").click();
-  await page.getByText("ct-new1…").waitFor();
-  await says(page, "about", "Coretap 0.");
-});
-
-pageTest(
-  "the theme follows the system until one is chosen",
-  "running",
-  async (page) => {
-    const theme = () => page.evaluate(() => document.documentElement.getAttribute("data-sap-theme"));
-    const themeIs = (name) =>
-      page.waitForFunction((wanted) => document.documentElement.getAttribute("data-sap-theme") === wanted, name);
-    assert.equal(await theme(), "sap_horizon_dark");
-    await page.emulateMedia({ colorScheme: "light" });
-    await themeIs("sap_horizon");
-    await open(page, "settings");
-    await select(page, "theme", 3);
-    await themeIs("sap_horizon_hcb");
-    await picture(page, "high-contrast");
-    await page.reload();
-    await themeIs("sap_horizon_hcb");
-  },
-  { colorScheme: "dark" },
-);
-
-for (const [name, nav, expected] of [
-  ["first-run", "overview", ["connect", "try-simulator", "where-is-my-key"]],
-  ["degraded", "overview", ["run-toggle", "check-again", "copy-address", "selected-model"]],
-  [
-    "foundation",
-    "connection",
-    ["service-key", "client-id", "replace-secret", "forget-secret", "base-url", "auth-url", "resource-group", "orchestration", "model", "hidden-models", "deployment-d1a2b3c4d5e6", "test-connection"],
-  ],
-  ["keychain", "connection", ["retry-keychain", "client-secret", "where-is-my-key"]],
-  ["running", "agents", ["form-claude-code", "snippet-claude-code", "copy-claude-code", "form-codex", "copy-key"]],
-  ["running", "settings", ["port", "start-proxy", "save-settings", "start-at-login", "theme", "copy-key", "rotate-key"]],
-]) {
-  for (const colorScheme of ["light", "dark"]) {
-    pageTest(
-      `${nav} (${name}, ${colorScheme}) works by keyboard and for screen readers`,
-      name,
-      async (page) => {
-        await open(page, nav);
-        if (nav === "connection") await page.waitForFunction(() => /models|fields/.test(document.getElementById("model-count").textContent));
-        await picture(page, `${nav}-${name}-${colorScheme}`);
-        assert.deepEqual(await seriousViolations(page), []);
-        if (colorScheme === "dark") return;
-        const reached = await controlsByTab(page);
-        assert.deepEqual(
-          reached.filter(({ label }) => !label),
-          [],
-          "controls without a name",
-        );
-        const ids = reached.flatMap(({ ids: own }) => own);
-        assert.deepEqual(
-          expected.filter((id) => !ids.includes(id)),
-          [],
-          "controls that Tab does not reach",
-        );
-      },
-      { colorScheme },
-    );
-  }
-}
-
-pageTest(
-  "the smallest window hides nothing",
-  "degraded",
-  async (page) => {
-    for (const name of ["overview", "connection", "agents", "settings"]) {
+  pageTest("the simulator says on every page that it answers, until it is left", "first-run", async (page) => {
+    await page.locator("#try-simulator").click();
+    await says(page, "run-state", "Running on 127.0.0.1:4000");
+    for (const name of ["connection", "agents", "settings", "overview"]) {
       await open(page, name);
-      await page.waitForTimeout(200);
-      await picture(page, `small-${name}`);
-      const wider = await page.evaluate(() => {
-        const main = document.querySelector("main");
-        return main.scrollWidth - main.clientWidth;
-      });
-      assert.ok(wider <= 0, `${name} is ${wider} px too wide`);
-      assert.ok(await page.locator("#run-toggle").isVisible());
+      await page.locator("#simulator-strip").waitFor();
     }
-  },
-  { width: 720, height: 520 },
-);
+    await picture(page, "simulator");
+    await page.locator("#leave-simulator").click();
+    await gone(page, "simulator-strip");
+    assert.deepEqual((await calls(page, "useSimulator")).length, 1);
+  });
+
+  pageTest("a pasted service key fills the form and leaves the screen", "first-run", async (page) => {
+    await page.locator("#connect").click();
+    await paste(page, serviceKey());
+    await page.locator("#service-key-read").waitFor();
+    await becomes(page, "client-id", "value", "sb-of-the-key");
+    await becomes(page, "base-url", "value", "https://api.of-the-key.example");
+    await becomes(page, "auth-url", "value", "https://of-the-key.authentication.example");
+    await says(page, "secret-state", "taken from the service key");
+    assert.equal(await property(page, "service-key", "value"), "");
+    assert.equal((await page.content()).includes("s3cret-of-the-key"), false);
+
+    await says(page, "model-count", "60 models");
+    assert.equal(await property(page, "save-connection", "disabled"), true);
+    await fill(page, "model", "gpt-5");
+    await becomes(page, "save-connection", "disabled", false);
+    assert.match(await page.locator("#model-facts").textContent(), /400,000 tokens.*Sees images/);
+    await picture(page, "filled");
+
+    // What was typed outlives a look at another page.
+    await open(page, "agents");
+    await open(page, "connection");
+    await becomes(page, "client-id", "value", "sb-of-the-key");
+    await page.locator("#save-connection").click();
+    await says(page, "connection-saved", "Saved");
+    await says(page, "secret-state", "stored in the keychain");
+    const [[, draft, keep]] = await calls(page, "saveConnection");
+    assert.equal(keep, "keychain");
+    assert.deepEqual(draft.clientSecret, { from: "service_key", text: serviceKey() });
+    assert.deepEqual([draft.orchestration, draft.model, draft.resourceGroup], [true, "gpt-5", ""]);
+  });
+
+  pageTest("a dropped file is read like a pasted key, and what is no key is said", "first-run", async (page) => {
+    await page.locator("#connect").click();
+    await paste(page, "{ not a key");
+    await says(page, "problem-serviceKey", "(CONFIG-SERVICE-KEY)");
+    const data = await page.evaluateHandle((text) => {
+      const transfer = new DataTransfer();
+      transfer.items.add(new File([text], "key.json", { type: "application/json" }));
+      return transfer;
+    }, serviceKey());
+    await page.locator("#service-key").dispatchEvent("drop", { dataTransfer: data });
+    await becomes(page, "client-id", "value", "sb-of-the-key");
+    await gone(page, "problem-serviceKey");
+  });
+
+  pageTest("a field's problem is said when it was left, and all of them on a test", "first-run", async (page) => {
+    await page.locator("#connect").click();
+    await says(page, "save-hint", "Client ID");
+    assert.equal(await page.locator(".field-problem").count(), 0);
+    await fill(page, "auth-url", "http://no.example");
+    await says(page, "problem-authUrl", "This is no https address (CONFIG-URL). Copy it from the service key.");
+    assert.equal(await property(page, "auth-url", "valueState"), "Negative");
+    assert.equal(await page.locator("#problem-clientId").count(), 0);
+    await becomes(page, "test-connection", "disabled", false);
+    await page.locator("#test-connection").click();
+    await says(page, "problem-clientId", "(CONFIG-MISSING)");
+    await says(page, "problem-clientSecret", "(CONFIG-MISSING)");
+    assert.equal(await page.evaluate(() => document.activeElement.id), "client-id");
+    assert.deepEqual(await calls(page, "testConnection"), []);
+    assert.deepEqual(await calls(page, "offer"), []);
+    await picture(page, "problems");
+  });
+
+  pageTest("a test shows its steps as they go, and can be cancelled", "running", async (page) => {
+    await open(page, "connection");
+    await says(page, "model-count", "60 models");
+    await page.locator("#test-connection").click();
+    await page.locator('#test-step-token[data-status="running"]').waitFor();
+    assert.equal(await page.locator("#test-step-answer").getAttribute("data-status"), "waiting");
+    assert.equal(await page.locator("#test-step-service_key").getAttribute("data-status"), "done");
+    await picture(page, "testing");
+    await page.locator("#cancel-test").click();
+    await says(page, "test-result", "cancelled");
+    assert.equal((await calls(page, "cancelTest")).length, 1);
+    assert.equal(await page.locator('.test [data-status="running"]').count(), 0);
+
+    await page.locator("#test-connection").click();
+    await page.locator('#test-step-answer[data-status="done"]').waitFor();
+    await says(page, "test-result", "works");
+    await picture(page, "tested");
+  });
+
+  pageTest("a refused secret is said at its field and in its step", "running", async (page) => {
+    await open(page, "connection");
+    await page.locator("#replace-secret").click();
+    await fill(page, "client-secret", "wrong");
+    await says(page, "problem-clientSecret", "SAP AI Core refused the client secret (AUTH-401). Copy the service key again");
+    await page.locator("#test-connection").click();
+    await page.locator('#test-step-token[data-status="failed"]').waitFor();
+    await says(page, "test-step-token", "(AUTH-401)");
+    await says(page, "test-result", "failed");
+    await picture(page, "refused");
+    await page.locator("#keep-secret").click();
+    await says(page, "secret-state", "stored in the keychain");
+    await gone(page, "problem-clientSecret");
+  });
+
+  pageTest("a test ends with its page", "running", async (page) => {
+    await open(page, "connection");
+    await says(page, "model-count", "60 models");
+    await page.locator("#test-connection").click();
+    await page.locator("#cancel-test").waitFor();
+    await open(page, "overview");
+    await page.waitForFunction(() => globalThis.calls.some(([call]) => call === "cancelTest"));
+  });
+
+  pageTest("another address asks for the secret again; Forget removes it", "running", async (page) => {
+    await open(page, "connection");
+    await fill(page, "auth-url", "https://elsewhere.example");
+    await page.locator("#test-connection").click();
+    await says(page, "problem-clientSecret", "(CONFIG-SECRET-ORIGIN)");
+    await page.locator("#forget-secret").click();
+    await page.locator("#client-secret").waitFor();
+    assert.equal((await calls(page, "forgetSecret")).length, 1);
+  });
+
+  pageTest("models are searched, and a name that is none is a problem", "running", async (page) => {
+    await open(page, "connection");
+    await says(page, "model-count", "60 models");
+    await page.locator("#hidden-models").getByText("2 models can’t be used").click();
+    await page.getByText("It holds 8,192 tokens; coding agents need 32,000 (MODEL-CONTEXT).").waitFor();
+    const model = inputOf(page, "model");
+    await model.fill("claude");
+    await page.getByText("anthropic--claude-4-sonnet").first().waitFor();
+    await picture(page, "model-search");
+    await model.blur();
+    await says(page, "problem-model", "“claude” is not among the models");
+    await becomes(page, "save-connection", "disabled", true);
+    // The name for people will do.
+    await fill(page, "model", "claude sonnet 4");
+    await becomes(page, "model", "value", "anthropic--claude-4-sonnet");
+    await gone(page, "problem-model");
+    await fill(page, "resource-group", "a-group-nobody-listed");
+    await becomes(page, "save-connection", "disabled", false);
+  });
+
+  pageTest("every deployment is shown, only those that run can be chosen", "foundation", async (page) => {
+    await open(page, "connection");
+    await page.locator("#deployment-d1a2b3c4d5e6").waitFor();
+    assert.equal(await property(page, "deployment-d4d5e6f7a8b9", "text"), "d4d5e6f7a8b9 (PENDING)");
+    assert.equal(await page.locator("#deployment-list ui5-radio-button").count(), 6);
+    for (const [id, disabled] of [
+      ["d1a2b3c4d5e6", false],
+      ["d4d5e6f7a8b9", true],
+      ["d5e6f7a8b9c0", true],
+      ["d6f7a8b9c0d1", true],
+    ]) {
+      assert.equal(await property(page, `deployment-${id}`, "disabled"), disabled, id);
+    }
+    await page.locator("#deployment-d4d5e6f7a8b9").click({ force: true });
+    assert.equal(await property(page, "model", "value"), "");
+    await page.locator("#deployment-d2b3c4d5e6f7").click();
+    await becomes(page, "model", "value", "anthropic--claude-4-sonnet");
+    assert.equal(await page.locator("#deployment-list ui5-radio-button").count(), 3);
+    assert.match(await page.locator("#model-facts").textContent(), /\(2 running\)/);
+    await picture(page, "deployment");
+    await becomes(page, "save-connection", "disabled", false);
+    await page.locator("#save-connection").click();
+    await says(page, "connection-saved", "Saved");
+    const [[, draft]] = await calls(page, "saveConnection");
+    assert.deepEqual([draft.model, draft.deployment], ["anthropic--claude-4-sonnet", "d2b3c4d5e6f7"]);
+    await page.locator("#orchestration").click();
+    await gone(page, "deployment-list");
+  });
+
+  pageTest("without its models the form says why", "no-offer", async (page) => {
+    await open(page, "connection");
+    await says(page, "connection-problem", "(NET-CONNECT)");
+    await page.locator("#retry-offer").click();
+    await page.waitForFunction(() => globalThis.calls.filter(([call]) => call === "offer").length > 1);
+  });
+
+  pageTest("a keychain that refuses leaves the choice to keep the secret for this run", "keychain", async (page) => {
+    await says(page, "notice-SECRET-LOCKED", "(SECRET-LOCKED)");
+    await says(page, "notice-CONFIG-SETTINGS-FILE", "(CONFIG-SETTINGS-FILE)");
+    await open(page, "connection");
+    await says(page, "problem-clientSecret", "(SECRET-LOCKED)");
+    await fill(page, "client-secret", "typed");
+    await becomes(page, "save-connection", "disabled", false);
+    await page.locator("#save-connection").click();
+    await says(page, "connection-problem", "(SECRET-LOCKED)");
+    await picture(page, "keychain-refused");
+    await page.locator("#keep-this-run").click();
+    await says(page, "secret-state", "kept for this run");
+    const [, [, , keep]] = await calls(page, "saveConnection");
+    assert.equal(keep, "this_run");
+    await page.locator("#retry-keychain").click();
+    await gone(page, "notice-SECRET-LOCKED");
+    await says(page, "secret-state", "stored in the keychain");
+  });
+
+  pageTest("a taken port is left by one click", "port-taken", async (page) => {
+    await says(page, "proxy-problem", "Port 4000 is used by another program (PORT-TAKEN).");
+    assert.equal(await page.locator("#step-proxy").getAttribute("data-status"), "failed");
+    assert.equal(await property(page, "copy-address", "disabled"), true);
+    await page.locator("#use-free-port").click();
+    await says(page, "run-state", "Running on 127.0.0.1:4001");
+    await says(page, "address", "http://127.0.0.1:4001");
+  });
+
+  pageTest("the overview says what is wrong and leads to where it is mended", "degraded", async (page) => {
+    await says(page, "proxy-problem", "(AUTH-401)");
+    await says(page, "last-problem", "/v1/messages was answered with 401 (AUTH-401)");
+    await says(page, "usage", "128 requests");
+    await page.locator("#check-again").click();
+    await says(page, "action-problem", "SAP AI Core did not answer within 30 seconds (NET-TIMEOUT). Check again later.");
+    await page.locator("#copy-address").click();
+    await select(page, "selected-model", 1);
+    await page.waitForFunction(() => globalThis.calls.some(([call, model]) => call === "selectModel" && model === "gpt-5"));
+    assert.equal((await calls(page, "copyAddress")).length, 1);
+    await page.locator("#run-toggle").click();
+    await says(page, "run-state", "Stopped");
+    await page.getByText("Go to Connection").click();
+    await page.locator("#service-key").waitFor();
+  });
+
+  pageTest("an agent's setup is copied by the backend, in the shell chosen last", "running", async (page) => {
+    await open(page, "agents");
+    await says(page, "snippet-claude-code", "# claude-code in bash");
+    await says(page, "agent-codex", "~/.codex/config.toml");
+    await select(page, "form-claude-code", 2);
+    await says(page, "snippet-claude-code", "set -gx");
+    await says(page, "snippet-kilo-code", "set -gx");
+    await says(page, "snippet-codex", '"env"');
+    await page.locator("#copy-claude-code").click();
+    await page.getByText("Copied").waitFor();
+    assert.deepEqual(await calls(page, "copySnippet"), [["copySnippet", "claude-code", "fish"]]);
+    await picture(page, "copied");
+    await page.locator("#copy-key").click();
+    await open(page, "settings");
+    await open(page, "agents");
+    await says(page, "snippet-kilo-code", "set -gx");
+  });
+
+  pageTest("settings are checked at their field and saved", "running", async (page) => {
+    await open(page, "settings");
+    for (const wrong of ["0", "65536", "x", ""]) {
+      await fill(page, "port", wrong);
+      await says(page, "problem-port", "from 1 to 65535");
+      assert.equal(await property(page, "save-settings", "disabled"), true);
+    }
+    await fill(page, "port", "80");
+    await page.locator("#save-settings").click();
+    await says(page, "problem-port", "(PORT-DENIED)");
+    await fill(page, "port", "4711");
+    await page.locator("#start-proxy").click();
+    await page.locator("#save-settings").click();
+    await page.waitForFunction(() => globalThis.calls.filter(([call]) => call === "saveSettings").length === 2);
+    assert.deepEqual((await calls(page, "saveSettings"))[1][1], { port: 4711, startProxy: false });
+    await page.locator("#start-at-login").click();
+    await becomes(page, "start-at-login", "checked", true);
+    await page.locator("#rotate-key").click();
+    await page.locator("#cancel-rotate-key").click();
+    assert.deepEqual(await calls(page, "rotateLocalKey"), []);
+    await page.locator("#rotate-key").click();
+    await picture(page, "rotate-key");
+    await page.locator("#confirm-rotate-key").click();
+    await page.getByText("ct-new1…").waitFor();
+    await says(page, "about", "Coretap 0.");
+  });
+
+  pageTest(
+    "the theme follows the system until one is chosen",
+    "running",
+    async (page) => {
+      const theme = () => page.evaluate(() => document.documentElement.getAttribute("data-sap-theme"));
+      const themeIs = (name) =>
+        page.waitForFunction((wanted) => document.documentElement.getAttribute("data-sap-theme") === wanted, name);
+      assert.equal(await theme(), "sap_horizon_dark");
+      await page.emulateMedia({ colorScheme: "light" });
+      await themeIs("sap_horizon");
+      await open(page, "settings");
+      await select(page, "theme", 3);
+      await themeIs("sap_horizon_hcb");
+      await picture(page, "high-contrast");
+      await page.reload();
+      await themeIs("sap_horizon_hcb");
+    },
+    { colorScheme: "dark" },
+  );
+
+  for (const [name, nav, expected] of [
+    ["first-run", "overview", ["connect", "try-simulator", "where-is-my-key"]],
+    ["degraded", "overview", ["run-toggle", "check-again", "copy-address", "selected-model"]],
+    [
+      "foundation",
+      "connection",
+      ["service-key", "client-id", "replace-secret", "forget-secret", "base-url", "auth-url", "resource-group", "orchestration", "model", "hidden-models", "deployment-d1a2b3c4d5e6", "test-connection"],
+    ],
+    ["keychain", "connection", ["retry-keychain", "client-secret", "where-is-my-key"]],
+    ["running", "agents", ["form-claude-code", "snippet-claude-code", "copy-claude-code", "form-codex", "copy-key"]],
+    ["running", "settings", ["port", "start-proxy", "save-settings", "start-at-login", "theme", "copy-key", "rotate-key"]],
+  ]) {
+    pageTest(`${nav} (${name}) works by keyboard and for screen readers`, name, async (page) => {
+      await open(page, nav);
+      if (nav === "connection") await page.waitForFunction(() => /models|fields/.test(document.getElementById("model-count").textContent));
+      assert.deepEqual(await seriousViolations(page), []);
+      await picture(page, `${nav}-${name}`);
+      await page.emulateMedia({ colorScheme: "dark" });
+      await page.waitForFunction(() => document.documentElement.getAttribute("data-sap-theme") === "sap_horizon_dark");
+      // UI5 fades some colours.
+      await page.waitForTimeout(400);
+      assert.deepEqual(await seriousViolations(page), []);
+      await picture(page, `${nav}-${name}-dark`);
+
+      const reached = await controlsByTab(page);
+      const nameless = reached.filter(({ label }) => !label);
+      assert.deepEqual(nameless, [], "controls without a name");
+      const ids = reached.flatMap(({ ids: own }) => own);
+      const unreached = expected.filter((id) => !ids.includes(id));
+      assert.deepEqual(unreached, [], "controls that Tab does not reach");
+    });
+  }
+
+  pageTest(
+    "the smallest window hides nothing",
+    "degraded",
+    async (page) => {
+      for (const name of ["overview", "connection", "agents", "settings"]) {
+        await open(page, name);
+        await page.waitForTimeout(200);
+        await picture(page, `small-${name}`);
+        const wider = await page.evaluate(() => {
+          const main = document.querySelector("main");
+          return main.scrollWidth - main.clientWidth;
+        });
+        assert.ok(wider <= 0, `${name} is ${wider} px too wide`);
+        assert.ok(await page.locator("#run-toggle").isVisible());
+      }
+    },
+    { width: 720, height: 520 },
+  );
+});

@@ -40,7 +40,9 @@ const field = (host) => {
 };
 // What a click on a component has to hit.
 const target = (host) => host?.getFocusDomRef?.() ?? host?.getDomRef?.() ?? host;
-const disabled = (host) => !!host.disabled || host.hasAttribute('disabled') || host.getAttribute('aria-disabled') === 'true';
+// A component renders later what was set on it: until then a click is swallowed.
+const isDisabled = (node) => !!node.disabled || node.hasAttribute('disabled') || node.getAttribute('aria-disabled') === 'true';
+const disabled = (host) => isDisabled(host) || isDisabled(target(host));
 ";
 
 /// A selection's entries, as they are offered.

@@ -84,8 +84,10 @@ impl Window {
         .await;
     }
 
-    /// Starts the test and waits until this step has failed with this code and says what to do. Gives what is wrong
-    /// with that instead.
+    /// Starts the test and waits until this step has failed with this code and says what to do.
+    ///
+    /// # Errors
+    /// With what it says instead.
     pub async fn test_fails(&self, step: &str, code: &str) -> Result<(), String> {
         self.start_test().await;
         let selector = format!("#test-step-{step}");

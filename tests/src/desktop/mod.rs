@@ -1,5 +1,5 @@
 //! A desktop of a test's own: an X server, a session bus, a keychain and a tray host that nobody else sees, the real
-//! app in it, and a WebDriver that works its window.
+//! app in it, and a driver that works its window.
 //!
 //! Everything is unique to one [`Session`], so that tests run side by side, and all of it ends with the session.
 

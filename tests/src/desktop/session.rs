@@ -118,6 +118,8 @@ impl Session {
             let display = format!(":{}", fastrand::u16(100..30_000));
             let mut command = self.command("Xvfb");
             command.args([&display, "-displayfd", "1", "-nolisten", "tcp"]);
+            // Without this it begins anew whenever its last client leaves, under the feet of the one that comes.
+            command.arg("-noreset");
             command.args(["-screen", "0", "1280x960x24"]);
             if self.start_and_read(command).await.is_some() {
                 return display;
@@ -324,7 +326,7 @@ impl Drop for Session {
                 .args(["-display", &self.display, "-window", "root"])
                 .arg(file)
                 .status();
-            for program in ["coretap-desktop", "WebKitWebDriver"] {
+            for program in ["coretap-desktop", "WebKitWebDriver", "Xvfb", "openbox"] {
                 eprint_log(program, &self.errors(program));
             }
         }

@@ -31,12 +31,14 @@ impl Settings {
     }
 
     /// With the built-in simulator as its source of models.
+    #[must_use]
     pub fn with_simulator(mut self) -> Self {
         self.simulator = true;
         self
     }
 
     /// With the connection of this service key, whose secret the keychain has to hold.
+    #[must_use]
     pub fn with_connection(mut self, service_key: &str, orchestration: bool) -> Self {
         let key: Value = serde_json::from_str(service_key).unwrap();
         let text = |value: &Value| value.as_str().unwrap().to_owned();

@@ -29,6 +29,13 @@ impl Tray {
         Self { connection, items }
     }
 
+    /// The tray of a panel that runs already, once the app's icon is in it.
+    pub async fn of_panel(session: &Session) -> Self {
+        let connection = session.connection().await;
+        let items = watcher::items_of_panel(&connection).await;
+        Self { connection, items }
+    }
+
     /// Waits until the app's icon is there.
     pub async fn wait_for_item(&self) {
         until("the tray item", async || self.item().is_some().then_some(())).await;

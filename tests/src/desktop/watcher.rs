@@ -1,7 +1,9 @@
 //! The watcher of a tray: programs tell it of their icons, and whoever shows icons asks it.
 #![allow(
     missing_docs,
-    reason = "The attribute writes a public trait of the signals, without a doc."
+    clippy::unused_self,
+    clippy::used_underscore_binding,
+    reason = "The D-Bus interface says what its methods take, and its attribute writes code of its own."
 )]
 
 use std::sync::{Arc, Mutex};
@@ -12,6 +14,8 @@ use zbus::fdo::DBusProxy;
 use zbus::message::Header;
 use zbus::object_server::SignalEmitter;
 
+use crate::desktop::until;
+
 const WATCHER: &str = "org.kde.StatusNotifierWatcher";
 const WATCHER_PATH: &str = "/StatusNotifierWatcher";
 
@@ -20,6 +24,21 @@ const WATCHER_PATH: &str = "/StatusNotifierWatcher";
 pub(crate) struct Item {
     pub(crate) owner: String,
     pub(crate) path: String,
+}
+
+impl Item {
+    /// Ayatana registers a bare path, others a bus name with or without one.
+    fn read(service: &str, sender: &str) -> Self {
+        let (owner, path) = match service.find('/') {
+            Some(0) => (sender, service),
+            Some(slash) => service.split_at(slash),
+            None => (service, "/StatusNotifierItem"),
+        };
+        Self {
+            owner: owner.to_owned(),
+            path: path.to_owned(),
+        }
+    }
 }
 
 /// The items that are there now.
@@ -39,24 +58,7 @@ impl Watcher {
         #[zbus(signal_emitter)] emitter: SignalEmitter<'_>,
     ) -> zbus::fdo::Result<()> {
         let sender = header.sender().map(ToString::to_string).unwrap_or_default();
-        // Ayatana registers a bare path, others a bus name with or without one.
-        let item = match service.find('/') {
-            Some(0) => Item {
-                owner: sender,
-                path: service.to_owned(),
-            },
-            Some(slash) => {
-                let (owner, path) = service.split_at(slash);
-                Item {
-                    owner: owner.to_owned(),
-                    path: path.to_owned(),
-                }
-            }
-            None => Item {
-                owner: service.to_owned(),
-                path: "/StatusNotifierItem".to_owned(),
-            },
-        };
+        let item = Item::read(service, &sender);
         let name = format!("{}{}", item.owner, item.path);
         {
             let mut items = self.items.lock().unwrap();
@@ -143,4 +145,25 @@ pub(crate) async fn start(connection: &Connection) -> Items {
     });
     connection.request_name(WATCHER).await.unwrap();
     items
+}
+
+/// The icons that a panel's own watcher knows, once there is one.
+pub(crate) async fn items_of_panel(connection: &Connection) -> Items {
+    let panel = zbus::proxy::Builder::<zbus::Proxy<'_>>::new(connection)
+        .destination(WATCHER)
+        .unwrap()
+        .path(WATCHER_PATH)
+        .unwrap()
+        .interface(WATCHER)
+        .unwrap()
+        .cache_properties(zbus::proxy::CacheProperties::No)
+        .build()
+        .await
+        .unwrap();
+    let item = until("an icon in the panel", async || {
+        let names: Vec<String> = panel.get_property("RegisteredStatusNotifierItems").await.ok()?;
+        names.first().map(|name| Item::read(name, ""))
+    })
+    .await;
+    Arc::new(Mutex::new(vec![item]))
 }

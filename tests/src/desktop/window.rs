@@ -1,4 +1,4 @@
-//! The app's window, worked by WebKit's own driver. How its parts are found stands in [`super::elements`].
+//! The app's window, worked by the web view's own driver. How its parts are found stands in [`super::elements`].
 
 use std::fmt::Write as _;
 use std::os::unix::fs::PermissionsExt as _;

@@ -1,6 +1,7 @@
 import { Label } from "@ui5/webcomponents-react/Label";
 import { Option } from "@ui5/webcomponents-react/Option";
 import { Select } from "@ui5/webcomponents-react/Select";
+import { useState } from "react";
 import { useTranslation } from "react-i18next";
 
 import { useBackend, useSnapshot } from "../backend/context";
@@ -12,8 +13,14 @@ export function SelectedModel() {
   const backend = useBackend();
   const actions = useActions();
   const { models, selectedModel } = useSnapshot();
+  const [attempts, setAttempts] = useState(0);
   // A chosen model that is not (or not yet) among the known ones stays visible.
   const isKnown = models.some((model) => model.name === selectedModel);
+
+  const select = async (name: string) => {
+    // Another attempt, another component: what was refused does not stay in the field.
+    if (!(await actions.run(() => backend.selectModel(name)))) setAttempts(attempts + 1);
+  };
 
   return (
     <div className="field">
@@ -21,12 +28,13 @@ export function SelectedModel() {
         {t("overview.model")}
       </Label>
       <Select
+        key={attempts}
         id="selected-model"
         value={selectedModel ?? ""}
         disabled={models.length === 0}
         onChange={(event) => {
           const name = event.detail.selectedOption.getAttribute("data-name");
-          if (name && name !== selectedModel) void actions.run(() => backend.selectModel(name));
+          if (name && name !== selectedModel) void select(name);
         }}
       >
         {!isKnown && (

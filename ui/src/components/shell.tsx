@@ -28,8 +28,14 @@ const looks = {
   failed: { design: "Negative", icon: "message-error" },
 } as const;
 
-/** `slot` is where the layout wants the bar. */
-export function Shell({ slot }: { slot?: string }) {
+interface Properties {
+  /** Where the layout wants the bar. */
+  slot?: string;
+  /** Opens the first page. */
+  onHome: () => void;
+}
+
+export function Shell({ slot, onHome }: Properties) {
   const { t } = useTranslation();
   const backend = useBackend();
   const actions = useActions();
@@ -49,7 +55,7 @@ export function Shell({ slot }: { slot?: string }) {
   return (
     <ShellBar
       slot={slot}
-      branding={<ShellBarBranding>{t("app.name")}</ShellBarBranding>}
+      branding={<ShellBarBranding accessibleName={t("app.home")} onClick={onHome}>{t("app.name")}</ShellBarBranding>}
       content={
         <>
           <ShellBarSpacer />

@@ -20,6 +20,8 @@ export interface ConnectionForm {
   change(changes: Partial<ConnectionView>, typing?: boolean): void;
   /** Takes another secret; null goes back to the saved one. */
   changeSecret(secret: SecretDraft | null, typing?: boolean): void;
+  /** Whether a key may still follow. */
+  typing: boolean;
   /** Says that a field was left: its problem may be shown. */
   touch(field: Field): void;
   /** Shows every problem, after an attempt. */
@@ -110,6 +112,7 @@ export function useConnectionForm(): ConnectionForm {
       setSecretVersion((version) => version + 1);
       setTyping(stillTyping);
     },
+    typing,
     touch(field) {
       setTyping(false);
       setTouchedFields((before) => (before.has(field) ? before : new Set([...before, field])));

@@ -5,6 +5,7 @@ import { Button } from "@ui5/webcomponents-react/Button";
 import { ComboBox } from "@ui5/webcomponents-react/ComboBox";
 import { ComboBoxItem } from "@ui5/webcomponents-react/ComboBoxItem";
 import { ComboBoxItemGroup } from "@ui5/webcomponents-react/ComboBoxItemGroup";
+import { Panel } from "@ui5/webcomponents-react/Panel";
 import { useMemo } from "react";
 import { useTranslation } from "react-i18next";
 
@@ -79,8 +80,8 @@ export function ModelField({ form, problem, offerProblemId }: Properties) {
           {offer ? t("connection.models", { count: offer.models.length }) : !offerLoading && !offerProblem && t("connection.modelsLater")}
         </span>
         {offerLoading && <BusyIndicator active size="S" text={t("connection.loadingModels")} />}
-        {chosen && <ModelFacts model={chosen} />}
       </div>
+      {chosen && <ModelFacts model={chosen} />}
       {offer && offer.hiddenModels.length > 0 && <HiddenModels models={offer.hiddenModels} />}
     </Field>
   );
@@ -118,8 +119,7 @@ function ModelFacts({ model }: { model: ModelView }) {
 function HiddenModels({ models }: { models: HiddenModel[] }) {
   const { t } = useTranslation();
   return (
-    <details id="hidden-models">
-      <summary>{t("connection.hidden", { count: models.length })}</summary>
+    <Panel id="hidden-models" className="wide" collapsed noAnimation headerText={t("connection.hidden", { count: models.length })}>
       <ul className="plain hidden-models">
         {models.map(({ name, problem }) => (
           <li key={name}>
@@ -127,7 +127,7 @@ function HiddenModels({ models }: { models: HiddenModel[] }) {
           </li>
         ))}
       </ul>
-    </details>
+    </Panel>
   );
 }
 

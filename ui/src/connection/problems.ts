@@ -34,7 +34,7 @@ export function formProblems(form: ConnectionForm, t: TFunction): FormProblems {
     at(field) {
       const problem = form.problems.find((candidate) => candidate.field === field);
       if (problem && form.touched(field)) return problemText(problem);
-      if (field === "model" && modelIsUnknown) return t("connection.modelUnknown", { name: draft.model ?? "" });
+      if (field === "model" && modelIsUnknown && !form.typing) return t("connection.modelUnknown", { name: draft.model ?? "" });
       // What SAP AI Core refused belongs to the field that it refused.
       if (offerProblem?.field === field) return problemText(offerProblem);
       return null;
