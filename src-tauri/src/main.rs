@@ -80,6 +80,8 @@ fn setup(handle: &AppHandle) -> Result<(), Box<dyn std::error::Error>> {
         let app = app.clone();
         tauri::async_runtime::spawn(async move { app.try_simulator().await });
     }
+    #[cfg(unix)]
+    tauri::async_runtime::spawn(end_when_told(handle.clone(), app.clone()));
     let tray = tray::Tray::build(handle)?;
     tauri::async_runtime::spawn(show_changes(handle.clone(), app, tray));
     if !has_flag(HIDDEN) {
@@ -111,6 +113,23 @@ async fn show_changes(handle: AppHandle, app: App, mut tray: tray::Tray) {
             () = tray.changed() => {}
         }
     }
+}
+
+/// Ends like Quit when the system or a terminal says so, at the end of a session for one.
+#[cfg(unix)]
+async fn end_when_told(handle: AppHandle, app: App) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut terminate), Ok(mut interrupt)) =
+        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        return;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    app.stop().await;
+    handle.exit(0);
 }
 
 /// Tells the one who started Coretap in a terminal why it does not start.

@@ -30,13 +30,19 @@ impl Installed {
     async fn new(package: &Path) -> Self {
         let package = package.to_str().unwrap();
         let name = run("dpkg-deb", &["--field", package, "Package"]).await;
-        run("dpkg", &["--install", package]).await;
-        let listed = run("dpkg-query", &["--listfiles", &name]).await;
-        let files = listed.lines().map(PathBuf::from).filter(|path| path.is_file());
-        Self {
-            files: files.collect(),
+        // Before it is installed: half a package must be removed too.
+        let mut installed = Self {
             name,
-        }
+            files: Vec::new(),
+        };
+        run("dpkg", &["--install", package]).await;
+        let listed = run("dpkg-query", &["--listfiles", &installed.name]).await;
+        installed.files = listed
+            .lines()
+            .map(PathBuf::from)
+            .filter(|path| path.is_file())
+            .collect();
+        installed
     }
 }
 

@@ -127,7 +127,7 @@ impl ConnectionDraft {
             SecretDraft::ServiceKey { text } => pasted(text.expose_secret())?.client_secret,
             SecretDraft::Stored => {
                 let found = secrets.get(&binding::client_secret(&key)).await?;
-                found.ok_or(Error::SecretBound)?.secret
+                found.ok_or(Error::SecretMissing)?.secret
             }
         };
         if key.client_secret.expose_secret().is_empty() {
@@ -330,7 +330,7 @@ mod tests {
         let bound = ("SECRET-BOUND".to_owned(), Some(Field::ClientSecret));
         let mut elsewhere = same.clone();
         elsewhere.auth_url = "https://auth.example.evil".to_owned();
-        assert_eq!(found(&elsewhere, Some(&saved)), [bound.clone()]);
+        assert_eq!(found(&elsewhere, Some(&saved)), std::slice::from_ref(&bound));
         let mut elsewhere = same.clone();
         elsewhere.client_id = "another".to_owned();
         assert_eq!(found(&elsewhere, Some(&saved)), [bound]);

@@ -1,8 +1,8 @@
 //! Secrets: in the system's keychain, or in memory until this run ends. Never in a file.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError, mpsc};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::time::{Duration, Instant};
 
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::oneshot;
@@ -72,6 +72,8 @@ enum Question {
 /// long as a prompt is open.
 pub(crate) struct Secrets {
     questions: Mutex<Option<mpsc::SyncSender<(String, Question)>>>,
+    /// Since when the thread has been at one question.
+    asking_since: Arc<Mutex<Option<Instant>>>,
     kept: Mutex<HashMap<String, SecretString>>,
 }
 
@@ -87,6 +89,7 @@ impl Secrets {
     pub(crate) fn new() -> Self {
         Secrets {
             questions: Mutex::new(None),
+            asking_since: Arc::default(),
             kept: Mutex::default(),
         }
     }
@@ -145,13 +148,18 @@ impl Secrets {
         name: &str,
         question: impl FnOnce(oneshot::Sender<Result<T, SecretError>>) -> Question,
     ) -> Result<T, SecretError> {
+        // Nobody waits another ten seconds behind a prompt that is known to be open.
+        let since = *self.asking_since.lock().unwrap_or_else(PoisonError::into_inner);
+        if since.is_some_and(|since| since.elapsed() >= PATIENCE) {
+            return Err(SecretError::Waiting);
+        }
         let (answer, answered) = oneshot::channel();
-        let full = {
+        let is_full = {
             let mut questions = self.questions.lock().unwrap_or_else(PoisonError::into_inner);
-            let sender = questions.get_or_insert_with(start);
+            let sender = questions.get_or_insert_with(|| start(Arc::clone(&self.asking_since)));
             sender.try_send((name.to_owned(), question(answer))).is_err()
         };
-        if full {
+        if is_full {
             return Err(SecretError::Waiting);
         }
         match tokio::time::timeout(PATIENCE, answered).await {
@@ -163,11 +171,13 @@ impl Secrets {
 }
 
 /// Starts the thread that asks; it ends with its sender.
-fn start() -> mpsc::SyncSender<(String, Question)> {
+fn start(asking_since: Arc<Mutex<Option<Instant>>>) -> mpsc::SyncSender<(String, Question)> {
     let (sender, questions) = mpsc::sync_channel::<(String, Question)>(QUEUE);
     let thread = std::thread::Builder::new().name("keychain".to_owned());
     let started = thread.spawn(move || {
+        let note = |since| *asking_since.lock().unwrap_or_else(PoisonError::into_inner) = since;
         for (name, question) in questions {
+            note(Some(Instant::now()));
             // Whoever has given up must not cause another prompt. A receiver that is gone needs no answer.
             match question {
                 Question::Read(answer) if !answer.is_closed() => {
@@ -181,6 +191,7 @@ fn start() -> mpsc::SyncSender<(String, Question)> {
                 }
                 _ => {}
             }
+            note(None);
         }
     });
     if let Err(error) = started {

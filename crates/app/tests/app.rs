@@ -2,7 +2,12 @@
 //!
 //! No keychain is asked here: `./dev test` names no session bus, and elsewhere these tests are skipped, because they
 //! would ask the person's own. The desktop's tests have keychains of their own.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "A panic is how a test fails.")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "A panic is how a test fails."
+)]
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::time::Duration;
@@ -54,6 +59,9 @@ fn draft(key: &str) -> ConnectionDraft {
         deployment: None,
     }
 }
+
+/// What is wrong with a form.
+type Change = fn(&mut ConnectionDraft);
 
 /// The first snapshot of which `holds` is true.
 async fn until(app: &App, what: &str, holds: impl Fn(&Snapshot) -> bool) -> Snapshot {
@@ -223,7 +231,7 @@ async fn a_test_does_every_step_and_ends_at_the_first_that_fails() {
     let wrong_secret = SecretDraft::Typed {
         value: "wrong".into(),
     };
-    let cases: [(fn(&mut ConnectionDraft), StepId, &str); 6] = [
+    let cases: [(Change, StepId, &str); 6] = [
         (
             |draft| draft.client_id = "sb-nobody".to_owned(),
             StepId::Token,
