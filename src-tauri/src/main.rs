@@ -1,6 +1,10 @@
 //! Coretap's window and tray: thin over `coretap-app`, which decides everything that is not about the desktop.
 //!
 //! Architecture Invariant: only this crate names `tauri`.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "tauri::generate_context ends the program by itself when it finds its own data broken"
+)]
 #![cfg_attr(all(windows, not(debug_assertions)), windows_subsystem = "windows")]
 
 mod commands;

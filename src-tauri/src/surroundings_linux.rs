@@ -1,4 +1,4 @@
-//! What the desktop around Coretap is like: whether somebody shows tray icons (a StatusNotifierWatcher on the session
+//! What the desktop around Coretap is like: whether somebody shows tray icons (a `StatusNotifierWatcher` on the session
 //! bus), and whether the person wants dark surfaces (the desktop portal's settings).
 
 use futures_util::StreamExt;

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use coretap_app::agents::{Agent, Form, Shell};
+use coretap_app::agents::{Agent, Form};
 use coretap_app::view::{ProblemView, ProxyView, Snapshot, SourceView};
 use coretap_app::{App, LocalKey};
 use tauri::menu::{CheckMenuItem, Menu, MenuEvent, MenuItem, PredefinedMenuItem, Submenu};
@@ -210,7 +210,8 @@ async fn clicked(app: &AppHandle, id: &str) -> Result<(), ProblemView> {
         return coretap.select_model(name).await;
     }
     if let Some(agent) = id.strip_prefix(AGENT).and_then(|id| id.parse::<Agent>().ok()) {
-        return copy_setup(app, agent, usual_form(agent)).await;
+        let usual = agent.forms().into_iter().next();
+        return copy_setup(app, agent, usual.unwrap_or(Form::File)).await;
     }
     match id {
         START => coretap.start().await,
@@ -230,18 +231,6 @@ async fn clicked(app: &AppHandle, id: &str) -> Result<(), ProblemView> {
         }
         _ => Ok(()),
     }
-}
-
-/// The form in which most people set an agent up: variables for the shell of this system, or the agent's own file if it
-/// takes nothing else.
-fn usual_form(agent: Agent) -> Form {
-    let shell = Form::Shell(if cfg!(windows) {
-        Shell::PowerShell
-    } else {
-        Shell::Bash
-    });
-    let forms = agent.forms();
-    if forms.contains(&shell) { shell } else { Form::File }
 }
 
 /// Puts the set-up of an agent, with the local key, into the clipboard.

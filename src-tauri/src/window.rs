@@ -1,6 +1,6 @@
 //! The one window: made when it is asked for, destroyed when it is closed.
 
-use tauri::{AppHandle, Manager, WebviewUrl, WebviewWindowBuilder, Window, WindowEvent};
+use tauri::{AppHandle, Manager, Url, WebviewUrl, WebviewWindowBuilder, Window, WindowEvent};
 
 use crate::surroundings::Surroundings;
 
@@ -22,12 +22,19 @@ pub(crate) fn show(app: &AppHandle) {
             .min_inner_size(720.0, 520.0)
             // The page takes dropped service keys itself.
             .disable_drag_drop_handler()
+            .on_navigation(is_own_page)
             .build()
             .map(|_| ()),
     };
     if let Err(error) = shown {
         tracing::error!(%error, "no window");
     }
+}
+
+/// Whether the window may go there: nowhere but to the pages in the program, whatever a page asks for.
+fn is_own_page(url: &Url) -> bool {
+    // Windows has no schemes of its own in its web view, so Tauri uses a host there.
+    url.scheme() == "tauri" || url.host_str() == Some("tauri.localhost")
 }
 
 /// Closing destroys the window and all processes of its page; the tray brings it back. Where there is no tray that could,

@@ -224,7 +224,15 @@ async fn the_simulator_answers_without_any_network() {
     let me = std::env::current_exe().unwrap();
     let script =
         "ip link set lo up && exec \"$0\" --exact the_simulator_answers_without_any_network --nocapture";
-    let namespace = ["--map-root-user", "--net"];
+    // With processes of its own, all of it ends when this test is ended.
+    let namespace = [
+        "--map-root-user",
+        "--net",
+        "--pid",
+        "--mount-proc",
+        "--fork",
+        "--kill-child",
+    ];
     let possible = tokio::process::Command::new("unshare")
         .args(namespace)
         .args(["sh", "-c", "ip link set lo up"])

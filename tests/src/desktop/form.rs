@@ -36,8 +36,12 @@ impl Window {
     pub async fn paste_service_key(&self, session: &mut Session, service_key: &str) {
         screen::copy(session, service_key).await;
         self.wait_for("#service-key").await;
+        let mark = "const read = find('#service-key-read'); if (read) read.dataset.old = 'yes'";
+        self.script(mark, vec![]).await;
+        // In place of what may still stand there.
+        self.keys("#service-key", &format!("{}a", Key::Control)).await;
         self.keys("#service-key", &format!("{}v", Key::Control)).await;
-        self.wait_for("#service-key-read").await;
+        self.wait_for("#service-key-read:not([data-old])").await;
     }
 
     /// Chooses how models are reached.

@@ -40,19 +40,26 @@ pub fn end_all_of_home(home: &Path) {
             return;
         }
         // The X server removes its lock and its socket when it is asked to end, and ends last.
-        let (servers, others): (Vec<_>, Vec<_>) = running.iter().partition(|process| process.name == "Xvfb");
-        let (signal, chosen) = if others.is_empty() {
-            ("-TERM", servers)
+        let (servers, others): (Vec<_>, Vec<_>) =
+            running.into_iter().partition(|process| process.name == "Xvfb");
+        if others.is_empty() {
+            send_signal("-TERM", &servers);
         } else {
-            ("-KILL", others)
-        };
-        // A process that has ended by itself is no failure.
-        let _ = std::process::Command::new("kill")
-            .arg(signal)
-            .args(chosen.iter().map(|process| process.pid.to_string()))
-            .stderr(std::process::Stdio::null())
-            .status();
+            send_signal("-KILL", &others);
+        }
     }
+}
+
+/// Sends a signal. A process that has ended by itself is no failure.
+pub(crate) fn send_signal(signal: &str, processes: &[Process]) {
+    if processes.is_empty() {
+        return;
+    }
+    let _ = std::process::Command::new("kill")
+        .arg(signal)
+        .args(processes.iter().map(|process| process.pid.to_string()))
+        .stderr(std::process::Stdio::null())
+        .status();
 }
 
 /// A process and all below it.

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use tokio::process::Child;
 
 use crate::desktop::session::{Session, app, free_port};
-use crate::desktop::{screen, until};
+use crate::desktop::{processes, screen, until};
 use crate::process::in_time;
 
 /// The window of an app that the driver has started.
@@ -19,6 +19,9 @@ pub struct Window {
     /// The driver's session.
     pub client: Client,
     driver: Child,
+    home: PathBuf,
+    /// The app's process.
+    app: Vec<u32>,
 }
 
 impl Window {
@@ -30,6 +33,7 @@ impl Window {
     /// As [`Window::open`], with these variables in the app's environment.
     pub async fn open_with(session: &Session, environment: &[(&str, &str)]) -> Self {
         let port = free_port();
+        let others = session.processes("coretap-desktop");
         let mut command = session.command("WebKitWebDriver");
         command
             .arg(format!("--port={port}"))
@@ -51,7 +55,14 @@ impl Window {
         builder.capabilities(capabilities);
         let url = format!("http://127.0.0.1:{port}");
         let client = in_time("the app's window", builder.connect(&url)).await.unwrap();
-        let window = Self { client, driver };
+        let mut app = session.processes("coretap-desktop");
+        app.retain(|pid| !others.contains(pid));
+        let window = Self {
+            client,
+            driver,
+            home: session.home(),
+            app,
+        };
         until("the window's page", async || {
             window
                 .try_script(
@@ -93,12 +104,20 @@ impl Window {
         std::fs::write(screen::screenshots().join(format!("{name}.png")), picture).unwrap();
     }
 
-    /// Ends the app by way of the driver, and the driver.
+    /// Ends the session, the driver and the app, which outlives its window. One that starts while this one is still
+    /// ending would leave its window to it.
     pub async fn end(mut self) {
         // The app may have ended before, and its session with it.
         let _ = in_time("the driver's session", self.client.close()).await;
         self.driver.start_kill().unwrap();
         in_time("the driver's end", self.driver.wait()).await.unwrap();
+        until("the app's end", async || {
+            let mut running = processes::of_home(&self.home);
+            running.retain(|process| self.app.contains(&process.pid));
+            processes::send_signal("-TERM", &running);
+            running.is_empty().then_some(())
+        })
+        .await;
     }
 }
 

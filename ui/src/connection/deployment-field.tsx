@@ -1,4 +1,4 @@
-// The deployments of the chosen model, or all: every one is shown, only those that can be called can be chosen.
+// Every deployment, those of the chosen model first. Only those that can be called, and that have a model, can be chosen.
 
 import { RadioButton } from "@ui5/webcomponents-react/RadioButton";
 import { useTranslation } from "react-i18next";
@@ -13,7 +13,8 @@ export function DeploymentField({ form, problem }: { form: ConnectionForm; probl
   const { draft, offer } = form;
   if (!offer) return null;
 
-  const ofModel = offer.deployments.filter((deployment) => draft.model === null || deployment.model === draft.model);
+  const isOfModel = (deployment: DeploymentView) => draft.model !== null && deployment.model === draft.model;
+  const sorted = offer.deployments.toSorted((one, other) => Number(isOfModel(other)) - Number(isOfModel(one)));
   const choose = (deployment: DeploymentView | null) => {
     form.change({ deployment: deployment?.id ?? null, ...(deployment?.model ? { model: deployment.model } : {}) });
     form.touch("deployment");
@@ -25,8 +26,8 @@ export function DeploymentField({ form, problem }: { form: ConnectionForm; probl
         {t("connection.deployment")}
       </Label>
       <div id="deployment" role="radiogroup" aria-labelledby="deployment-label">
-        {ofModel.length === 0 ? (
-          <span>{t(draft.model === null ? "connection.noDeployments" : "connection.noDeploymentsOfModel")}</span>
+        {sorted.length === 0 ? (
+          <span>{t("connection.noDeployments")}</span>
         ) : (
           <div id="deployment-list" className="deployments">
             {draft.model !== null && (
@@ -40,14 +41,14 @@ export function DeploymentField({ form, problem }: { form: ConnectionForm; probl
                 />
               </div>
             )}
-            {ofModel.map((deployment) => (
+            {sorted.map((deployment) => (
               <div key={deployment.id} className="deployment">
                 <RadioButton
                   id={`deployment-${deployment.id}`}
                   name="deployment"
                   text={`${deployment.id} (${deployment.status})`}
                   checked={draft.deployment === deployment.id}
-                  disabled={!deployment.selectable}
+                  disabled={!deployment.selectable || deployment.model === null}
                   onChange={() => choose(deployment)}
                 />
                 <span className="deployment-model">{deployment.model}</span>

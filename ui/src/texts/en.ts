@@ -149,7 +149,6 @@ export const en = {
     deployment: "Deployment",
     newestDeployment: "The newest one that runs",
     noDeployments: "There are no deployments in this resource group.",
-    noDeploymentsOfModel: "This model has no deployments.",
     test: "Test connection",
     testing: "The connection is being tested",
     testSteps: "Connection test",

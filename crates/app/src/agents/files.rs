@@ -98,7 +98,7 @@ fn opencode(setup: &Setup<'_>) -> String {
       "name": "Coretap",
       "options": {{
         "baseURL": "{base}",
-        "apiKey": "{{env:{KEY_VARIABLE}}}"
+        "apiKey": {key}
       }},
       "models": {{
         {model}: {{ "name": {model} }}
@@ -107,6 +107,7 @@ fn opencode(setup: &Setup<'_>) -> String {
   }}
 }}
 "#,
+        key = quoted(setup.key.expose()),
         path = quoted(&format!("coretap/{model}")),
         model = quoted(&model),
         base = setup.openai_base(),
@@ -156,8 +157,8 @@ pub(super) fn quoted(text: &str) -> String {
 mod tests {
     use serde_json::{Value, json};
 
+    use super::super::Form;
     use super::super::tests::{KEY, MODEL, snippet_for};
-    use super::super::{Form, Shell};
     use super::*;
 
     fn file(agent: Agent, model: Option<&str>) -> Value {
@@ -229,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn opencode_and_kilo_code_take_the_key_from_the_variable() {
+    fn opencode_and_kilo_code_find_everything_in_their_file() {
         let path = format!("coretap/{MODEL}");
         for agent in [Agent::Opencode, Agent::KiloCode] {
             assert_eq!(
@@ -240,13 +241,12 @@ mod tests {
                     "provider": {"coretap": {
                         "npm": "@ai-sdk/openai-compatible",
                         "name": "Coretap",
-                        "options": {"baseURL": "http://127.0.0.1:4321/v1", "apiKey": "{env:CORETAP_API_KEY}"},
+                        "options": {"baseURL": "http://127.0.0.1:4321/v1", "apiKey": KEY},
                         "models": {MODEL: {"name": MODEL}},
                     }},
                 })
             );
-            let shell = snippet_for(Some(agent), Form::Shell(Shell::Bash), "sk-1", None);
-            assert!(shell.contains("export CORETAP_API_KEY='sk-1'\n"), "{shell}");
+            assert_eq!(agent.forms().first(), Some(&Form::File));
         }
     }
 

@@ -147,8 +147,10 @@ impl Agent {
         let usual = Form::Shell(Shell::usual());
         forms.sort_by_key(|form| *form != usual);
         match self.file() {
-            // Its file says everything; its variables only keep loopback out of a company's proxy.
-            Some(_) if self == Self::Continue => forms.insert(0, Form::File),
+            // Their files say everything; their variables only keep loopback out of a company's proxy.
+            Some(_) if matches!(self, Self::Continue | Self::KiloCode | Self::Opencode) => {
+                forms.insert(0, Form::File);
+            }
             Some(_) => forms.push(Form::File),
             None => {}
         }

@@ -73,8 +73,8 @@ pub(super) fn of(agent: Option<Agent>, setup: &Setup<'_>) -> Vec<(&'static str, 
             ("COPILOT_OFFLINE", "true".to_owned()),
         ],
         Some(Agent::GeminiCli) => vec![("GOOGLE_GEMINI_BASE_URL", base), ("GEMINI_API_KEY", key)],
-        Some(Agent::Codex | Agent::Opencode | Agent::KiloCode) => vec![(KEY_VARIABLE, key)],
-        Some(Agent::Continue | Agent::Cline | Agent::Curl) => Vec::new(),
+        Some(Agent::Codex) => vec![(KEY_VARIABLE, key)],
+        Some(Agent::Continue | Agent::KiloCode | Agent::Opencode | Agent::Cline | Agent::Curl) => Vec::new(),
     }
 }
 
@@ -82,8 +82,11 @@ pub(super) fn of(agent: Option<Agent>, setup: &Setup<'_>) -> Vec<(&'static str, 
 fn file_hint(agent: Agent) -> Option<String> {
     let file = agent.file()?;
     match agent {
-        Agent::Codex | Agent::Opencode | Agent::KiloCode | Agent::Continue => {
-            Some(format!("The address and the model stand in {file}"))
+        Agent::Codex => Some(format!(
+            "Instead of the options below, {file} can hold address and model"
+        )),
+        Agent::Opencode | Agent::KiloCode | Agent::Continue => {
+            Some(format!("Address, key and model stand in {file}"))
         }
         Agent::GeminiCli | Agent::QwenCode => {
             Some(format!("With {file} it does not ask for a way to sign in"))
@@ -137,6 +140,17 @@ fn start(agent: Agent, shell: Shell, setup: &Setup<'_>) -> Result<Option<String>
     let command = match agent {
         Agent::Aider => format!("aider --model {}", argument(shell, &format!("openai/{model}"))),
         Agent::GeminiCli => format!("gemini -m {}", argument(shell, &model)),
+        Agent::Codex => {
+            let options = [
+                "model_provider=\"coretap\"".to_owned(),
+                "model_providers.coretap.name=\"Coretap\"".to_owned(),
+                format!("model_providers.coretap.base_url=\"{}\"", setup.openai_base()),
+                format!("model_providers.coretap.env_key=\"{KEY_VARIABLE}\""),
+                "model_providers.coretap.wire_api=\"responses\"".to_owned(),
+            ];
+            let options = options.map(|option| format!(" -c {}", argument(shell, &option)));
+            format!("codex -m {}{}", argument(shell, &model), options.concat())
+        }
         _ => return Ok(None),
     };
     line(shell, command).map(Some)
@@ -318,7 +332,12 @@ mod tests {
             text(Agent::Codex),
             format!(
                 "# Coretap does not serve the Responses API yet\n$env:CORETAP_API_KEY = 'sk-it''s $x'\n{no_proxy}\
-                 # The address and the model stand in ~/.codex/config.toml\n"
+                 # Instead of the options below, ~/.codex/config.toml can hold address and model\n\
+                 # Start it with: codex -m 'it\u{2019}\u{2019}s' -c 'model_provider=\"coretap\"' \
+                 -c 'model_providers.coretap.name=\"Coretap\"' \
+                 -c 'model_providers.coretap.base_url=\"http://127.0.0.1:4321/v1\"' \
+                 -c 'model_providers.coretap.env_key=\"CORETAP_API_KEY\"' \
+                 -c 'model_providers.coretap.wire_api=\"responses\"'\n"
             )
         );
         assert_eq!(
