@@ -21,6 +21,8 @@ const STOP: &str = "stop";
 const OPEN: &str = "open";
 const AT_LOGIN: &str = "at-login";
 const QUIT: &str = "quit";
+/// Characters of a problem's sentence that the menu shows.
+const LONGEST: usize = 120;
 /// Before a model's name.
 const MODEL: &str = "model:";
 /// Before an agent's name.
@@ -188,8 +190,13 @@ fn without_scheme(address: &str) -> &str {
     address.strip_prefix("http://").unwrap_or(address)
 }
 
+/// A sentence may list all models there are; a menu has no room for them.
 fn words(problem: &ProblemView) -> String {
-    format!("{} ({})", problem.sentence, problem.code)
+    let mut sentence: String = problem.sentence.chars().take(LONGEST).collect();
+    if sentence.len() < problem.sentence.len() {
+        sentence.push('…');
+    }
+    format!("{sentence} ({})", problem.code)
 }
 
 /// Every click is answered in the background: a stop may take as long as running streams need.

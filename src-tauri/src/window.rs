@@ -1,5 +1,6 @@
 //! The one window: made when it is asked for, destroyed when it is closed.
 
+use coretap_app::App;
 use tauri::{AppHandle, Manager, Url, WebviewUrl, WebviewWindowBuilder, Window, WindowEvent};
 
 use crate::surroundings::Surroundings;
@@ -40,6 +41,10 @@ fn is_own_page(url: &Url) -> bool {
 /// Closing destroys the window and all processes of its page; the tray brings it back. Where there is no tray that could,
 /// it is only minimised.
 pub(crate) fn on_event(window: &Window, event: &WindowEvent) {
+    if let WindowEvent::Destroyed = event {
+        // Nobody sees its steps any more.
+        window.state::<App>().cancel_test();
+    }
     if let WindowEvent::CloseRequested { api, .. } = event
         && !window.state::<Surroundings>().facts().borrow().has_tray
     {

@@ -69,7 +69,7 @@ function Pages() {
   const [page, setPage] = useState<PageName>("overview");
   const [wantsToConnect, setWantsToConnect] = useState(false);
   // Kept here and not on its page: what was typed outlives a look at another page.
-  const form = useConnectionForm();
+  const form = useConnectionForm(page === "connection");
 
   const open = (name: PageName) => {
     if (name === "connection") setWantsToConnect(true);

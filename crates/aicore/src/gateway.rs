@@ -182,7 +182,11 @@ impl Gateway {
     /// The resource groups of the tenant (sap-wire.md §2.3); `None` if this service key may not list them.
     pub(crate) async fn resource_groups(&self) -> Result<Option<Vec<String>>, Error> {
         const WHAT: &str = "the list of resource groups";
-        let response = self.get("/v2/admin/resourceGroups", None).await?;
+        // Most keys may not list the groups: their 403 must not cost everybody else the token.
+        let token = self.tokens.get().await?;
+        let request = self.list_request("/v2/admin/resourceGroups", None, token.authorization.clone());
+        let response = self.lists.execute(request).await;
+        let response = response.map_err(|error| transport::unreachable(&self.base_url, error))?;
         if !response.status().is_success() {
             return Ok(None);
         }
@@ -203,13 +207,8 @@ impl Gateway {
     }
 
     async fn get(&self, path: &str, query: Option<&str>) -> Result<reqwest::Response, Error> {
-        let mut url = below(&self.base_url, path);
-        url.set_query(query);
         self.exchange(|authorization| {
-            let mut request = reqwest::Request::new(Method::GET, url.clone());
-            *request.headers_mut() = self.list_headers.clone();
-            request.headers_mut().insert(AUTHORIZATION, authorization);
-            *request.timeout_mut() = Some(self.call_timeout);
+            let request = self.list_request(path, query, authorization);
             async move {
                 let response = self.lists.execute(request).await;
                 let response = response.map_err(|error| transport::unreachable(&self.base_url, error))?;
@@ -217,6 +216,16 @@ impl Gateway {
             }
         })
         .await
+    }
+
+    fn list_request(&self, path: &str, query: Option<&str>, authorization: HeaderValue) -> reqwest::Request {
+        let mut url = below(&self.base_url, path);
+        url.set_query(query);
+        let mut request = reqwest::Request::new(Method::GET, url);
+        *request.headers_mut() = self.list_headers.clone();
+        request.headers_mut().insert(AUTHORIZATION, authorization);
+        *request.timeout_mut() = Some(self.call_timeout);
+        request
     }
 
     /// Does what `send` does with a token, and again with another one if the token was refused.

@@ -8,7 +8,7 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use coretap_aicore::ServiceKey;
-use coretap_proxy::{Exchange, LocalKey, RunState};
+use coretap_proxy::{Exchange, LocalKey, RunState, check_port};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
@@ -21,15 +21,15 @@ use crate::coretap::Coretap;
 use crate::draft;
 use crate::error::Error;
 use crate::local_key;
-use crate::secrets::Secrets;
+use crate::secrets::{Found, Secrets};
 use crate::settings::{DEFAULT_PORT, Settings, Source};
 use crate::settings_file::{ConnectionSettings, folder};
 use crate::snapshot;
 use crate::store::Store;
 use crate::usage::Usage;
 use crate::view::{
-    ConnectionDraft, ConnectionView, Keep, KeyView, ModelView, Offer, ProblemView, ProxyView, SecretDraft,
-    SecretView, SettingsView, Snapshot, SourceView, Step, StepId, StepStatus,
+    ConnectionDraft, ConnectionView, Field, Keep, KeyView, ModelView, Offer, ProblemView, ProxyView,
+    SecretDraft, SecretView, SettingsView, Snapshot, SourceView, Step, StepId, StepStatus,
 };
 
 /// Finished requests that may wait to be counted; more are passed over.
@@ -50,6 +50,8 @@ struct Inner {
     exchanges: mpsc::Sender<Exchange>,
     /// One change of what runs at a time.
     running: tokio::sync::Mutex<Running>,
+    /// Held by whoever reads or makes the local key.
+    local_key: tokio::sync::Mutex<()>,
     check: Mutex<Option<AbortHandle>>,
     /// What `NO_PROXY` held when Coretap began: set-ups add loopback to it.
     no_proxy: Option<String>,
@@ -85,21 +87,41 @@ impl App {
                 snapshot: watch::Sender::new(snapshot),
                 exchanges,
                 running: tokio::sync::Mutex::default(),
+                local_key: tokio::sync::Mutex::default(),
                 check: Mutex::default(),
                 no_proxy: environment("NO_PROXY").or_else(|| environment("no_proxy")),
                 test: Mutex::default(),
             }),
         };
         tokio::spawn(count(Arc::clone(&app.inner), finished));
-        let begun = app.clone();
-        tokio::spawn(async move {
-            begun.inner.follow_settings().await;
-            if begun.inner.snapshot.borrow().settings.start_proxy {
-                // Why it failed is in the snapshot.
-                let _ = begun.start().await;
-            }
-        });
+        tokio::spawn(app.clone().begin());
         Ok(app)
+    }
+
+    /// Reads secrets, starts what is to be started, and does both again when the keychain answers late. Why something
+    /// failed is in the snapshot.
+    async fn begin(self) {
+        let _ = self.inner.follow_settings().await;
+        let mut is_first = true;
+        loop {
+            let (starts, waits) = {
+                let snapshot = self.inner.snapshot.borrow();
+                let is_set_up = snapshot.source != SourceView::None;
+                let waits = match &snapshot.proxy {
+                    // Later on it was the person who stopped it.
+                    ProxyView::Stopped => is_first,
+                    ProxyView::Failed { problem, .. } => problem.code.starts_with("SECRET-"),
+                    _ => false,
+                };
+                (snapshot.settings.start_proxy && is_set_up, waits)
+            };
+            if starts && waits {
+                let _ = self.start().await;
+            }
+            is_first = false;
+            self.inner.secrets.answered_late().await;
+            let _ = self.inner.follow_settings().await;
+        }
     }
 
     /// All that is true now, and whenever it changes.
@@ -153,7 +175,7 @@ impl App {
         };
         let first = selection.models.first().map(|model| model.name.clone());
         let Some(model) = draft.model.clone().or(first) else {
-            return;
+            return tell(fail(StepId::Answer, check::nothing_to_ask()));
         };
         match local_key::random() {
             Ok(key) => check::answer(&aicore, &model, key, tell).await,
@@ -209,8 +231,8 @@ impl App {
             tracing::warn!(code = error.code(), %error, "the former client secret stays in the keychain");
         }
         inner.running.lock().await.secret = None;
-        inner.follow_settings().await;
-        Ok(())
+        inner.change(|snapshot| snapshot.models.clear());
+        inner.follow_settings().await
     }
 
     /// Removes the saved connection's secret from keychain and memory; a proxy that uses it stops.
@@ -224,13 +246,15 @@ impl App {
         };
         // Whatever the keychain says, this process does not use it any more.
         self.inner.running.lock().await.secret = None;
-        self.inner.follow_settings().await;
+        // That there is no secret any more is what was asked for.
+        let _ = self.inner.follow_settings().await;
         Ok(forgotten.map_err(Error::Secret)?)
     }
 
     /// Asks the keychain again for all that it did not give.
     pub async fn retry_keychain(&self) {
-        self.inner.follow_settings().await;
+        // What it says is in the snapshot.
+        let _ = self.inner.follow_settings().await;
     }
 
     /// Lets the built-in simulator answer, or the saved connection again.
@@ -239,8 +263,8 @@ impl App {
     /// When the settings can't be written.
     pub async fn use_simulator(&self, on: bool) -> Result<(), ProblemView> {
         self.inner.change_settings(|settings| settings.simulator = on)?;
-        self.inner.follow_settings().await;
-        Ok(())
+        self.inner.change(|snapshot| snapshot.models.clear());
+        self.inner.follow_settings().await
     }
 
     /// Lets the simulator answer and starts the proxy, if nothing is set up.
@@ -261,14 +285,15 @@ impl App {
     /// When nothing is set up, the secret can't be had, or the port can't be listened on; the snapshot says the same.
     pub async fn start(&self) -> Result<(), ProblemView> {
         let mut coretap = self.inner.running.lock().await.coretap.clone();
+        let mut followed = Ok(());
         if coretap.is_none() {
             // What was missing may be there now: the keychain, or its password.
-            self.inner.follow_settings().await;
+            followed = self.inner.follow_settings().await;
             coretap.clone_from(&self.inner.running.lock().await.coretap);
         }
         let started = match coretap {
             Some(coretap) => coretap.start().await.map(|_| ()).map_err(ProblemView::from),
-            None => Err(self.inner.what_is_missing()),
+            None => followed.and_then(|()| Err(self.inner.what_is_missing())),
         };
         if let Err(problem) = &started {
             self.inner.failed(problem);
@@ -302,7 +327,7 @@ impl App {
         if let Some(port) = offered {
             self.inner
                 .change_settings(|settings| settings.port = Some(port))?;
-            self.inner.follow_settings().await;
+            self.inner.follow_settings().await?;
         }
         self.start().await
     }
@@ -312,7 +337,8 @@ impl App {
         if let Some(coretap) = self.inner.running.lock().await.coretap.clone() {
             coretap.aicore().forget_deployments();
         }
-        self.inner.follow_settings().await;
+        // What it finds is in the snapshot.
+        let _ = self.inner.follow_settings().await;
     }
 
     /// Selects the model for names that mean nothing to SAP AI Core.
@@ -333,8 +359,7 @@ impl App {
                 }
             })?;
         }
-        self.inner.apply().await;
-        Ok(())
+        self.inner.apply().await
     }
 
     /// Saves what can be set beside the connection. A running proxy moves to a new port.
@@ -348,14 +373,20 @@ impl App {
                 "Port 0 is none that agents could be told.",
                 "Choose a port from 1 to 65535.",
             );
-            return Err(problem.at(crate::view::Field::Port));
+            return Err(problem.at(Field::Port));
+        }
+        let coretap = self.inner.running.lock().await.coretap.clone();
+        let runs_elsewhere = coretap.is_some_and(|coretap| coretap.is_listening())
+            && self.inner.snapshot.borrow().settings.port != settings.port;
+        if runs_elsewhere {
+            let free = check_port(settings.port).await.map_err(Error::Start);
+            free.map_err(|error| ProblemView::from(error).at(Field::Port))?;
         }
         self.inner.change_settings(|file| {
             file.port = Some(settings.port);
             file.start_proxy = settings.start_proxy;
         })?;
-        self.inner.apply().await;
-        Ok(())
+        self.inner.apply().await
     }
 
     /// Makes a new local key and keeps it. Agents that have the old one are refused from then on.
@@ -365,14 +396,14 @@ impl App {
     pub async fn rotate_local_key(&self) -> Result<(), ProblemView> {
         let key = local_key::random()?;
         let secret = SecretString::from(key.expose());
+        let _one_reader = self.inner.local_key.lock().await;
         self.inner
             .secrets
             .store(binding::LOCAL_KEY, &secret)
             .await
             .map_err(Error::Secret)?;
         self.inner.take_local_key(key, true).await;
-        self.inner.apply().await;
-        Ok(())
+        self.inner.apply().await
     }
 
     /// The set-up of an agent, in the form of a shell or of the agent's own file. With `shown` the local key's end is
@@ -468,26 +499,21 @@ impl Inner {
     }
 
     /// Makes what runs fit the settings, and does the overview's steps anew.
-    async fn follow_settings(self: &Arc<Self>) {
+    async fn follow_settings(self: &Arc<Self>) -> Result<(), ProblemView> {
         if self.running.lock().await.local_key.is_none() || !self.snapshot.borrow().local_key.stored {
             // Why there is none that lasts is a notice in the snapshot.
             let _ = self.read_local_key().await;
         }
-        self.apply().await;
+        let applied = self.apply().await;
         self.start_check().await;
+        applied
     }
 
-    /// Makes what runs fit the settings.
-    async fn apply(self: &Arc<Self>) {
+    /// Makes what runs fit the settings. Without a usable connection nothing runs, and a failure is told as that.
+    async fn apply(self: &Arc<Self>) -> Result<(), ProblemView> {
         let mut running = self.running.lock().await;
-        let source = match self.source(&mut running).await {
-            Ok(source) => source,
-            Err(problem) => {
-                tracing::warn!(code = problem.code, "no connection: {}", problem.sentence);
-                None
-            }
-        };
-        let Some(source) = source else {
+        let source = self.source(&mut running).await;
+        let Ok(Some(source)) = source else {
             if let Some(coretap) = running.coretap.take() {
                 coretap.stop().await;
             }
@@ -495,7 +521,7 @@ impl Inner {
                 snapshot.models.clear();
                 snapshot::forget_checks(snapshot);
             });
-            return;
+            return source.map(|_| ());
         };
         let settings = self.settings(&running, source);
         let applied = match &running.coretap {
@@ -514,21 +540,40 @@ impl Inner {
                 snapshot.selected_model.clone_from(&running.simulator_model);
             }
         });
-        if let Err(error) = applied {
-            self.failed(&ProblemView::from(error));
+        let applied = applied.map_err(ProblemView::from);
+        let listens = running
+            .coretap
+            .as_ref()
+            .is_some_and(|coretap| coretap.is_listening());
+        if let Err(problem) = &applied
+            && !listens
+        {
+            self.failed(problem);
         }
+        applied
     }
 
     /// Where models come from, with the secret from the keychain; `None` when nothing is set up or the secret is missing.
     async fn source(&self, running: &mut Running) -> Result<Option<Source>, ProblemView> {
         let saved = self.saved();
-        let key = saved.map_or(Ok(None), |saved| saved.without_secret())?;
+        let key = saved.map_or(Ok(None), |saved| saved.without_secret());
+        let key = key.map_err(|error| {
+            let problem = ProblemView::from(error);
+            self.change(|snapshot| {
+                snapshot.secret = SecretView::Unreadable {
+                    problem: problem.clone(),
+                };
+            });
+            problem
+        })?;
         let is_simulated = self.snapshot.borrow().source == SourceView::Simulator;
         let Some(key) = key else {
             self.change(|snapshot| snapshot.secret = SecretView::Missing);
             return Ok(is_simulated.then_some(Source::Demo));
         };
         if is_simulated {
+            // The form shows whether the saved connection has its secret; the simulator needs none.
+            let _ = self.client_secret(running, &key).await;
             return Ok(Some(Source::Demo));
         }
         let found = self.client_secret(running, &key).await?;
@@ -596,44 +641,53 @@ impl Inner {
 
     /// The local key of the keychain, or a new one that is put there; without a keychain one for this run.
     async fn read_local_key(self: &Arc<Self>) -> Result<LocalKey, Error> {
-        let found = self.secrets.get(binding::LOCAL_KEY).await;
+        // Two readers who both find none would make two keys.
+        let _one_reader = self.local_key.lock().await;
         let known = self.running.lock().await.local_key.clone();
-        let stored = |key: SecretString| LocalKey::new(key.expose_secret().to_owned());
-        let (key, trouble) = match found {
-            Ok(Some(found)) => match stored(found.secret) {
-                Some(key) => (key, None),
-                None => (local_key::random()?, Some(Error::LocalKeyRefused)),
-            },
+        if self.snapshot.borrow().local_key.stored
+            && let Some(known) = known
+        {
+            return Ok(known);
+        }
+        let found = self.secrets.get(binding::LOCAL_KEY).await;
+        let usable = |found: &Found| LocalKey::new(found.secret.expose_secret().to_owned());
+        if let Ok(Some(key)) = found.as_ref().map(|found| found.as_ref().and_then(usable)) {
+            self.note_local_key_trouble(None);
+            self.take_local_key(key.clone(), true).await;
+            return Ok(key);
+        }
+        // The key that agents may have already goes before a new one.
+        let key = match known {
+            Some(key) => key,
+            None => local_key::random()?,
+        };
+        let trouble = match found {
+            Ok(Some(_)) => Some(Error::LocalKeyRefused),
             Ok(None) => {
-                let key = match known {
-                    Some(key) => key,
-                    None => local_key::random()?,
-                };
                 let secret = SecretString::from(key.expose());
                 let written = self.secrets.store(binding::LOCAL_KEY, &secret).await;
-                (key, written.err().map(Error::Secret))
+                written.err().map(Error::Secret)
             }
-            Err(error) => {
-                let key = match known {
-                    Some(key) => key,
-                    None => local_key::random()?,
-                };
-                (key, Some(Error::Secret(error)))
-            }
+            Err(error) => Some(Error::Secret(error)),
         };
+        self.note_local_key_trouble(trouble.as_ref());
+        self.take_local_key(key.clone(), trouble.is_none()).await;
+        Ok(key)
+    }
+
+    /// Says why the local key does not last, or that it does.
+    fn note_local_key_trouble(&self, trouble: Option<&Error>) {
         self.change(|snapshot| {
             snapshot
                 .notices
-                .retain(|notice| !notice.code.starts_with("SECRET-"));
-            if let Some(trouble) = &trouble {
+                .retain(|notice| !notice.code.starts_with("SECRET-") && notice.code != "CONFIG-LOCAL-KEY");
+            if let Some(trouble) = trouble {
                 let mut notice = ProblemView::from(trouble);
                 notice.field = None;
                 notice.sentence = format!("The local key holds for this run only. {}", notice.sentence);
                 snapshot.notices.push(notice);
             }
         });
-        self.take_local_key(key.clone(), trouble.is_none()).await;
-        Ok(key)
     }
 
     async fn take_local_key(&self, key: LocalKey, is_stored: bool) {
@@ -669,6 +723,9 @@ impl Inner {
 
     /// Does the overview's steps in the background; steps that are still being done are given up.
     async fn start_check(self: &Arc<Self>) {
+        if let Some(former) = lock(&self.check).take() {
+            former.abort();
+        }
         let coretap = self.running.lock().await.coretap.clone();
         let Some(coretap) = coretap else {
             return;
@@ -690,8 +747,8 @@ impl Inner {
                 snapshot.models = models.into_iter().map(ModelView::from).collect();
             });
         });
-        if let Some(former) = lock(&self.check).replace(task.abort_handle()) {
-            former.abort();
+        if let Some(other) = lock(&self.check).replace(task.abort_handle()) {
+            other.abort();
         }
     }
 }
@@ -705,7 +762,7 @@ async fn follow_state(inner: Arc<Inner>, mut states: watch::Receiver<RunState>) 
             state => inner.change(|snapshot| snapshot.proxy = state),
         }
         if states.changed().await.is_err() {
-            inner.change(|snapshot| snapshot.proxy = ProxyView::Stopped);
+            // It was stopped before it was dropped, and another one may run already.
             return;
         }
     }

@@ -15,7 +15,7 @@ use serde::Deserialize;
 use tokio::sync::watch;
 
 use crate::error::Error;
-use crate::view::{ProblemView, Step, StepId, StepStatus};
+use crate::view::{HiddenModel, ProblemView, Step, StepId, StepStatus};
 
 /// An answer to the test's question is a few hundred bytes; an error's page may be longer.
 const LONGEST_ANSWER: usize = 1024 * 1024;
@@ -119,11 +119,14 @@ pub(crate) async fn lists(
     .await?;
     step(StepId::Models, tell, async {
         let selection = aicore.selection().await?;
-        if selection.models.is_empty() && !orchestration {
-            return Err(Error::NothingRuns {
-                resource_group: resource_group.to_owned(),
-            }
-            .into());
+        if selection.models.is_empty() {
+            return Err(match selection.hidden.into_iter().next() {
+                Some(hidden) => HiddenModel::from(hidden).problem,
+                None if orchestration => nothing_to_ask(),
+                None => ProblemView::from(Error::NothingRuns {
+                    resource_group: resource_group.to_owned(),
+                }),
+            });
         }
         let found = Found {
             count: Some(selection.models.len()),
@@ -133,6 +136,15 @@ pub(crate) async fn lists(
         Ok((selection, found))
     })
     .await
+}
+
+/// There is no model at all.
+pub(crate) fn nothing_to_ask() -> ProblemView {
+    ProblemView::new(
+        "ROUTE-MODEL-UNKNOWN",
+        "SAP AI Core lists no model that can be asked.",
+        "Choose another resource group, or ask whoever runs your SAP AI Core which models it has.",
+    )
 }
 
 /// Lets the model say something, on the same way as an agent's request: through a proxy that lives as long as the test.

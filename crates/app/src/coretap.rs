@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use coretap_aicore::{AiCore, Connection, Deployment, SelectableModel, Selection, ServiceKey, Timeouts};
-use coretap_proxy::{Configuration, Exchange, Limits, LocalKey, Proxy, RunState};
+use coretap_proxy::{Configuration, Exchange, Limits, LocalKey, Proxy, RunState, check_port};
 use secrecy::ExposeSecret;
 use tokio::sync::{mpsc, watch};
 
@@ -64,6 +64,11 @@ impl Coretap {
     /// Those of [`Coretap::new`] and [`Coretap::start`]; after one of the first nothing has changed.
     pub async fn reconfigure(&self, settings: Settings) -> Result<(), Error> {
         let before = Arc::clone(&self.configuration.borrow());
+        let moves = self.is_listening() && before.port != settings.port;
+        if moves {
+            // The port that agents know is given up only for one that can be had.
+            check_port(settings.port).await?;
+        }
         let running_demo = self.current().demo.as_ref().map(|demo| demo.service_key.clone());
         let (service_key, demo) = match (&settings.source, running_demo) {
             (Source::AiCore(service_key), _) => (service_key.clone(), None),
@@ -98,15 +103,19 @@ impl Coretap {
         self.configuration
             .send_replace(configuration(settings.port, local_key, aicore));
         self.proxy.forget_problem();
-        let runs = matches!(
-            *self.proxy.state().borrow(),
-            RunState::Running { .. } | RunState::Degraded { .. }
-        );
-        if runs && before.port != settings.port {
+        if moves {
             self.stop().await;
             self.start().await?;
         }
         Ok(())
+    }
+
+    /// Whether the proxy takes requests.
+    pub(crate) fn is_listening(&self) -> bool {
+        matches!(
+            *self.proxy.state().borrow(),
+            RunState::Running { .. } | RunState::Degraded { .. }
+        )
     }
 
     fn current(&self) -> std::sync::MutexGuard<'_, Current> {

@@ -37,6 +37,8 @@ pub enum Error {
         path: String,
         /// What is wrong with it.
         problem: String,
+        /// Whether nobody could understand it, as against another Coretap or another time.
+        is_broken: bool,
     },
     /// The settings file could not be understood; the defaults hold.
     #[error("{path} can't be understood, so the defaults hold; it is kept as {kept}: {problem}.")]

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
 use secrecy::{ExposeSecret, SecretString};
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 use crate::keychain;
 
@@ -74,6 +74,8 @@ pub(crate) struct Secrets {
     questions: Mutex<Option<mpsc::SyncSender<(String, Question)>>>,
     /// Since when the thread has been at one question.
     asking_since: Arc<Mutex<Option<Instant>>>,
+    /// Rung when the keychain has answered somebody who had given up.
+    late: Arc<Notify>,
     kept: Mutex<HashMap<String, SecretString>>,
 }
 
@@ -90,6 +92,7 @@ impl Secrets {
         Secrets {
             questions: Mutex::new(None),
             asking_since: Arc::default(),
+            late: Arc::default(),
             kept: Mutex::default(),
         }
     }
@@ -139,6 +142,11 @@ impl Secrets {
         }
     }
 
+    /// Waits until the keychain answers a question whose asker has given up: what was missing may be there now.
+    pub(crate) async fn answered_late(&self) {
+        self.late.notified().await;
+    }
+
     fn kept(&self) -> std::sync::MutexGuard<'_, HashMap<String, SecretString>> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -154,13 +162,20 @@ impl Secrets {
             return Err(SecretError::Waiting);
         }
         let (answer, answered) = oneshot::channel();
-        let is_full = {
+        {
             let mut questions = self.questions.lock().unwrap_or_else(PoisonError::into_inner);
-            let sender = questions.get_or_insert_with(|| start(Arc::clone(&self.asking_since)));
-            sender.try_send((name.to_owned(), question(answer))).is_err()
-        };
-        if is_full {
-            return Err(SecretError::Waiting);
+            let sender = questions
+                .get_or_insert_with(|| start(Arc::clone(&self.asking_since), Arc::clone(&self.late)));
+            match sender.try_send((name.to_owned(), question(answer))) {
+                Ok(()) => {}
+                Err(mpsc::TrySendError::Full(_)) => return Err(SecretError::Waiting),
+                Err(mpsc::TrySendError::Disconnected(_)) => {
+                    // The next question starts another thread.
+                    *questions = None;
+                    *self.asking_since.lock().unwrap_or_else(PoisonError::into_inner) = None;
+                    return Err(SecretError::Refused("its thread ended".to_owned()));
+                }
+            }
         }
         match tokio::time::timeout(PATIENCE, answered).await {
             Ok(Ok(answer)) => answer,
@@ -171,25 +186,26 @@ impl Secrets {
 }
 
 /// Starts the thread that asks; it ends with its sender.
-fn start(asking_since: Arc<Mutex<Option<Instant>>>) -> mpsc::SyncSender<(String, Question)> {
+fn start(
+    asking_since: Arc<Mutex<Option<Instant>>>,
+    late: Arc<Notify>,
+) -> mpsc::SyncSender<(String, Question)> {
     let (sender, questions) = mpsc::sync_channel::<(String, Question)>(QUEUE);
     let thread = std::thread::Builder::new().name("keychain".to_owned());
     let started = thread.spawn(move || {
         let note = |since| *asking_since.lock().unwrap_or_else(PoisonError::into_inner) = since;
         for (name, question) in questions {
             note(Some(Instant::now()));
-            // Whoever has given up must not cause another prompt. A receiver that is gone needs no answer.
-            match question {
-                Question::Read(answer) if !answer.is_closed() => {
-                    let _ = answer.send(keychain::read(&name));
+            // Whoever has given up must not cause another prompt.
+            let in_time = match question {
+                Question::Read(answer) => answer.is_closed() || answer.send(keychain::read(&name)).is_ok(),
+                Question::Write(secret, answer) => answer.is_closed() || write(&name, &secret, answer),
+                Question::Remove(answer) => {
+                    answer.is_closed() || answer.send(keychain::remove(&name)).is_ok()
                 }
-                Question::Write(secret, answer) if !answer.is_closed() => {
-                    let _ = answer.send(keychain::write(&name, secret.expose_secret()));
-                }
-                Question::Remove(answer) if !answer.is_closed() => {
-                    let _ = answer.send(keychain::remove(&name));
-                }
-                _ => {}
+            };
+            if !in_time {
+                late.notify_one();
             }
             note(None);
         }
@@ -199,4 +215,27 @@ fn start(asking_since: Arc<Mutex<Option<Instant>>>) -> mpsc::SyncSender<(String,
         tracing::error!(%error, "no thread for the keychain");
     }
     sender
+}
+
+/// Writes an item. Whoever has given up was told that nothing has changed, so then the item becomes again what it was.
+/// Says whether the answer came in time.
+fn write(name: &str, secret: &SecretString, answer: oneshot::Sender<Result<(), SecretError>>) -> bool {
+    let former = keychain::read(name);
+    if answer.is_closed() {
+        return false;
+    }
+    let written = keychain::write(name, secret.expose_secret());
+    let Err(written) = answer.send(written) else {
+        return true;
+    };
+    if written.is_ok() {
+        let undone = match former {
+            Ok(Some(former)) => keychain::write(name, former.expose_secret()),
+            _ => keychain::remove(name),
+        };
+        if let Err(error) = undone {
+            tracing::warn!(code = error.code(), %error, "a secret that came too late stays in the keychain");
+        }
+    }
+    false
 }

@@ -101,6 +101,12 @@ impl Settings {
             });
         }
         let demo = matches!(source, Source::Demo);
+        // The simulator's models and groups are not the connection's.
+        let connection = if demo && !flags.demo {
+            ConnectionSettings::default()
+        } else {
+            connection
+        };
         Ok(Settings {
             port,
             local_key,

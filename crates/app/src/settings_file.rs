@@ -93,16 +93,19 @@ impl SettingsFile {
     /// # Errors
     /// Those of [`SettingsFile::load`].
     pub(crate) fn read(path: &Path) -> Result<Option<Self>, Error> {
-        let wrong = |problem: String| Error::SettingsFile {
+        let refused = |problem, is_broken| Error::SettingsFile {
             path: path.display().to_string(),
             problem,
+            is_broken,
         };
+        let wrong = |problem: String| refused(problem, false);
         let text = match std::fs::read_to_string(path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(wrong(error.to_string())),
         };
-        let file: SettingsFile = toml::from_str(&text).map_err(|error| wrong(error.to_string()))?;
+        let file: SettingsFile =
+            toml::from_str(&text).map_err(|error| refused(what_is_wrong(&error, &text), true))?;
         if file.version != VERSION {
             let known = format!(
                 "its version is {}, and this Coretap knows version {VERSION}",
@@ -138,6 +141,17 @@ impl SettingsFile {
     pub(crate) fn connection(&self) -> ConnectionSettings {
         self.connections.first().cloned().unwrap_or_default()
     }
+}
+
+/// The place and the parser's words. The line itself is not repeated: somebody may have written a secret into it.
+fn what_is_wrong(error: &toml::de::Error, text: &str) -> String {
+    let before = error.span().and_then(|span| text.get(..span.start));
+    let line = before.map_or(1, |before| before.matches('\n').count() + 1);
+    let words = error.message().trim_end_matches('.').replace('\n', ", ");
+    if words.contains("client_secret") {
+        return format!("line {line} has a secret, which belongs into the keychain: enter it in the window");
+    }
+    format!("line {line}: {words}")
 }
 
 /// Where settings lie: `CORETAP_HOME`, or the folder that the platform has for them.
@@ -218,6 +232,18 @@ mod tests {
         }
         // Nothing but the settings is left in the folder.
         assert!(std::fs::read_dir(home.path()).unwrap().count() <= 2);
+    }
+
+    #[test]
+    fn a_secret_in_the_file_is_not_repeated() {
+        for text in [
+            "version = 1\n[[connections]]\nclient_secret = \"hush\"",
+            "version = 1\n[[connections]]\nsecret = \"hush\"",
+        ] {
+            let error = load(text).unwrap_err();
+            assert!(error.to_string().contains("line 3"), "{error}");
+            assert!(!format!("{error} {error:?}").contains("hush"), "{error:?}");
+        }
     }
 
     #[test]

@@ -60,7 +60,8 @@ pub(crate) fn take_settings(snapshot: &mut Snapshot, settings: &SettingsFile) {
         Some(_) => SourceView::SapAiCore,
         None => SourceView::None,
     };
-    if snapshot.source == SourceView::SapAiCore {
+    // The simulator's is not kept in the settings.
+    if snapshot.source != SourceView::Simulator {
         snapshot.selected_model = connection
             .as_ref()
             .and_then(|connection| connection.model.clone());

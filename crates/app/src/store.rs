@@ -16,6 +16,8 @@ pub(crate) struct Store {
     folder: PathBuf,
     settings: SettingsFile,
     lock: Option<File>,
+    /// Whether there is a file that this Coretap can't use but another one, or another time, can: it stays as it is.
+    is_foreign: bool,
 }
 
 impl Store {
@@ -27,6 +29,7 @@ impl Store {
             folder: folder.to_owned(),
             settings: SettingsFile::default(),
             lock: None,
+            is_foreign: false,
         };
         let trouble = store.load().err();
         (store, trouble)
@@ -37,7 +40,11 @@ impl Store {
         let path = self.path();
         match SettingsFile::read(&path) {
             Ok(settings) => self.settings = settings.unwrap_or_default(),
-            Err(Error::SettingsFile { path: shown, problem }) => {
+            Err(Error::SettingsFile {
+                path: shown,
+                problem,
+                is_broken: true,
+            }) => {
                 locked?;
                 let kept = self.keep_aside()?;
                 return Err(Error::SettingsKeptAside {
@@ -46,7 +53,10 @@ impl Store {
                     problem,
                 });
             }
-            Err(error) => return Err(error),
+            Err(error) => {
+                self.is_foreign = true;
+                return Err(error);
+            }
         }
         locked
     }
@@ -61,12 +71,13 @@ impl Store {
     /// # Errors
     /// [`Error::SettingsLocked`] and [`Error::SettingsUnwritable`].
     pub(crate) fn change(&mut self, change: impl FnOnce(&mut SettingsFile)) -> Result<(), Error> {
-        if self.lock.is_none() {
+        if self.lock.is_none() || self.is_foreign {
             self.lock()?;
-            // Whoever had the lock before may have written.
+            // Whoever had the lock before may have written, and what could not be read may be readable now.
             if let Some(settings) = SettingsFile::read(&self.path())? {
                 self.settings = settings;
             }
+            self.is_foreign = false;
         }
         let mut settings = self.settings.clone();
         change(&mut settings);
@@ -183,6 +194,20 @@ mod tests {
         store.change(|settings| settings.port = Some(4001)).unwrap();
         let (store, _) = Store::open(home.path());
         assert_eq!(store.settings().port, Some(4001));
+    }
+
+    #[test]
+    fn a_newer_coretaps_file_stays_where_it_is() {
+        let home = tempfile::tempdir().unwrap();
+        let file = home.path().join(FILE);
+        std::fs::write(&file, "version = 2\n").unwrap();
+        let (mut store, trouble) = Store::open(home.path());
+        assert!(matches!(trouble, Some(Error::SettingsFile { .. })), "{trouble:?}");
+        store.change(|settings| settings.port = Some(1)).unwrap_err();
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), "version = 2\n");
+        std::fs::write(&file, "version = 1\nstart_proxy = true\n").unwrap();
+        store.change(|settings| settings.port = Some(1)).unwrap();
+        assert!(store.settings().start_proxy, "what stands there now is kept");
     }
 
     #[test]

@@ -13,8 +13,8 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::time::Duration;
 
 use coretap_app::view::{
-    ConnectionDraft, Keep, ProxyView, SecretDraft, SecretView, SettingsView, Snapshot, SourceView, Step,
-    StepId, StepStatus,
+    ConnectionDraft, Field, Keep, ProxyView, SecretDraft, SecretView, SettingsView, Snapshot, SourceView,
+    Step, StepId, StepStatus,
 };
 use coretap_app::{App, Simulator, SimulatorOptions};
 use tempfile::TempDir;
@@ -313,4 +313,55 @@ async fn a_test_that_hangs_can_be_cancelled() {
     })
     .await;
     assert_eq!(last, Some((StepId::Token, StepStatus::Running)));
+}
+
+#[tokio::test]
+async fn a_running_proxy_keeps_its_port_when_the_new_one_is_taken() {
+    if !is_alone() {
+        return;
+    }
+    let home = tempfile::tempdir().unwrap();
+    let app = open(&home);
+    let port = free_port();
+    use_port(&app, port).await;
+    app.try_simulator().await.unwrap();
+    let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let settings = SettingsView {
+        port: taken.local_addr().unwrap().port(),
+        start_proxy: false,
+    };
+    let problem = app.save_settings(settings).await.unwrap_err();
+    assert_eq!(
+        (problem.code.as_str(), problem.field),
+        ("START-PORT-TAKEN", Some(Field::Port))
+    );
+    let running = ProxyView::Running {
+        address: format!("http://127.0.0.1:{port}"),
+    };
+    let now = until(&app, "running as before", |now| now.proxy == running).await;
+    assert_eq!(now.settings.port, port, "it is not saved");
+    drop(taken);
+    app.save_settings(settings).await.unwrap();
+    until(&app, "moved", |now| {
+        matches!(&now.proxy, ProxyView::Running { address } if address.ends_with(&settings.port.to_string()))
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_connection_that_can_not_be_used_says_what_is_wrong_with_it() {
+    if !is_alone() {
+        return;
+    }
+    let home = tempfile::tempdir().unwrap();
+    let text = "version = 1\n[[connections]]\nclient_id = \"a\"\nauth_url = \"http://auth.example\"\nbase_url = \"https://api.example\"\n";
+    std::fs::write(home.path().join("settings.toml"), text).unwrap();
+    let app = open(&home);
+    assert_eq!(app.start().await.unwrap_err().code, "CONFIG-URL");
+    let now = app.snapshots().borrow().clone();
+    assert!(
+        matches!(&now.secret, SecretView::Unreadable { problem } if problem.code == "CONFIG-URL"),
+        "{:?}",
+        now.secret
+    );
 }

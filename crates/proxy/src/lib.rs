@@ -28,4 +28,4 @@ pub use configuration::{Configuration, Limits, LocalKey};
 pub use exchange::Exchange;
 pub use port_owner::PortOwner;
 pub use problem::{CODES, Problem};
-pub use server::{Proxy, RunState, StartError};
+pub use server::{Proxy, RunState, StartError, check_port};

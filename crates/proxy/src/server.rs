@@ -253,6 +253,17 @@ impl Drop for Proxy {
     }
 }
 
+/// Whether a proxy could listen on the port now.
+///
+/// # Errors
+/// Those of [`Proxy::start`].
+pub async fn check_port(port: u16) -> Result<(), StartError> {
+    match TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await {
+        Ok(_) => Ok(()),
+        Err(source) => Err(start_error(port, source).await),
+    }
+}
+
 async fn start_error(port: u16, source: io::Error) -> StartError {
     if source.kind() != io::ErrorKind::AddrInUse {
         return StartError::Bind { port, source };

@@ -55,6 +55,7 @@ pub struct Host {
     /// Where it listens.
     pub address: SocketAddr,
     connections: Arc<AtomicUsize>,
+    requests: Arc<AtomicUsize>,
     listening: JoinHandle<()>,
 }
 
@@ -65,20 +66,24 @@ impl Host {
         let address = listener.local_addr().unwrap();
         let connections = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&connections);
+        let requests = Arc::new(AtomicUsize::new(0));
+        let asked = Arc::clone(&requests);
         let answer = Arc::new(answer);
         let listening = tokio::spawn(async move {
             while let Ok((socket, _)) = listener.accept().await {
                 count.fetch_add(1, Ordering::SeqCst);
                 let answer = Arc::clone(&answer);
+                let asked = Arc::clone(&asked);
                 tokio::spawn(async move {
                     // A client that leaves is none of this host's business.
-                    let _ = serve(socket, &*answer).await;
+                    let _ = serve(socket, &asked, &*answer).await;
                 });
             }
         });
         Self {
             address,
             connections,
+            requests,
             listening,
         }
     }
@@ -93,6 +98,11 @@ impl Host {
         format!("http://{}", self.address)
     }
 
+    /// How many requests it has seen. A browser opens a connection ahead of a request that may never come.
+    pub fn requests(&self) -> usize {
+        self.requests.load(Ordering::SeqCst)
+    }
+
     /// How many connections it has seen.
     pub fn connections(&self) -> usize {
         self.connections.load(Ordering::SeqCst)
@@ -105,7 +115,11 @@ impl Drop for Host {
     }
 }
 
-async fn serve(mut socket: TcpStream, answer: &(dyn Fn(&str, &str) -> Reply + Sync)) -> std::io::Result<()> {
+async fn serve(
+    mut socket: TcpStream,
+    asked: &AtomicUsize,
+    answer: &(dyn Fn(&str, &str) -> Reply + Sync),
+) -> std::io::Result<()> {
     let mut read = Vec::new();
     let mut piece = [0; 4096];
     let (head, length) = loop {
@@ -124,6 +138,7 @@ async fn serve(mut socket: TcpStream, answer: &(dyn Fn(&str, &str) -> Reply + Sy
             break (head, end + 4 + length.unwrap_or(0));
         }
     };
+    asked.fetch_add(1, Ordering::SeqCst);
     while read.len() < length {
         let count = socket.read(&mut piece).await?;
         if count == 0 {

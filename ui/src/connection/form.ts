@@ -51,9 +51,9 @@ const newConnection: ConnectionView = {
 /** What has to be right before SAP AI Core can be asked for its models. */
 const accessFields: (Field | null)[] = ["clientId", "clientSecret", "baseUrl", "authUrl", "resourceGroup"];
 
-export function useConnectionForm(): ConnectionForm {
+export function useConnectionForm(isShown: boolean): ConnectionForm {
   const backend = useBackend();
-  const { connection, secret } = useSnapshot();
+  const { connection, secret, source } = useSnapshot();
   const [changes, setChanges] = useState<Partial<ConnectionView>>({});
   const [ownSecret, setOwnSecret] = useState<SecretDraft | null>(null);
   // Stands for the secret wherever two states of the form are told apart, so that no key holds the secret itself.
@@ -96,7 +96,8 @@ export function useConnectionForm(): ConnectionForm {
       secret.state,
     ],
     queryFn: () => backend.offer(asked.draft),
-    enabled: accessIsValid,
+    // Nobody is asked for a form that nobody sees, nor, while the simulator answers, for one that nobody has touched.
+    enabled: accessIsValid && isShown && (source !== "simulator" || ownSecret !== null || Object.keys(changes).length > 0),
     staleTime: 60_000,
   });
 
