@@ -156,7 +156,12 @@ async fn every_entry_does_what_it_says() {
         menu.checked() == ["Start at login"]
     })
     .await;
-    let written = std::fs::read_to_string(&autostart).unwrap();
+    // The menu's entry checks itself when it is clicked, before the system has been told.
+    let written = until("what starts at login", async || {
+        let text = std::fs::read_to_string(&autostart).ok()?;
+        (!text.is_empty()).then_some(text)
+    })
+    .await;
     assert!(
         written.contains("coretap-desktop") && written.contains("--hidden"),
         "{written}"

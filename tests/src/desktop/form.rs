@@ -47,12 +47,16 @@ impl Window {
     /// Chooses how models are reached.
     pub async fn use_orchestration(&self, wanted: bool) {
         self.wait_for("#orchestration").await;
-        if (self.property("#orchestration", "checked").await == true) != wanted {
-            self.click("#orchestration").await;
-        }
-        until("the choice of orchestration", async || {
+        let is_chosen = async || {
             let checked = self.property("#orchestration", "checked").await == true;
             (checked == wanted).then_some(())
+        };
+        // A box that is drawn anew under the pointer loses a click, and a person clicks again.
+        until("the choice of orchestration", async || {
+            if is_chosen().await.is_none() {
+                self.click("#orchestration").await;
+            }
+            poll(Duration::from_secs(5), &is_chosen).await
         })
         .await;
     }
