@@ -8,7 +8,6 @@
 #![cfg_attr(all(windows, not(debug_assertions)), windows_subsystem = "windows")]
 
 mod commands;
-#[cfg_attr(target_os = "linux", path = "surroundings_linux.rs")]
 mod surroundings;
 mod tray;
 mod tray_icon;

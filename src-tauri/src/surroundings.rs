@@ -1,5 +1,7 @@
-//! What the desktop around Coretap is like. Windows and macOS always have a place for tray icons, and what colour it
-//! has is theirs to say: macOS paints the icon itself, and Windows' taskbar is dark unless somebody changed it.
+//! What the desktop around Coretap is like, as far as Coretap must know.
+
+#[cfg(target_os = "linux")]
+mod linux;
 
 use tokio::sync::watch;
 
@@ -8,7 +10,7 @@ use tokio::sync::watch;
 pub(crate) struct Facts {
     /// Whether somebody shows tray icons.
     pub(crate) has_tray: bool,
-    /// Whether the person wants dark surfaces.
+    /// Whether the person wants dark surfaces. Panels are dark on most desktops, so that is the answer when nobody says.
     pub(crate) is_dark: bool,
 }
 
@@ -24,9 +26,14 @@ impl Surroundings {
     }
 }
 
-/// Nothing here changes.
+/// Follows the desktop in the background.
 pub(crate) fn follow() -> Surroundings {
-    let (facts, _) = watch::channel(Facts {
+    #[cfg(target_os = "linux")]
+    let facts = linux::follow();
+    // Windows and macOS always have a place for tray icons. macOS paints the icon itself, and Windows' taskbar is dark
+    // unless somebody changed it.
+    #[cfg(not(target_os = "linux"))]
+    let facts = watch::Sender::new(Facts {
         has_tray: true,
         is_dark: true,
     });
@@ -35,5 +42,8 @@ pub(crate) fn follow() -> Surroundings {
 
 /// Whether a window can be opened at all.
 pub(crate) fn has_display() -> bool {
+    #[cfg(target_os = "linux")]
+    return linux::has_display();
+    #[cfg(not(target_os = "linux"))]
     true
 }

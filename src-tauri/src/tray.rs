@@ -28,7 +28,7 @@ const MODEL: &str = "model:";
 /// Before an agent's name.
 const AGENT: &str = "agent:";
 
-/// Rung when something changed that no snapshot tells: start at login.
+/// Rung when something changed that no snapshot tells: start at login, or an entry's mark.
 #[derive(Clone, Default)]
 struct Bell(Arc<Notify>);
 
@@ -44,14 +44,44 @@ pub(crate) struct Tray {
     quit: MenuItem<Wry>,
     bell: Bell,
     shown: Option<Shown>,
+    /// Whether an entry may show something else by now: a toolkit may change a mark by itself when it is clicked.
+    was_clicked: bool,
 }
 
-/// What the tray shows now; what stays the same is not set again, because every icon is written to a file.
+/// All that the tray shows. What stays the same is not set again: a busy proxy changes its snapshot with every request,
+/// and every icon is written to a file.
 #[derive(PartialEq)]
 struct Shown {
     state: State,
     is_dark: bool,
+    status: String,
+    /// `START`, `STOP`, or nothing that could be done.
+    action: Option<&'static str>,
+    at_login: bool,
     models: Vec<String>,
+    selected_model: Option<String>,
+}
+
+impl Shown {
+    fn of(snapshot: &Snapshot, at_login: bool, is_dark: bool) -> Self {
+        let proxy = &snapshot.proxy;
+        let action = match proxy {
+            ProxyView::Starting | ProxyView::Running { .. } | ProxyView::Degraded { .. } => Some(STOP),
+            ProxyView::Stopping => None,
+            ProxyView::Stopped | ProxyView::Failed { .. } => {
+                (snapshot.source != SourceView::None).then_some(START)
+            }
+        };
+        Shown {
+            state: State::of(proxy),
+            is_dark,
+            status: status(snapshot),
+            action,
+            at_login,
+            models: snapshot.models.iter().map(|model| model.name.clone()).collect(),
+            selected_model: snapshot.selected_model.clone(),
+        }
+    }
 }
 
 impl Tray {
@@ -109,49 +139,49 @@ impl Tray {
             quit,
             bell,
             shown: None,
+            was_clicked: false,
         })
     }
 
     /// Waits for a change that no snapshot tells.
-    pub(crate) async fn changed(&self) {
+    pub(crate) async fn changed(&mut self) {
         self.bell.0.notified().await;
+        self.was_clicked = true;
     }
 
     /// Shows what is true now.
     pub(crate) fn show(&mut self, snapshot: &Snapshot, at_login: bool, is_dark: bool) -> tauri::Result<()> {
-        let proxy = &snapshot.proxy;
-        self.status.set_text(status(snapshot))?;
-        let runs = matches!(
-            proxy,
-            ProxyView::Starting | ProxyView::Running { .. } | ProxyView::Degraded { .. }
-        );
-        let is_set_up = snapshot.source != SourceView::None;
-        self.start
-            .set_enabled(is_set_up && matches!(proxy, ProxyView::Stopped | ProxyView::Failed { .. }))?;
-        self.stop.set_enabled(runs)?;
-        self.quit
-            .set_text(if runs { "Stop proxy and quit" } else { "Quit" })?;
-        self.at_login.set_checked(at_login)?;
-
-        let now = Shown {
-            state: State::of(proxy),
-            is_dark,
-            models: snapshot.models.iter().map(|model| model.name.clone()).collect(),
-        };
+        let now = Shown::of(snapshot, at_login, is_dark);
         let before = self.shown.take();
-        if before.as_ref().is_none_or(|before| before.models != now.models) {
+        if std::mem::take(&mut self.was_clicked) || before.as_ref() != Some(&now) {
+            self.set(&now, before.as_ref())?;
+        }
+        self.shown = Some(now);
+        Ok(())
+    }
+
+    fn set(&mut self, now: &Shown, before: Option<&Shown>) -> tauri::Result<()> {
+        self.status.set_text(&now.status)?;
+        self.start.set_enabled(now.action == Some(START))?;
+        self.stop.set_enabled(now.action == Some(STOP))?;
+        self.quit.set_text(if now.action == Some(STOP) {
+            "Stop proxy and quit"
+        } else {
+            "Quit"
+        })?;
+        self.at_login.set_checked(now.at_login)?;
+        if before.is_none_or(|before| before.models != now.models) {
             self.list_models(&now.models)?;
         }
         for item in &self.model_items {
             let name = item.id().0.strip_prefix(MODEL);
-            item.set_checked(name.is_some() && name == snapshot.selected_model.as_deref())?;
+            item.set_checked(name.is_some() && name == now.selected_model.as_deref())?;
         }
         if before.is_none_or(|before| before.state != now.state || before.is_dark != now.is_dark) {
             self.icon
-                .set_icon_with_as_template(Some(now.state.icon(is_dark)), true)?;
+                .set_icon_with_as_template(Some(now.state.icon(now.is_dark)), true)?;
             self.icon.set_title(Some(now.state.word()))?;
         }
-        self.shown = Some(now);
         Ok(())
     }
 
@@ -208,6 +238,7 @@ fn on_click(app: &AppHandle, event: MenuEvent) {
             // The tray can say nothing but its state; the window says the rest.
             window::show(&app);
         }
+        app.state::<Bell>().0.notify_one();
     });
 }
 

@@ -7,6 +7,7 @@
 )]
 
 use coretap_tests::desktop::agent::is_answered;
+use coretap_tests::desktop::hidden::Hidden;
 use coretap_tests::desktop::hosts::{Host, Reply};
 use coretap_tests::desktop::keychain::{self, Keychain};
 use coretap_tests::desktop::screen::{self, WindowState};
@@ -18,20 +19,16 @@ use coretap_tests::http::{empty, send};
 
 #[tokio::test]
 async fn a_second_start_shows_the_window_of_the_first() {
-    let Some(mut session) = Session::start("desktop: single instance").await else {
+    let Some(first) = Hidden::start("desktop: single instance").await else {
         return;
     };
-    let _keychain = Keychain::start(&session).await;
-    Settings::on(free_port()).write(&session);
-    let tray = Tray::start(&session).await;
-    let first = session.start_app(&["--hidden"]);
-    tray.wait_for_item().await;
+    let mut session = first.session;
     assert_eq!(screen::window_state(&session).await, WindowState::Absent);
     let second = session.start_app(&[]);
     assert_eq!(session.ended(second).await, 0);
     screen::wait_for_window(&session, WindowState::Shown).await;
-    assert_eq!(session.processes("coretap-desktop"), [first]);
-    assert_eq!(tray.count(), 1);
+    assert_eq!(session.processes("coretap-desktop"), [first.pid]);
+    assert_eq!(first.tray.count(), 1);
 }
 
 #[tokio::test]

@@ -6,11 +6,8 @@
     reason = "A panic is how a test fails."
 )]
 
-use coretap_tests::desktop::keychain::Keychain;
+use coretap_tests::desktop::hidden::Hidden;
 use coretap_tests::desktop::memory::pss;
-use coretap_tests::desktop::session::{Session, free_port};
-use coretap_tests::desktop::settings::Settings;
-use coretap_tests::desktop::tray::Tray;
 use coretap_tests::folders::report;
 
 /// Mebibytes of proportional memory of the app and all below it, while only its icon is there.
@@ -18,18 +15,14 @@ const TRAY_ONLY: f64 = 105.0;
 
 #[tokio::test]
 async fn a_hidden_app_is_small() {
-    let Some(mut session) = Session::start("desktop: memory").await else {
+    let Some(app) = Hidden::start("desktop: memory").await else {
         return;
     };
-    let _keychain = Keychain::start(&session).await;
-    Settings::on(free_port()).write(&session);
-    let tray = Tray::start(&session).await;
-    let pid = session.start_app(&["--hidden"]);
-    tray.wait_for_item().await;
-    tray.wait_for_state("stopped").await;
-    tray.menu_when("not set up", |menu| menu.at(&["Not set up"]).is_some())
+    app.tray.wait_for_state("stopped").await;
+    app.tray
+        .menu_when("not set up", |menu| menu.at(&["Not set up"]).is_some())
         .await;
-    let (mebibytes, parts) = pss(pid);
+    let (mebibytes, parts) = pss(app.pid);
     report(&format!(
         "desktop: {mebibytes:.0} MiB PSS with the tray only (limit {TRAY_ONLY:.0}; {parts})"
     ));

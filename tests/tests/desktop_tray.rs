@@ -10,6 +10,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use coretap_tests::desktop::agent::ask;
+use coretap_tests::desktop::hidden::Hidden;
 use coretap_tests::desktop::hosts;
 use coretap_tests::desktop::keychain::{self, Keychain};
 use coretap_tests::desktop::screen::{self, WindowState};
@@ -353,26 +354,32 @@ async fn the_models_are_changed_in_place_whether_none_one_or_sixty() {
                 menu.at(&["Model"]).unwrap().checked() == [last]
             })
             .await;
+        // Clicked again, it stays the chosen one.
+        desk.tray.click(&["Model", last]).await;
+        screen::copy(&mut desk.session, "nothing yet").await;
+        desk.tray.click(&["Copy setup for", "curl"]).await;
+        screen::clipboard_with(&desk.session, last).await;
+        desk.tray
+            .menu_when(&format!("{last} is still checked"), |menu| {
+                menu.at(&["Model"]).unwrap().checked() == [last]
+            })
+            .await;
     }
 }
 
 #[tokio::test]
 async fn without_a_connection_there_is_nothing_to_start() {
-    let Some(mut session) = Session::start("desktop: tray of a first run").await else {
+    let Some(mut app) = Hidden::start("desktop: tray of a first run").await else {
         return;
     };
-    let _keychain = Keychain::start(&session).await;
-    Settings::on(free_port()).write(&session);
-    let tray = Tray::start(&session).await;
-    let pid = session.start_app(&["--hidden"]);
-    tray.wait_for_item().await;
+    let tray = &app.tray;
     let menu = tray
         .menu_when("not set up", |menu| menu.at(&["Not set up"]).is_some())
         .await;
     assert!(!menu.at(&["Start"]).unwrap().enabled && !menu.at(&["Stop"]).unwrap().enabled);
     assert_eq!(menu.at(&["Model"]).unwrap().labels(), ["No models"]);
     tray.click(&["Quit"]).await;
-    assert_eq!(session.ended(pid).await, 0);
+    assert_eq!(app.session.ended(app.pid).await, 0);
 }
 
 #[tokio::test]

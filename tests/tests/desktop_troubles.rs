@@ -139,6 +139,34 @@ fn cases(good: &str, page: &str) -> Vec<Case> {
     ]
 }
 
+/// The window with the form of a connection, in which the simulator's service key has been pasted.
+struct Pasted {
+    window: Window,
+    _simulator: Simulator,
+    _keychain: Keychain,
+    _session: Session,
+}
+
+impl Pasted {
+    async fn open(suite: &str) -> Option<Self> {
+        let mut session = Session::start(suite).await?;
+        let keychain = Keychain::start(&session).await;
+        let simulator = Simulator::start().await;
+        Settings::on(free_port()).write(&session);
+        let window = Window::open(&session).await;
+        window.go_to_form().await;
+        window
+            .paste_service_key(&mut session, &simulator.service_key)
+            .await;
+        Some(Self {
+            window,
+            _simulator: simulator,
+            _keychain: keychain,
+            _session: session,
+        })
+    }
+}
+
 #[tokio::test]
 async fn each_trouble_is_named_with_its_step_and_what_to_do() {
     let Some(mut session) = Session::start("desktop: troubles").await else {
@@ -174,17 +202,10 @@ async fn each_trouble_is_named_with_its_step_and_what_to_do() {
 
 #[tokio::test]
 async fn what_is_wrong_with_a_field_is_said_at_the_field() {
-    let Some(mut session) = Session::start("desktop: fields").await else {
+    let Some(form) = Pasted::open("desktop: fields").await else {
         return;
     };
-    let _keychain = Keychain::start(&session).await;
-    let simulator = Simulator::start().await;
-    Settings::on(free_port()).write(&session);
-    let window = Window::open(&session).await;
-    window.go_to_form().await;
-    window
-        .paste_service_key(&mut session, &simulator.service_key)
-        .await;
+    let window = form.window;
     for (field, problem, wrong, code) in [
         ("#auth-url", "#problem-authUrl", "no address", "CONFIG-URL"),
         (
@@ -209,17 +230,10 @@ async fn what_is_wrong_with_a_field_is_said_at_the_field() {
 
 #[tokio::test]
 async fn models_of_no_use_to_an_agent_are_counted_and_explained() {
-    let Some(mut session) = Session::start("desktop: hidden models").await else {
+    let Some(form) = Pasted::open("desktop: hidden models").await else {
         return;
     };
-    let _keychain = Keychain::start(&session).await;
-    let simulator = Simulator::start().await;
-    Settings::on(free_port()).write(&session);
-    let window = Window::open(&session).await;
-    window.go_to_form().await;
-    window
-        .paste_service_key(&mut session, &simulator.service_key)
-        .await;
+    let window = form.window;
     window.use_orchestration(true).await;
     let count = window.models_offered().await;
     let offered = window.choices("#model").await;

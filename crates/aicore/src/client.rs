@@ -100,6 +100,16 @@ impl AiCore {
         })
     }
 
+    /// The resource group that it asks in.
+    pub fn resource_group(&self) -> &str {
+        &self.inner.gateway.resource_group
+    }
+
+    /// Whether all models are reached through the orchestration deployment.
+    pub fn is_orchestration(&self) -> bool {
+        self.inner.orchestration
+    }
+
     /// The same service key and resource group with another mode or selection. Token, lists and sockets are shared, so
     /// nothing is fetched again.
     #[must_use]

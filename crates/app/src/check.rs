@@ -76,12 +76,8 @@ async fn step<T>(
 }
 
 /// Token, resource group, deployments, models; it ends at the first step that fails. Gives the models if all worked.
-pub(crate) async fn lists(
-    aicore: &AiCore,
-    resource_group: &str,
-    orchestration: bool,
-    tell: &mut (impl FnMut(Step) + Send),
-) -> Option<Selection> {
+pub(crate) async fn lists(aicore: &AiCore, tell: &mut (impl FnMut(Step) + Send)) -> Option<Selection> {
+    let resource_group = aicore.resource_group();
     step(StepId::Token, tell, async {
         aicore.token().await?;
         Ok(((), Found::default()))
@@ -122,7 +118,7 @@ pub(crate) async fn lists(
         if selection.models.is_empty() {
             return Err(match selection.hidden.into_iter().next() {
                 Some(hidden) => HiddenModel::from(hidden).problem,
-                None if orchestration => nothing_to_ask(),
+                None if aicore.is_orchestration() => nothing_to_ask(),
                 None => ProblemView::from(Error::NothingRuns {
                     resource_group: resource_group.to_owned(),
                 }),

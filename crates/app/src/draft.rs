@@ -6,13 +6,12 @@ use secrecy::{ExposeSecret, SecretString};
 use crate::binding;
 use crate::error::Error;
 use crate::secrets::Secrets;
+use crate::settings::DEFAULT_GROUP;
 use crate::settings_file::ConnectionSettings;
 use crate::view::{
     ConnectionDraft, ConnectionView, DeploymentView, Field, ModelView, Offer, ProblemView, SecretDraft,
     ServiceKeyFields,
 };
-
-const DEFAULT_GROUP: &str = "default";
 
 /// Reads a pasted service key for the form. Its secret goes nowhere.
 ///

@@ -17,6 +17,7 @@ mod error;
 mod keychain;
 mod local_key;
 mod problem_view;
+mod running;
 mod secrets;
 mod settings;
 mod settings_file;

@@ -24,6 +24,8 @@ const PORT: &str = "CORETAP_PORT";
 const ORCHESTRATION: &str = "CORETAP_ORCHESTRATION";
 const MODEL: &str = "CORETAP_MODEL";
 
+/// The resource group that every tenant has.
+pub(crate) const DEFAULT_GROUP: &str = "default";
 pub(crate) const DEFAULT_PORT: u16 = 4000;
 
 /// What was asked for on the command line; it goes before everything else.
@@ -115,7 +117,7 @@ impl Settings {
             source,
             resource_group: set(environment, RESOURCE_GROUP)
                 .or(connection.resource_group)
-                .unwrap_or_else(|| "default".to_owned()),
+                .unwrap_or_else(|| DEFAULT_GROUP.to_owned()),
             selected_model: set(environment, MODEL).or(connection.model),
             selected_deployment: connection.deployment,
         })

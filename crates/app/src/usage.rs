@@ -17,9 +17,10 @@ pub(crate) struct Usage {
 }
 
 impl Usage {
-    /// Takes one finished request into the snapshot.
-    pub(crate) fn add(&mut self, exchange: &Exchange, snapshot: &mut Snapshot) {
-        if let Some(code) = exchange.code.filter(|code| *code != "REQUEST-CLIENT-LEFT") {
+    /// Takes one finished request into the snapshot, and says whether it changed anything there.
+    pub(crate) fn add(&mut self, exchange: &Exchange, snapshot: &mut Snapshot) -> bool {
+        let problem = exchange.code.filter(|code| *code != "REQUEST-CLIENT-LEFT");
+        if let Some(code) = problem {
             snapshot.last_problem = Some(LastProblem {
                 code: code.to_owned(),
                 status: exchange.status,
@@ -34,7 +35,7 @@ impl Usage {
         }
         // Lists, counted tokens and requests that were not let in are no use of a model.
         if exchange.route.is_none() {
-            return;
+            return problem.is_some();
         }
         let today = day(exchange.at);
         if today != self.day {
@@ -45,6 +46,7 @@ impl Usage {
         usage.requests += 1;
         usage.input_tokens += exchange.usage.total_input();
         usage.output_tokens += exchange.usage.output.unwrap_or_default();
+        true
     }
 }
 

@@ -7,6 +7,7 @@ pub mod agent;
 pub mod disk;
 pub mod elements;
 pub mod form;
+pub mod hidden;
 pub mod hosts;
 pub mod keychain;
 pub mod memory;

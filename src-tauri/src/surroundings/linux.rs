@@ -1,5 +1,5 @@
-//! What the desktop around Coretap is like: whether somebody shows tray icons (a `StatusNotifierWatcher` on the session
-//! bus), and whether the person wants dark surfaces (the desktop portal's settings).
+//! How Linux tells its facts: a tray is a `StatusNotifierWatcher` on the session bus, and dark surfaces are a setting of
+//! the desktop portal.
 
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
@@ -9,37 +9,18 @@ use zbus::names::BusName;
 use zbus::zvariant::OwnedValue;
 use zbus::{Connection, Proxy};
 
+use super::Facts;
+
 const WATCHER: &str = "org.kde.StatusNotifierWatcher";
 const APPEARANCE: &str = "org.freedesktop.appearance";
 const COLOR_SCHEME: &str = "color-scheme";
 /// The portal's word for "prefers dark".
 const PREFERS_DARK: u32 = 1;
 
-/// What Coretap must know of the desktop.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Facts {
-    /// Whether somebody shows tray icons.
-    pub(crate) has_tray: bool,
-    /// Whether the person wants dark surfaces. Panels are dark on most desktops, so that is the answer without a portal.
-    pub(crate) is_dark: bool,
-}
-
-/// The facts, now and whenever they change.
-pub(crate) struct Surroundings {
-    facts: watch::Sender<Facts>,
-}
-
-impl Surroundings {
-    /// The facts, now and whenever they change.
-    pub(crate) fn facts(&self) -> watch::Receiver<Facts> {
-        self.facts.subscribe()
-    }
-}
-
 /// Follows the desktop in the background. Before it has answered, and without a session bus, there is no tray: closing
 /// the window then only minimises it, and it is never lost.
-pub(crate) fn follow() -> Surroundings {
-    let (facts, _) = watch::channel(Facts {
+pub(super) fn follow() -> watch::Sender<Facts> {
+    let facts = watch::Sender::new(Facts {
         has_tray: false,
         is_dark: true,
     });
@@ -49,7 +30,7 @@ pub(crate) fn follow() -> Surroundings {
             tracing::warn!(%error, "nothing is known of the desktop");
         }
     });
-    Surroundings { facts }
+    facts
 }
 
 async fn keep_up(facts: &watch::Sender<Facts>) -> zbus::Result<()> {
@@ -117,7 +98,7 @@ async fn portal(bus: &Connection, facts: &watch::Sender<Facts>) -> zbus::Result<
 }
 
 /// Whether a window can be opened at all: GTK ends the program where there is no display.
-pub(crate) fn has_display() -> bool {
+pub(super) fn has_display() -> bool {
     ["DISPLAY", "WAYLAND_DISPLAY"]
         .iter()
         .any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()))

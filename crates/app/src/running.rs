@@ -1,0 +1,417 @@
+//! What runs, and how it follows the settings and secrets.
+//!
+//! Whoever changes one of them calls [`Inner::follow_settings`] or [`Inner::apply`]; everything else follows from there
+//! into the snapshot.
+
+use std::net::{Ipv4Addr, TcpListener};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use coretap_aicore::ServiceKey;
+use coretap_proxy::{Exchange, LocalKey, RunState};
+use secrecy::{ExposeSecret, SecretString};
+use tokio::sync::{mpsc, watch};
+use tokio::task::AbortHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::binding;
+use crate::check;
+use crate::coretap::Coretap;
+use crate::error::Error;
+use crate::local_key;
+use crate::secrets::{Found, Secrets};
+use crate::settings::{DEFAULT_PORT, Settings, Source};
+use crate::settings_file::{ConnectionSettings, SettingsFile};
+use crate::snapshot;
+use crate::store::Store;
+use crate::usage::Usage;
+use crate::view::{
+    ConnectionView, KeyView, ModelView, ProblemView, ProxyView, SecretView, Snapshot, SourceView,
+};
+
+/// Finished requests that may wait to be counted; more are passed over.
+const EXCHANGES: usize = 1024;
+/// Ports that are tried when the chosen one is taken.
+const NEXT_PORTS: u16 = 100;
+
+/// Everything that the clones of an [`App`](crate::App) share.
+pub(crate) struct Inner {
+    store: Mutex<Store>,
+    pub(crate) secrets: Secrets,
+    pub(crate) snapshot: watch::Sender<Snapshot>,
+    exchanges: mpsc::Sender<Exchange>,
+    /// One change of what runs at a time.
+    pub(crate) running: tokio::sync::Mutex<Running>,
+    /// Held by whoever reads or makes the local key.
+    pub(crate) local_key: tokio::sync::Mutex<()>,
+    check: Mutex<Option<AbortHandle>>,
+    /// What `NO_PROXY` held when Coretap began: set-ups add loopback to it.
+    pub(crate) no_proxy: Option<String>,
+    pub(crate) test: Mutex<CancellationToken>,
+}
+
+/// What runs, and what it was made from.
+#[derive(Default)]
+pub(crate) struct Running {
+    pub(crate) coretap: Option<Arc<Coretap>>,
+    pub(crate) local_key: Option<LocalKey>,
+    /// The secret that was read last, by its name in the keychain: it is not asked for at every change.
+    pub(crate) secret: Option<(String, SecretString)>,
+    /// The simulator's selected model; it is not worth keeping.
+    pub(crate) simulator_model: Option<String>,
+}
+
+/// A lock whose holder panicked still guards whole data: every change here is one assignment.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Inner {
+    /// Nothing runs yet. The snapshot says what the settings say.
+    pub(crate) fn new(store: Store, notices: Vec<ProblemView>, no_proxy: Option<String>) -> Arc<Self> {
+        let (exchanges, finished) = mpsc::channel(EXCHANGES);
+        let inner = Arc::new(Inner {
+            secrets: Secrets::new(),
+            snapshot: watch::Sender::new(snapshot::of(store.settings(), notices)),
+            store: Mutex::new(store),
+            exchanges,
+            running: tokio::sync::Mutex::default(),
+            local_key: tokio::sync::Mutex::default(),
+            check: Mutex::default(),
+            no_proxy,
+            test: Mutex::default(),
+        });
+        tokio::spawn(count(Arc::clone(&inner), finished));
+        inner
+    }
+
+    /// Changes the snapshot; whoever follows it is told if it is another one then.
+    pub(crate) fn change(&self, change: impl FnOnce(&mut Snapshot)) {
+        self.snapshot.send_if_modified(|snapshot| {
+            let before = snapshot.clone();
+            change(snapshot);
+            snapshot::finish(snapshot);
+            *snapshot != before
+        });
+    }
+
+    /// Changes the settings, writes them, and takes them into the snapshot.
+    ///
+    /// # Errors
+    /// When they can't be written; then nothing has changed.
+    pub(crate) fn change_settings(&self, change: impl FnOnce(&mut SettingsFile)) -> Result<(), Error> {
+        let mut store = lock(&self.store);
+        let changed = store.change(change);
+        let settings = store.settings().clone();
+        drop(store);
+        self.change(|snapshot| {
+            snapshot::take_settings(snapshot, &settings);
+            if changed.is_ok() {
+                snapshot
+                    .notices
+                    .retain(|notice| notice.code != "CONFIG-SETTINGS-LOCKED");
+            }
+        });
+        changed
+    }
+
+    /// The saved connection.
+    pub(crate) fn saved(&self) -> Option<ConnectionSettings> {
+        lock(&self.store).settings().connections.first().cloned()
+    }
+
+    /// The name of the saved connection's secret.
+    pub(crate) fn saved_name(&self) -> Option<String> {
+        let key = self.saved()?.without_secret().ok()??;
+        Some(binding::client_secret(&key))
+    }
+
+    /// Makes what runs fit the settings, and does the overview's steps anew.
+    pub(crate) async fn follow_settings(self: &Arc<Self>) -> Result<(), ProblemView> {
+        if self.running.lock().await.local_key.is_none() || !self.snapshot.borrow().local_key.stored {
+            // Why there is none that lasts is a notice in the snapshot.
+            let _ = self.read_local_key().await;
+        }
+        let applied = self.apply().await;
+        self.start_check().await;
+        applied
+    }
+
+    /// Makes what runs fit the settings. Without a usable connection nothing runs, and a failure is told as that.
+    pub(crate) async fn apply(self: &Arc<Self>) -> Result<(), ProblemView> {
+        let mut running = self.running.lock().await;
+        let source = self.source(&mut running).await;
+        let Ok(Some(source)) = source else {
+            if let Some(coretap) = running.coretap.take() {
+                coretap.stop().await;
+            }
+            self.change(|snapshot| {
+                snapshot.models.clear();
+                snapshot::forget_checks(snapshot);
+            });
+            return source.map(|_| ());
+        };
+        let settings = self.settings(&running, source);
+        let applied = match &running.coretap {
+            Some(coretap) => coretap.reconfigure(settings).await,
+            None => match Coretap::new(settings, Some(self.exchanges.clone())).await {
+                Ok(coretap) => {
+                    tokio::spawn(follow_state(Arc::clone(self), coretap.state()));
+                    running.coretap = Some(Arc::new(coretap));
+                    Ok(())
+                }
+                Err(error) => Err(error),
+            },
+        };
+        self.change(|snapshot| {
+            if snapshot.source == SourceView::Simulator {
+                snapshot.selected_model.clone_from(&running.simulator_model);
+            }
+        });
+        let applied = applied.map_err(ProblemView::from);
+        let listens = running
+            .coretap
+            .as_ref()
+            .is_some_and(|coretap| coretap.is_listening());
+        if let Err(problem) = &applied
+            && !listens
+        {
+            self.failed(problem);
+        }
+        applied
+    }
+
+    /// Where models come from, with the secret from the keychain; `None` when nothing is set up or the secret is missing.
+    async fn source(&self, running: &mut Running) -> Result<Option<Source>, ProblemView> {
+        let saved = self.saved();
+        let key = saved.map_or(Ok(None), |saved| saved.without_secret());
+        let key = key.map_err(|error| {
+            let problem = ProblemView::from(error);
+            self.change(|snapshot| {
+                snapshot.secret = SecretView::Unreadable {
+                    problem: problem.clone(),
+                };
+            });
+            problem
+        })?;
+        let is_simulated = self.snapshot.borrow().source == SourceView::Simulator;
+        let Some(key) = key else {
+            self.change(|snapshot| snapshot.secret = SecretView::Missing);
+            return Ok(is_simulated.then_some(Source::Demo));
+        };
+        if is_simulated {
+            // The form shows whether the saved connection has its secret; the simulator needs none.
+            let _ = self.client_secret(running, &key).await;
+            return Ok(Some(Source::Demo));
+        }
+        let found = self.client_secret(running, &key).await?;
+        Ok(found.map(|client_secret| Source::AiCore(ServiceKey { client_secret, ..key })))
+    }
+
+    async fn client_secret(
+        &self,
+        running: &mut Running,
+        key: &ServiceKey,
+    ) -> Result<Option<SecretString>, ProblemView> {
+        let name = binding::client_secret(key);
+        if let Some((known, secret)) = &running.secret
+            && *known == name
+        {
+            return Ok(Some(secret.clone()));
+        }
+        self.change(|snapshot| snapshot.secret = SecretView::Asking);
+        let found = self.secrets.get(&name).await;
+        let (view, outcome) = match found {
+            Ok(Some(found)) => {
+                running.secret = Some((name, found.secret.clone()));
+                let view = if found.stored {
+                    SecretView::Stored
+                } else {
+                    SecretView::ThisRun
+                };
+                (view, Ok(Some(found.secret)))
+            }
+            Ok(None) => (SecretView::Missing, Ok(None)),
+            Err(error) => {
+                let problem = ProblemView::from(Error::Secret(error));
+                let view = SecretView::Unreadable {
+                    problem: problem.clone(),
+                };
+                (view, Err(problem))
+            }
+        };
+        self.change(|snapshot| snapshot.secret = view);
+        outcome
+    }
+
+    fn settings(&self, running: &Running, source: Source) -> Settings {
+        let file = lock(&self.store).settings().clone();
+        let connection = if matches!(source, Source::Demo) {
+            // The simulator's models and groups are not the connection's, and orchestration reaches all of them.
+            ConnectionSettings {
+                orchestration: Some(true),
+                model: running.simulator_model.clone(),
+                ..ConnectionSettings::default()
+            }
+        } else {
+            file.connection()
+        };
+        let connection = ConnectionView::from(&connection);
+        Settings {
+            port: file.port.unwrap_or(DEFAULT_PORT),
+            local_key: running.local_key.clone(),
+            source,
+            resource_group: connection.resource_group,
+            orchestration: connection.orchestration,
+            selected_model: connection.model,
+            selected_deployment: connection.deployment,
+        }
+    }
+
+    /// The local key of the keychain, or a new one that is put there; without a keychain one for this run.
+    pub(crate) async fn read_local_key(self: &Arc<Self>) -> Result<LocalKey, Error> {
+        // Two readers who both find none would make two keys.
+        let _one_reader = self.local_key.lock().await;
+        let known = self.running.lock().await.local_key.clone();
+        if self.snapshot.borrow().local_key.stored
+            && let Some(known) = known
+        {
+            return Ok(known);
+        }
+        let found = self.secrets.get(binding::LOCAL_KEY).await;
+        let usable = |found: &Found| LocalKey::new(found.secret.expose_secret().to_owned());
+        if let Ok(Some(key)) = found.as_ref().map(|found| found.as_ref().and_then(usable)) {
+            self.note_local_key_trouble(None);
+            self.take_local_key(key.clone(), true).await;
+            return Ok(key);
+        }
+        // The key that agents may have already goes before a new one.
+        let key = match known {
+            Some(key) => key,
+            None => local_key::random()?,
+        };
+        let trouble = match found {
+            Ok(Some(_)) => Some(Error::LocalKeyRefused),
+            Ok(None) => {
+                let secret = SecretString::from(key.expose());
+                let written = self.secrets.store(binding::LOCAL_KEY, &secret).await;
+                written.err().map(Error::Secret)
+            }
+            Err(error) => Some(Error::Secret(error)),
+        };
+        self.note_local_key_trouble(trouble.as_ref());
+        self.take_local_key(key.clone(), trouble.is_none()).await;
+        Ok(key)
+    }
+
+    /// Says why the local key does not last, or that it does.
+    fn note_local_key_trouble(&self, trouble: Option<&Error>) {
+        self.change(|snapshot| {
+            snapshot
+                .notices
+                .retain(|notice| !notice.code.starts_with("SECRET-") && notice.code != "CONFIG-LOCAL-KEY");
+            if let Some(trouble) = trouble {
+                let mut notice = ProblemView::from(trouble);
+                notice.field = None;
+                notice.sentence = format!("The local key holds for this run only. {}", notice.sentence);
+                snapshot.notices.push(notice);
+            }
+        });
+    }
+
+    /// Takes a local key into use, from the next [`Inner::apply`] on.
+    pub(crate) async fn take_local_key(&self, key: LocalKey, is_stored: bool) {
+        let view = KeyView {
+            beginning: snapshot::beginning(&key),
+            stored: is_stored,
+        };
+        self.running.lock().await.local_key = Some(key);
+        self.change(|snapshot| snapshot.local_key = view);
+    }
+
+    /// Why there is nothing to start.
+    pub(crate) fn what_is_missing(&self) -> ProblemView {
+        let snapshot = self.snapshot.borrow();
+        match &snapshot.secret {
+            _ if snapshot.connection.is_none() => ProblemView::from(Error::CredentialsMissing),
+            SecretView::Unreadable { problem } => problem.clone(),
+            _ => ProblemView::from(Error::SecretMissing),
+        }
+    }
+
+    /// Shows that the proxy could not start, with the next free port if the chosen one is taken.
+    pub(crate) fn failed(&self, problem: &ProblemView) {
+        let free_port = (problem.code == "START-PORT-TAKEN")
+            .then(|| next_free_port(self.snapshot.borrow().settings.port))
+            .flatten();
+        self.change(|snapshot| {
+            snapshot.proxy = ProxyView::Failed {
+                problem: problem.clone(),
+                free_port,
+            };
+        });
+    }
+
+    /// Does the overview's steps in the background; steps that are still being done are given up.
+    async fn start_check(self: &Arc<Self>) {
+        if let Some(former) = lock(&self.check).take() {
+            former.abort();
+        }
+        let coretap = self.running.lock().await.coretap.clone();
+        let Some(coretap) = coretap else {
+            return;
+        };
+        self.change(snapshot::forget_checks);
+        let inner = Arc::clone(self);
+        let aicore = coretap.aicore();
+        let task = tokio::spawn(async move {
+            let mut tell = |step| inner.change(|snapshot| snapshot::take_step(snapshot, step));
+            let found = check::lists(&aicore, &mut tell).await;
+            inner.change(|snapshot| {
+                let models = found.map(|selection| selection.models).unwrap_or_default();
+                snapshot.models = models.into_iter().map(ModelView::from).collect();
+            });
+        });
+        if let Some(other) = lock(&self.check).replace(task.abort_handle()) {
+            other.abort();
+        }
+    }
+}
+
+/// Takes the proxy's state into the snapshot, for as long as there is that proxy.
+async fn follow_state(inner: Arc<Inner>, mut states: watch::Receiver<RunState>) {
+    loop {
+        let state = ProxyView::from(&*states.borrow_and_update());
+        match state {
+            ProxyView::Failed { problem, .. } => inner.failed(&problem),
+            state => inner.change(|snapshot| snapshot.proxy = state),
+        }
+        if states.changed().await.is_err() {
+            // It was stopped before it was dropped, and another one may run already.
+            return;
+        }
+    }
+}
+
+/// Counts finished requests.
+async fn count(inner: Arc<Inner>, mut finished: mpsc::Receiver<Exchange>) {
+    let mut usage = Usage::default();
+    let mut many = Vec::new();
+    while finished.recv_many(&mut many, EXCHANGES).await > 0 {
+        // A snapshot has the whole list of models: it is not copied and compared for every request.
+        inner.snapshot.send_if_modified(|snapshot| {
+            let mut is_changed = false;
+            for exchange in many.drain(..) {
+                is_changed |= usage.add(&exchange, snapshot);
+            }
+            if is_changed {
+                snapshot::finish(snapshot);
+            }
+            is_changed
+        });
+    }
+}
+
+fn next_free_port(taken: u16) -> Option<u16> {
+    (taken.saturating_add(1)..=taken.saturating_add(NEXT_PORTS))
+        .find(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok())
+}
