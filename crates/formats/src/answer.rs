@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::error::error_type;
 use crate::event::{Event, Failure, StopReason, Usage};
-use crate::json::{Text, write_count, write_escaped, write_string, write_with_model};
+use crate::json::{Document, Text, write_count, write_escaped, write_string, write_with_model};
 use crate::sse::Lines;
 use crate::upstream_error::broken;
 use crate::{AgentFormat, ModelFormat, azure, chat, claude, messages, orchestration};
@@ -262,7 +262,7 @@ impl AnswerStream {
         if !seen.is_over() {
             lines.finish(|payload| {
                 // A last line without a line break counts when nothing of it is missing.
-                let is_whole = serde_json::from_slice::<serde::de::IgnoredAny>(payload).is_ok();
+                let is_whole = Document::read(&text_of(payload)).is_ok();
                 if is_whole || payload == b"[DONE]" {
                     way.take(payload, options, seen, out);
                 }
@@ -363,17 +363,16 @@ pub fn answer(options: &AnswerOptions, body: &[u8]) -> Result<Answer, Failure> {
     let mut out = Vec::new();
     match (options.upstream, options.agent) {
         (ModelFormat::Claude, AgentFormat::Messages) => {
-            let message = claude::answer::read_whole(body, &mut |event| seen.observe(&event))?;
-            write_with_model(&mut out, body, message.model, Text::of(&options.model).literal());
+            let document = &document(body)?;
+            let message = claude::answer::read_whole(document, &mut |event| seen.observe(&event))?;
+            let model = Text::of(&options.model);
+            write_with_model(&mut out, body, message.get("model"), model.literal());
         }
         (ModelFormat::AzureChat, AgentFormat::ChatCompletions) => {
-            let completion = azure::answer::read_whole(body, &mut |event| seen.observe(&event))?;
-            write_with_model(
-                &mut out,
-                body,
-                completion.model,
-                Text::of(&options.model).literal(),
-            );
+            let document = &document(body)?;
+            let completion = azure::answer::read_whole(document, &mut |event| seen.observe(&event))?;
+            let model = Text::of(&options.model);
+            write_with_model(&mut out, body, completion.members.get("model"), model.literal());
         }
         (upstream, AgentFormat::Messages) => {
             let mut whole = messages::answer::Whole::default();
@@ -430,9 +429,13 @@ pub fn answer_as_stream(options: &AnswerOptions, body: &[u8]) -> Result<Answer, 
 fn read_whole(upstream: ModelFormat, body: &str, emit: &mut impl FnMut(Event<'_>)) -> Result<(), Failure> {
     match upstream {
         ModelFormat::Orchestration => orchestration::answer::read_whole(body, emit),
-        ModelFormat::Claude => claude::answer::read_whole(body, emit).map(|_| ()),
-        ModelFormat::AzureChat => azure::answer::read_whole(body, emit).map(|_| ()),
+        ModelFormat::Claude => claude::answer::read_whole(&document(body)?, emit).map(|_| ()),
+        ModelFormat::AzureChat => azure::answer::read_whole(&document(body)?, emit).map(|_| ()),
     }
+}
+
+fn document(body: &str) -> Result<Document<'_>, Failure> {
+    Document::read(body).map_err(|_| broken("The upstream's answer cannot be read."))
 }
 
 /// JSON is UTF-8; what is not becomes U+FFFD instead of an end to the answer.

@@ -1,9 +1,7 @@
 //! What any model can answer, piece by piece. A decoder of a model's format gives events, an encoder of an agent's
 //! format takes them; a whole answer is the same events with longer texts.
 
-use serde_json::value::RawValue;
-
-use crate::json::{Document, Text};
+use crate::json::{Document, Text, Value};
 
 /// One piece of an answer, in the order in which it came. Texts borrow from the upstream's bytes.
 #[derive(Clone, Debug, PartialEq)]
@@ -136,8 +134,8 @@ impl Usage {
 }
 
 /// The string that stands there, where it is one and not empty: what an event can carry.
-pub(crate) fn said(raw: Option<&RawValue>) -> Option<Text<'_>> {
-    raw.and_then(Text::from_raw).filter(|text| !text.is_empty())
+pub(crate) fn said(value: Option<Value<'_>>) -> Option<Text<'_>> {
+    value.and_then(Value::text).filter(|text| !text.is_empty())
 }
 
 /// The JSON object that a tool call's arguments spell, given as they stand between quotes; nothing where they are none,

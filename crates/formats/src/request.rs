@@ -1,13 +1,10 @@
 //! Requests: an agent's format in, a model's format out.
 
 use std::borrow::Cow;
-use std::fmt;
-
-use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 
 use crate::conversation::Conversation;
 use crate::error::Path;
-use crate::json::{self, Document};
+use crate::json::{Document, Object, find_text, replace_lone_surrogates};
 use crate::target::Target;
 use crate::{AgentFormat, ModelFormat, ReadError, azure, chat, claude, messages, orchestration, tokens};
 
@@ -30,41 +27,19 @@ pub struct UpstreamRequest {
 ///
 /// # Errors
 /// When the body is no JSON object or names no model.
-pub fn model_name(body: &[u8]) -> Result<Cow<'_, str>, ReadError> {
-    /// Leaves the rest of the body unread by failing with what it found.
-    struct Model<'m, 'de>(&'m mut Option<Cow<'de, str>>);
-    impl<'de> Visitor<'de> for Model<'_, 'de> {
-        type Value = ();
-        fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-            formatter.write_str("a JSON object")
-        }
-        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-            while let Some(name) = map.next_key_seed(json::Name)? {
-                if name == "model" {
-                    *self.0 = Some(map.next_value_seed(json::Name)?);
-                    return Err(A::Error::custom("found"));
-                }
-                map.next_value::<IgnoredAny>()?;
-            }
-            Ok(())
-        }
+pub fn model_name(body: &[u8]) -> Result<String, ReadError> {
+    let model = if let Some(model) = find_text(body, "model") {
+        model.decode().into_owned()
+    } else {
+        let document = Document::read(text(body)?)?;
+        let path = &Path::Body;
+        let model = members(&document)?.required_text("model", path)?;
+        model.decode().into_owned()
+    };
+    if model.trim().is_empty() {
+        return Err(ReadError::new("model", "must name a model"));
     }
-    let mut model = None;
-    let read = serde_json::Deserializer::from_slice(body).deserialize_map(Model(&mut model));
-    match (model, read) {
-        (Some(model), _) if !model.trim().is_empty() => Ok(model),
-        (Some(_), _) => Err(ReadError::new("model", "must name a model")),
-        (None, Ok(())) => Err(ReadError::missing(&Path::Body.member("model"))),
-        (None, Err(error)) if error.is_data() => Err(ReadError::new(
-            "",
-            format!("expected a JSON object with a model: {error}"),
-        )),
-        (None, Err(error)) => Err(not_json(&error)),
-    }
-}
-
-fn not_json(error: &serde_json::Error) -> ReadError {
-    ReadError::new("", format!("is not valid JSON: {error}"))
+    Ok(model)
 }
 
 /// Reads a request in the agent's format and writes it in the route's. `betas` is the `anthropic-beta` header, empty
@@ -78,9 +53,16 @@ pub fn write_request(
     betas: &str,
     target: &Target<'_>,
 ) -> Result<UpstreamRequest, ReadError> {
-    let text = text(body)?;
-    let document = Document::read(&text)?;
-    let mut conversation = read(agent, &document)?;
+    read_body(body, |document| write(agent, document, betas, target))
+}
+
+fn write(
+    agent: AgentFormat,
+    document: &Document<'_>,
+    betas: &str,
+    target: &Target<'_>,
+) -> Result<UpstreamRequest, ReadError> {
+    let mut conversation = read(agent, document)?;
     let stream = conversation.stream;
     let include_usage = match agent {
         AgentFormat::ChatCompletions => chat::request::include_usage(conversation.members)?,
@@ -94,7 +76,8 @@ pub fn write_request(
         0
     };
     conversation.stream = target.stream.unwrap_or(stream) && stream;
-    let mut out = Vec::with_capacity(body.len() + body.len() / 16 + 1024);
+    let length = document.root().get().len();
+    let mut out = Vec::with_capacity(length + length / 16 + 1024);
     match target.format {
         ModelFormat::Orchestration => orchestration::request::write(&mut conversation, target, &mut out),
         ModelFormat::Claude => claude::request::write(&mut conversation, betas, target, &mut out),
@@ -115,23 +98,40 @@ pub fn write_request(
 /// # Errors
 /// When the body cannot be read.
 pub fn count_tokens(body: &[u8]) -> Result<u64, ReadError> {
-    let text = text(body)?;
-    let document = Document::read(&text)?;
-    Ok(tokens::estimate(&read(AgentFormat::Messages, &document)?))
+    read_body(body, |document| {
+        Ok(tokens::estimate(&read(AgentFormat::Messages, document)?))
+    })
 }
 
-/// The body as text that every JSON reader takes.
-fn text(body: &[u8]) -> Result<Cow<'_, str>, ReadError> {
-    let text = std::str::from_utf8(body)
-        .map_err(|error| ReadError::new("", format!("is not UTF-8 (byte {})", error.valid_up_to())))?;
-    Ok(json::replace_lone_surrogates(text))
+fn text(body: &[u8]) -> Result<&str, ReadError> {
+    std::str::from_utf8(body)
+        .map_err(|error| ReadError::new("", format!("is not UTF-8 (byte {})", error.valid_up_to())))
+}
+
+/// Hands the body to `take`, as text that every JSON reader takes.
+fn read_body<T>(
+    body: &[u8],
+    take: impl FnOnce(&Document<'_>) -> Result<T, ReadError>,
+) -> Result<T, ReadError> {
+    let text = text(body)?;
+    let document = Document::read(text)?;
+    if document.has_surrogates()
+        && let Cow::Owned(repaired) = replace_lone_surrogates(text)
+    {
+        return take(&Document::read(&repaired)?);
+    }
+    take(&document)
+}
+
+fn members<'a>(document: &'a Document<'_>) -> Result<Object<'a>, ReadError> {
+    document
+        .root()
+        .object()
+        .ok_or_else(|| ReadError::new("", "expected a JSON object"))
 }
 
 fn read<'a>(agent: AgentFormat, document: &'a Document<'_>) -> Result<Conversation<'a>, ReadError> {
-    let body = document
-        .root()
-        .object()
-        .ok_or_else(|| ReadError::new("", "expected a JSON object"))?;
+    let body = members(document)?;
     match agent {
         AgentFormat::Messages => messages::request::read(body),
         AgentFormat::ChatCompletions => chat::request::read(body),

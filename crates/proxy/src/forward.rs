@@ -44,7 +44,7 @@ pub(crate) async fn forward(
     ongoing: &mut Ongoing,
 ) -> Result<Forwarded, Problem> {
     let asked = model_name(body)?;
-    ongoing.exchange.asked_model = Some(asked.clone().into_owned());
+    ongoing.exchange.asked_model = Some(asked.clone());
     let betas = betas(headers);
     let aicore = &configuration.aicore;
     let limits = &configuration.limits;

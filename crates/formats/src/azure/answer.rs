@@ -1,10 +1,8 @@
 //! Answers: plain chat completions. Agents that speak Chat Completions are given them nearly as they come.
 
-use serde_json::value::RawValue;
-
-use crate::chat::completion::{Chunk, CompletionReader, Whole};
+use crate::chat::completion::{Completion, CompletionReader};
 use crate::event::{Event, Failure};
-use crate::json::{Text, around, write_compact, write_with_model};
+use crate::json::{Document, Text, Value, around, write_compact, write_with_model};
 use crate::upstream_error::{broken, read_failure};
 
 /// Reads a stream's payloads.
@@ -19,7 +17,7 @@ impl Decoder {
         if payload == "[DONE]" {
             self.reader.end(emit);
         } else if self.reader.read_framed(payload, emit).is_none() {
-            let result = read_chunk(payload).and_then(|chunk| self.reader.read(payload, &chunk, emit));
+            let result = read_chunk(payload, |chunk| self.reader.read(payload, chunk, emit));
             if let Err(failure) = result {
                 emit(Event::Failure(failure));
             }
@@ -52,7 +50,7 @@ impl Copier {
     }
 
     /// Appends the next payload, and tells what it means.
-    pub(crate) fn copy<'a>(&mut self, payload: &'a str, emit: &mut impl FnMut(Event<'a>), out: &mut Vec<u8>) {
+    pub(crate) fn copy(&mut self, payload: &str, emit: &mut impl FnMut(Event<'_>), out: &mut Vec<u8>) {
         if payload == "[DONE]" {
             if self.reader.end(emit) {
                 out.extend_from_slice(b"data: [DONE]\n\n");
@@ -67,33 +65,36 @@ impl Copier {
         }
     }
 
-    fn copy_chunk<'a>(
+    fn copy_chunk(
         &mut self,
-        payload: &'a str,
-        emit: &mut impl FnMut(Event<'a>),
+        payload: &str,
+        emit: &mut impl FnMut(Event<'_>),
         out: &mut Vec<u8>,
     ) -> Result<(), Failure> {
-        let chunk = read_chunk(payload)?;
-        self.reader.read(payload, &chunk, emit)?;
-        if chunk.choices.is_empty() {
-            let wanted = if chunk.usage.is_some() {
-                self.include_usage
-            } else {
-                chunk.prompt_filter_results.is_none()
-            };
-            if !wanted {
-                return Ok(());
+        read_chunk(payload, |chunk| {
+            self.reader.read(payload, chunk, emit)?;
+            if chunk.choices == 0 {
+                let wanted = if chunk.members.get("usage").is_some() {
+                    self.include_usage
+                } else {
+                    // Azure's verdict on the prompt, in a chunk of its own that opens the stream.
+                    chunk.members.get("prompt_filter_results").is_none()
+                };
+                if !wanted {
+                    return Ok(());
+                }
             }
-        }
-        out.extend_from_slice(b"data: ");
-        write_with_model(out, payload, chunk.model, &self.model);
-        out.extend_from_slice(b"\n\n");
-        self.keep_frame(payload, chunk.model);
-        Ok(())
+            let model = chunk.members.get("model");
+            out.extend_from_slice(b"data: ");
+            write_with_model(out, payload, model, &self.model);
+            out.extend_from_slice(b"\n\n");
+            self.keep_frame(payload, model);
+            Ok(())
+        })
     }
 
     /// Writes the frame that the reader has found in `payload` as the agent is given it, with the model's name in it.
-    fn keep_frame(&mut self, payload: &str, model: Option<&RawValue>) {
+    fn keep_frame(&mut self, payload: &str, model: Option<Value<'_>>) {
         let Some((before, after)) = self.reader.frame_of(payload) else {
             return;
         };
@@ -115,26 +116,34 @@ impl Copier {
     }
 }
 
-fn read_chunk(payload: &str) -> Result<Chunk<'_>, Failure> {
-    let unreadable = |_| broken("The upstream sent an event that cannot be read.");
-    let chunk: Chunk<'_> = serde_json::from_str(payload).map_err(unreadable)?;
-    if chunk.error.is_some() {
-        Err(read_failure(payload))
-    } else {
-        Ok(chunk)
+/// Hands a payload to `take` as the chunk that it is.
+fn read_chunk(
+    payload: &str,
+    take: impl FnOnce(Completion<'_>) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let unreadable = || broken("The upstream sent an event that cannot be read.");
+    let document = Document::read(payload).map_err(|_| unreadable())?;
+    let members = document.root().object().ok_or_else(unreadable)?;
+    if members.get("error").is_some() {
+        return Err(read_failure(payload));
     }
+    take(Completion::of(members).map_err(|_| unreadable())?)
 }
 
-/// Reads a whole body.
+/// Reads a whole body, and gives the completion that it is.
 ///
 /// # Errors
 /// When it cannot be read or holds an error.
-pub(crate) fn read_whole<'a>(body: &'a str, emit: &mut impl FnMut(Event<'a>)) -> Result<Whole<'a>, Failure> {
-    let unreadable = |_| broken("The upstream's answer cannot be read.");
-    let completion: Whole<'_> = serde_json::from_str(body).map_err(unreadable)?;
-    if completion.choices.is_empty() {
-        return Err(read_failure(body));
+pub(crate) fn read_whole<'a>(
+    body: &'a Document<'_>,
+    emit: &mut impl FnMut(Event<'_>),
+) -> Result<Completion<'a>, Failure> {
+    let unreadable = || broken("The upstream's answer cannot be read.");
+    let members = body.root().object().ok_or_else(unreadable)?;
+    let completion = Completion::of(members).map_err(|_| unreadable())?;
+    if completion.choices == 0 {
+        return Err(read_failure(members.literal()));
     }
-    CompletionReader::read_whole(&completion, emit);
+    CompletionReader::read_whole(completion, emit).map_err(|_| unreadable())?;
     Ok(completion)
 }

@@ -1,142 +1,94 @@
 //! Reading chat completions, whole ones and the chunks of streams: Azure's, and those that orchestration makes of every
 //! provider's answers (sap-wire.md §3.2, §4.3, §4.4).
 
-use std::fmt;
-use std::marker::PhantomData;
-
-use serde::de::{Deserialize, Deserializer, IgnoredAny, SeqAccess, Visitor};
-use serde_json::value::RawValue;
-
+use crate::ReadError;
+use crate::error::Path;
 use crate::event::{Event, Failure, StopReason, Usage, arguments_object, said};
-use crate::json::{Text, around};
+use crate::json::{Document, Object, Text, Value, around};
 use crate::upstream_error::{broken, no_answer};
 
-/// One chunk of a stream, whose delta's text is wanted besides what it says.
-pub(crate) type Chunk<'a> = Completion<'a, &'a RawValue>;
-
-/// A whole completion.
-pub(crate) type Whole<'a> = Completion<'a, Delta<'a>>;
-
-/// A completion with its messages, or with the text of its deltas. What a vendor may spell in an unexpected type stays
-/// unread.
-#[derive(Debug, serde::Deserialize)]
-#[serde(bound(deserialize = "M: Deserialize<'de>, 'de: 'a"))]
-pub(crate) struct Completion<'a, M> {
-    #[serde(borrow)]
-    pub(crate) id: Option<&'a RawValue>,
-    pub(crate) model: Option<&'a RawValue>,
-    #[serde(default)]
-    pub(crate) choices: Few<Choice<'a, M>>,
-    pub(crate) usage: Option<&'a RawValue>,
-    pub(crate) error: Option<&'a RawValue>,
-    /// Azure's verdict on the prompt, in a chunk of its own that opens the stream.
-    pub(crate) prompt_filter_results: Option<IgnoredAny>,
-}
-
-#[derive(Debug, serde::Deserialize)]
-#[serde(bound(deserialize = "M: Deserialize<'de>, 'de: 'a"))]
-pub(crate) struct Choice<'a, M> {
-    #[serde(default)]
-    index: u64,
-    #[serde(alias = "message")]
-    delta: Option<M>,
-    #[serde(borrow)]
-    finish_reason: Option<&'a RawValue>,
-}
-
-#[derive(Debug, serde::Deserialize)]
-pub(crate) struct Delta<'a> {
-    #[serde(borrow)]
-    content: Option<&'a RawValue>,
-    refusal: Option<&'a RawValue>,
-    reasoning_content: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    tool_calls: Few<ToolCall<'a>>,
-}
-
-/// An item of a `content` that is a list.
-#[derive(serde::Deserialize)]
-struct Part<'a> {
-    #[serde(borrow)]
-    text: Option<&'a RawValue>,
-}
-
-/// `reasoning_content` of orchestration: a list of these (spec `ReasoningBlock`).
-#[derive(serde::Deserialize)]
-struct ReasoningBlock<'a> {
-    #[serde(borrow)]
-    content: Option<&'a RawValue>,
-    signature: Option<&'a RawValue>,
-}
-
-#[derive(Debug, serde::Deserialize)]
-struct ToolCall<'a> {
-    index: Option<usize>,
-    #[serde(borrow)]
-    id: Option<&'a RawValue>,
-    function: Option<Function<'a>>,
-}
-
-#[derive(Debug, serde::Deserialize)]
-struct Function<'a> {
-    #[serde(borrow)]
-    name: Option<&'a RawValue>,
-    arguments: Option<&'a RawValue>,
-}
-
-#[derive(serde::Deserialize)]
-struct TokenUsage {
-    prompt_tokens: Option<u64>,
-    completion_tokens: Option<u64>,
-    prompt_tokens_details: Option<PromptDetails>,
-    completion_tokens_details: Option<CompletionDetails>,
-}
-
-#[derive(serde::Deserialize)]
-struct PromptDetails {
-    cached_tokens: Option<u64>,
-    cache_creation_tokens: Option<u64>,
-}
-
-#[derive(serde::Deserialize)]
-struct CompletionDetails {
-    reasoning_tokens: Option<u64>,
-}
-
-impl<'a, M> Completion<'a, M> {
+/// A completion, whole or one chunk of a stream. What a vendor may spell in an unexpected type stays unread.
+#[derive(Clone, Copy)]
+pub(crate) struct Completion<'a> {
+    pub(crate) members: Object<'a>,
     /// The first choice: agents are given one answer.
-    fn first(&self) -> Option<&Choice<'a, M>> {
-        self.choices.iter().find(|choice| choice.index == 0)
+    choice: Option<Object<'a>>,
+    /// How many choices there are.
+    pub(crate) choices: usize,
+}
+
+impl<'a> Completion<'a> {
+    /// Takes an object for a completion.
+    ///
+    /// # Errors
+    /// When its choices are none.
+    pub(crate) fn of(members: Object<'a>) -> Result<Self, ReadError> {
+        let path = &Path::Body;
+        let (mut choice, mut choices) = (None, 0);
+        for (position, entry) in members.list("choices", path)?.into_iter().flatten().enumerate() {
+            let choices_path = &path.member("choices");
+            let path = &choices_path.entry(position);
+            let entry = entry
+                .object()
+                .ok_or_else(|| ReadError::expected(path, "an object"))?;
+            choices += 1;
+            if choice.is_none() && entry.count("index", path)?.unwrap_or(0) == 0 {
+                choice = Some(entry);
+            }
+        }
+        Ok(Completion {
+            members,
+            choice,
+            choices,
+        })
     }
 
     /// The token counts, where they are given and can be read.
     pub(crate) fn usage(&self) -> Option<Usage> {
-        let usage: TokenUsage = serde_json::from_str(self.usage?.get()).ok()?;
-        let (cache_read, cache_write) = usage.prompt_tokens_details.map_or((None, None), |details| {
-            (details.cached_tokens, details.cache_creation_tokens)
-        });
-        let cached = cache_read.unwrap_or(0).saturating_add(cache_write.unwrap_or(0));
-        Some(Usage {
-            // The prompt's tokens include the cached ones ("Cached tokens present in the prompt", spec `TokenUsage`). Where
-            // that cannot be, the vendor's own counts came through, which exclude them.
-            input: usage
-                .prompt_tokens
-                .map(|all| all.checked_sub(cached).unwrap_or(all)),
-            cache_read,
-            cache_write,
-            output: usage.completion_tokens,
-            reasoning: usage
-                .completion_tokens_details
-                .and_then(|details| details.reasoning_tokens),
-        })
+        usage(self.members.get("usage")?.object()?).ok()
+    }
+
+    /// The first choice's message, or its delta.
+    ///
+    /// # Errors
+    /// When it is no object.
+    fn delta(&self) -> Result<Option<Object<'a>>, ReadError> {
+        let path = &Path::Body;
+        let Some(choice) = self.choice else {
+            return Ok(None);
+        };
+        Ok(choice.object("delta", path)?.or(choice.object("message", path)?))
+    }
+
+    /// Why the model stopped; `""` means that it has not (sap-wire.md §4.4).
+    fn stop(&self) -> Option<Value<'a>> {
+        let reason = self.choice?.get("finish_reason")?;
+        (reason.get() != "\"\"").then_some(reason)
     }
 }
 
-impl<'a, M> Choice<'a, M> {
-    /// Why the model stopped; `""` means that it has not (sap-wire.md §4.4).
-    fn stop(&self) -> Option<&'a RawValue> {
-        self.finish_reason.filter(|reason| reason.get() != "\"\"")
-    }
+fn usage(counts: Object<'_>) -> Result<Usage, ReadError> {
+    let path = &Path::Body;
+    let prompt = counts.object("prompt_tokens_details", path)?;
+    let completion = counts.object("completion_tokens_details", path)?;
+    let of = |details: Option<Object<'_>>, name| match details {
+        Some(details) => details.count(name, path),
+        None => Ok(None),
+    };
+    let cache_read = of(prompt, "cached_tokens")?;
+    let cache_write = of(prompt, "cache_creation_tokens")?;
+    let cached = cache_read.unwrap_or(0).saturating_add(cache_write.unwrap_or(0));
+    Ok(Usage {
+        // The prompt's tokens include the cached ones ("Cached tokens present in the prompt", spec `TokenUsage`). Where
+        // that cannot be, the vendor's own counts came through, which exclude them.
+        input: counts
+            .count("prompt_tokens", path)?
+            .map(|all| all.checked_sub(cached).unwrap_or(all)),
+        cache_read,
+        cache_write,
+        output: counts.count("completion_tokens", path)?,
+        reasoning: of(completion, "reasoning_tokens")?,
+    })
 }
 
 /// Makes events of completions. It remembers what one chunk does not say: which tool call a piece belongs to.
@@ -168,8 +120,8 @@ impl Frame {
             .strip_suffix(self.after.as_str())
     }
 
-    fn set(&mut self, chunk: &str, delta: &RawValue) {
-        if let Some((before, after)) = around(chunk, delta.get()) {
+    fn set(&mut self, chunk: &str, delta: Object<'_>) {
+        if let Some((before, after)) = around(chunk, delta.literal()) {
             self.before.clear();
             self.before.push_str(before);
             self.after.clear();
@@ -192,14 +144,14 @@ struct KnownCall {
 impl CompletionReader {
     /// Gives the events of a chunk that differs from an earlier one in nothing but its delta, and the delta's text; nothing
     /// where it is no such chunk.
-    pub(crate) fn read_framed<'a>(
+    pub(crate) fn read_framed<'c>(
         &mut self,
-        chunk: &'a str,
-        emit: &mut impl FnMut(Event<'a>),
-    ) -> Option<&'a str> {
+        chunk: &'c str,
+        emit: &mut impl FnMut(Event<'_>),
+    ) -> Option<&'c str> {
         let text = self.frame.delta(chunk)?;
-        let delta: Delta<'a> = serde_json::from_str(text).ok()?;
-        self.read_delta(&delta, emit);
+        let document = Document::read(text).ok()?;
+        self.read_delta(document.root().object()?, emit);
         Some(text)
     }
 
@@ -207,44 +159,49 @@ impl CompletionReader {
     ///
     /// # Errors
     /// When the first choice cannot be read.
-    pub(crate) fn read<'a>(
+    pub(crate) fn read(
         &mut self,
-        text: &'a str,
-        chunk: &Chunk<'a>,
-        emit: &mut impl FnMut(Event<'a>),
+        text: &str,
+        chunk: Completion<'_>,
+        emit: &mut impl FnMut(Event<'_>),
     ) -> Result<(), Failure> {
         let usage = self.open(chunk, emit);
-        let Some(choice) = chunk.first() else {
-            return Ok(());
-        };
-        if let Some(raw) = choice.delta {
-            let unreadable = |_| broken("The upstream sent a message that cannot be read.");
-            let delta: Delta<'a> = serde_json::from_str(raw.get()).map_err(unreadable)?;
-            self.read_delta(&delta, emit);
-            if choice.stop().is_none() && usage.is_none() && chunk.choices.more.is_empty() {
-                self.frame.set(text, raw);
+        let unreadable = |_| broken("The upstream sent a message that cannot be read.");
+        if let Some(delta) = chunk.delta().map_err(unreadable)? {
+            self.read_delta(delta, emit);
+            if chunk.stop().is_none() && usage.is_none() && chunk.choices == 1 {
+                self.frame.set(text, delta);
             }
         }
-        self.read_stop(choice, emit);
+        self.read_stop(chunk, emit);
         Ok(())
     }
 
     /// Gives the events of a whole completion.
-    pub(crate) fn read_whole<'a>(completion: &Whole<'a>, emit: &mut impl FnMut(Event<'a>)) {
-        let mut reader = CompletionReader::default();
-        reader.open(completion, emit);
-        if let Some(choice) = completion.first() {
-            if let Some(message) = &choice.delta {
-                reader.read_delta(message, emit);
-            }
-            reader.read_stop(choice, emit);
+    ///
+    /// # Errors
+    /// When it has no choice, or its message cannot be read.
+    pub(crate) fn read_whole(
+        completion: Completion<'_>,
+        emit: &mut impl FnMut(Event<'_>),
+    ) -> Result<(), ReadError> {
+        if completion.choices == 0 {
+            return Err(ReadError::missing(&Path::Body.member("choices")));
         }
+        let mut reader = CompletionReader::default();
+        let message = completion.delta()?;
+        reader.open(completion, emit);
+        if let Some(message) = message {
+            reader.read_delta(message, emit);
+        }
+        reader.read_stop(completion, emit);
         reader.end(emit);
+        Ok(())
     }
 
     /// Takes the upstream's word that the answer is complete, and gives back whether that can be: an answer that has not
     /// even opened is a failure. Calls want to be run also where no finish reason says so (sap-wire.md §4.4).
-    pub(crate) fn end<'a>(&self, emit: &mut impl FnMut(Event<'a>)) -> bool {
+    pub(crate) fn end(&self, emit: &mut impl FnMut(Event<'_>)) -> bool {
         if !self.started {
             emit(Event::Failure(no_answer()));
             return false;
@@ -259,21 +216,17 @@ impl CompletionReader {
         true
     }
 
-    fn open<'a, M>(
-        &mut self,
-        completion: &Completion<'a, M>,
-        emit: &mut impl FnMut(Event<'a>),
-    ) -> Option<Usage> {
+    fn open(&mut self, completion: Completion<'_>, emit: &mut impl FnMut(Event<'_>)) -> Option<Usage> {
         let usage = completion.usage();
         if let Some(usage) = usage {
             emit(Event::Usage(usage));
         }
-        self.start(completion.id, emit);
+        self.start(completion.members.get("id"), emit);
         usage
     }
 
-    fn read_stop<'a, M>(&mut self, choice: &Choice<'a, M>, emit: &mut impl FnMut(Event<'a>)) {
-        if let Some(stop) = choice.stop() {
+    fn read_stop(&mut self, completion: Completion<'_>, emit: &mut impl FnMut(Event<'_>)) {
+        if let Some(stop) = completion.stop() {
             self.stopped = true;
             emit(Event::Stop {
                 reason: self.stop_reason(stop),
@@ -288,35 +241,44 @@ impl CompletionReader {
     }
 
     /// Gives the event that opens the answer, once.
-    pub(crate) fn start<'a>(&mut self, id: Option<&'a RawValue>, emit: &mut impl FnMut(Event<'a>)) {
+    pub(crate) fn start(&mut self, id: Option<Value<'_>>, emit: &mut impl FnMut(Event<'_>)) {
         if !self.started {
             self.started = true;
             emit(Event::Start { id: said(id) });
         }
     }
 
-    fn read_delta<'a>(&mut self, delta: &Delta<'a>, emit: &mut impl FnMut(Event<'a>)) {
-        if let Some(reasoning) = delta.reasoning_content {
+    fn read_delta(&mut self, delta: Object<'_>, emit: &mut impl FnMut(Event<'_>)) {
+        if let Some(reasoning) = delta.get("reasoning_content") {
             read_reasoning(reasoning, emit);
         }
-        if let Some(text) = said(delta.content) {
+        let content = delta.get("content");
+        if let Some(text) = said(content) {
             emit(Event::Text(text));
-        } else if let Some(parts) = delta.content.filter(|content| content.get().starts_with('[')) {
-            read_parts(parts, emit);
+        } else if let Some(parts) = content.and_then(Value::list) {
+            // Some vendors give the text in items, as it is sent to them.
+            for text in parts.filter_map(|part| said(part.object()?.get("text"))) {
+                emit(Event::Text(text));
+            }
         }
-        if let Some(refusal) = said(delta.refusal) {
+        if let Some(refusal) = said(delta.get("refusal")) {
             self.refused = true;
             emit(Event::Text(refusal));
         }
-        for (position, call) in delta.tool_calls.iter().enumerate() {
-            self.read_call(call.index.unwrap_or(position), call, emit);
+        let calls = delta.get("tool_calls").and_then(Value::list);
+        for (position, call) in calls.into_iter().flatten().enumerate() {
+            if let Some(call) = call.object() {
+                let given = call.get("index").and_then(|index| index.get().parse().ok());
+                self.read_call(given.unwrap_or(position), call, emit);
+            }
         }
     }
 
-    fn read_call<'a>(&mut self, position: usize, call: &ToolCall<'a>, emit: &mut impl FnMut(Event<'a>)) {
-        let id = said(call.id);
-        let (name, arguments) = call.function.as_ref().map_or((None, None), |function| {
-            (said(function.name), said(function.arguments))
+    fn read_call(&mut self, position: usize, call: Object<'_>, emit: &mut impl FnMut(Event<'_>)) {
+        let id = said(call.get("id"));
+        let function = call.get("function").and_then(Value::object);
+        let (name, arguments) = function.map_or((None, None), |function| {
+            (said(function.get("name")), said(function.get("arguments")))
         });
         let known = self.calls.iter().rposition(|known| known.position == position);
         let known = known.filter(|&known| !self.is_another(known, id.as_ref(), name.as_ref()));
@@ -357,7 +319,7 @@ impl CompletionReader {
     }
 
     /// What a finish reason means. Some providers say "stop" after calling tools.
-    fn stop_reason(&self, literal: &RawValue) -> StopReason {
+    fn stop_reason(&self, literal: Value<'_>) -> StopReason {
         match literal.get() {
             "\"length\"" => StopReason::MaxTokens,
             "\"tool_calls\"" | "\"function_call\"" => StopReason::ToolUse,
@@ -369,81 +331,18 @@ impl CompletionReader {
     }
 }
 
-/// Some vendors give the text in items, as it is sent to them.
-fn read_parts<'a>(parts: &'a RawValue, emit: &mut impl FnMut(Event<'a>)) {
-    let parts: Few<Part<'a>> = serde_json::from_str(parts.get()).unwrap_or_default();
-    for text in parts.iter().filter_map(|part| said(part.text)) {
-        emit(Event::Text(text));
-    }
-}
-
-/// Orchestration gives a list of blocks, OpenAI-compatible vendors a plain string.
-fn read_reasoning<'a>(reasoning: &'a RawValue, emit: &mut impl FnMut(Event<'a>)) {
+/// Orchestration gives a list of blocks (spec `ReasoningBlock`), OpenAI-compatible vendors a plain string.
+fn read_reasoning(reasoning: Value<'_>, emit: &mut impl FnMut(Event<'_>)) {
     if let Some(thinking) = said(Some(reasoning)) {
         emit(Event::Thinking(thinking));
         return;
     }
-    let Ok(blocks) = serde_json::from_str::<Few<ReasoningBlock<'a>>>(reasoning.get()) else {
-        return;
-    };
-    for block in blocks.iter() {
-        if let Some(thinking) = said(block.content) {
+    for block in reasoning.list().into_iter().flatten().filter_map(Value::object) {
+        if let Some(thinking) = said(block.get("content")) {
             emit(Event::Thinking(thinking));
         }
-        if let Some(signature) = said(block.signature) {
+        if let Some(signature) = said(block.get("signature")) {
             emit(Event::Signature(signature));
         }
-    }
-}
-
-/// A list that nearly always has at most one entry, so that reading it takes no memory; `null` is an empty one.
-#[derive(Debug)]
-pub(crate) struct Few<T> {
-    first: Option<T>,
-    more: Vec<T>,
-}
-
-impl<T> Default for Few<T> {
-    fn default() -> Self {
-        Few {
-            first: None,
-            more: Vec::new(),
-        }
-    }
-}
-
-impl<T> Few<T> {
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
-        self.first.iter().chain(&self.more)
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.first.is_none()
-    }
-}
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Few<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Entries<T>(PhantomData<T>);
-        impl<'de, T: Deserialize<'de>> Visitor<'de> for Entries<T> {
-            type Value = Few<T>;
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("a list")
-            }
-            fn visit_unit<E>(self) -> Result<Self::Value, E> {
-                Ok(Few::default())
-            }
-            fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Self::Value, A::Error> {
-                let mut few = Few {
-                    first: sequence.next_element()?,
-                    more: Vec::new(),
-                };
-                while let Some(entry) = sequence.next_element()? {
-                    few.more.push(entry);
-                }
-                Ok(few)
-            }
-        }
-        deserializer.deserialize_any(Entries(PhantomData))
     }
 }

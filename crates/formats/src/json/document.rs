@@ -3,7 +3,7 @@
 //! Readers that skip an unread value do it once for each level they descend, and a conversation is four levels deep. A
 //! document is scanned once; afterwards every value is a piece of the body's text, and descending costs nothing.
 
-use super::scanner::{Node, scan};
+use super::scanner::{Node, find_string, scan};
 use super::text::Text;
 use crate::ReadError;
 use crate::error::Path;
@@ -15,6 +15,13 @@ pub struct Document<'a> {
     nodes: Vec<Node>,
     /// Whether any member's name holds an escape, so that names cannot be compared as they are written.
     escaped_names: bool,
+    surrogates: bool,
+}
+
+/// The first member `name` of the object that a body begins with, where it is a string. Nothing behind it is looked at.
+/// Nothing also where that cannot be told so simply; then a [`Document`] can.
+pub(crate) fn find_text<'a>(body: &'a [u8], name: &str) -> Option<Text<'a>> {
+    Text::from_literal(find_string(body, name)?)
 }
 
 impl<'a> Document<'a> {
@@ -29,7 +36,13 @@ impl<'a> Document<'a> {
             text,
             nodes: scanned.nodes,
             escaped_names: scanned.escaped_names,
+            surrogates: scanned.surrogates,
         })
+    }
+
+    /// Whether any string holds an escape of a surrogate. Nearly always both of a pair are there, but nobody has looked.
+    pub(crate) fn has_surrogates(&self) -> bool {
+        self.surrogates
     }
 
     /// The value that is the whole body.
@@ -115,6 +128,11 @@ impl<'a> Value<'a> {
 pub struct Object<'a>(Value<'a>);
 
 impl<'a> Object<'a> {
+    /// The object's JSON text.
+    pub(crate) fn literal(self) -> &'a str {
+        self.0.get()
+    }
+
     /// The members in their order.
     pub fn members(self) -> impl Iterator<Item = (Text<'a>, Value<'a>)> {
         let mut inside = self.0.inside();
@@ -124,11 +142,18 @@ impl<'a> Object<'a> {
     /// The value of a member. An explicit `null` counts as absent; of two members with one name the last one holds.
     pub fn get(self, name: &str) -> Option<Value<'a>> {
         let mut found = None;
-        let mut inside = self.0.inside();
-        while let (Some(member), Some(value)) = (inside.next(), inside.next()) {
-            if member.is_name(name) {
+        let Value { document, position } = self.0;
+        let end = self.0.next();
+        let mut member = position + 1;
+        while member < end {
+            let value = Value {
+                document,
+                position: member + 1,
+            };
+            if (Value { document, position: member }).is_name(name) {
                 found = Some(value);
             }
+            member = value.next();
         }
         found.filter(|value| !value.is_null())
     }
@@ -272,7 +297,7 @@ mod tests {
             (r#"{"a":}"#, 5),
             ("{1:2}", 1),
             (r#""a"#, 0),
-            ("\"a\nb\"", 1),
+            ("\"a\nb\"", 2),
             (r#""\x""#, 1),
             (r#""\u12g4""#, 1),
             ("[]]", 2),

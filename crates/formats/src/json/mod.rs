@@ -5,13 +5,13 @@
 //! decoded none of them. That is why a conversation of a megabyte is scanned and copied once.
 
 mod document;
-mod name;
 mod scanner;
+mod special;
 mod text;
 mod write;
 
 pub use document::{Document, Object, Value};
-pub(crate) use name::Name;
+pub(crate) use document::find_text;
 pub use text::Text;
 pub(crate) use write::{around, replace_lone_surrogates, write_name, write_with_model};
 pub use write::{write_compact, write_count, write_escaped, write_string};

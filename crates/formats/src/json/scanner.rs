@@ -1,5 +1,7 @@
 //! Finds where the values of a body of JSON stand, in one pass.
 
+use super::special::find_special;
+
 /// How deep values may lie in each other. Schemas of tools reach some twenty levels.
 const DEEPEST: usize = 256;
 
@@ -8,7 +10,8 @@ const DEEPEST: usize = 256;
 pub(super) struct Node {
     pub(super) start: u32,
     pub(super) end: u32,
-    /// The position of the first node behind this value and everything in it.
+    /// The position of the first node behind this value and everything in it; while an object or list is still open, the
+    /// position of the one around it.
     pub(super) next: u32,
 }
 
@@ -17,6 +20,8 @@ pub(super) struct Scanned {
     pub(super) nodes: Vec<Node>,
     /// Whether any member's name holds an escape.
     pub(super) escaped_names: bool,
+    /// Whether any string holds an escape of a surrogate, which may be a lone one.
+    pub(super) surrogates: bool,
 }
 
 /// Scans a body.
@@ -24,33 +29,66 @@ pub(super) struct Scanned {
 /// # Errors
 /// The byte at which it stops being JSON, or at which it is nested deeper than 256 levels.
 pub(super) fn scan(text: &str) -> Result<Scanned, usize> {
-    let mut scanner = Scanner {
-        bytes: text.as_bytes(),
-        at: 0,
-        // A small request has a node for each 30 bytes or so, a large one is mostly text.
-        nodes: Vec::with_capacity((text.len() / 32).clamp(16, 4096)),
-        open: Vec::with_capacity(16),
-        escaped_names: false,
-    };
+    // A small request has a node for each 30 bytes or so, a large one is mostly text.
+    let mut scanner = Scanner::new(text.as_bytes(), (text.len() / 32).clamp(16, 4096));
     match scanner.scan() {
         Some(()) => Ok(Scanned {
             nodes: scanner.nodes,
             escaped_names: scanner.escaped_names,
+            surrogates: scanner.surrogates,
         }),
         None => Err(scanner.at),
     }
+}
+
+/// The literal of the member `name` of the object that a body begins with, where it is a string. Nothing behind it is
+/// looked at. Nothing also where that cannot be told so simply; then the body has to be read as a whole.
+pub(super) fn find_string<'a>(body: &'a [u8], name: &str) -> Option<&'a str> {
+    u32::try_from(body.len()).ok()?;
+    let mut scanner = Scanner::new(body, 16);
+    if scanner.skip_space()? != b'{' {
+        return None;
+    }
+    while !(scanner.depth == 1 && scanner.is_behind_name(name)) {
+        if !scanner.value()? && !scanner.leave()? {
+            return None;
+        }
+    }
+    if scanner.skip_space()? != b'"' {
+        return None;
+    }
+    let start = scanner.at;
+    scanner.string()?;
+    std::str::from_utf8(body.get(start..scanner.at)?).ok()
 }
 
 struct Scanner<'a> {
     bytes: &'a [u8],
     at: usize,
     nodes: Vec<Node>,
-    /// The objects and lists around the place, outermost first, and whether each is an object.
-    open: Vec<(usize, bool)>,
+    /// The position of the innermost object or list that is open; `OUTSIDE` where none is.
+    open: u32,
+    depth: usize,
     escaped_names: bool,
+    surrogates: bool,
 }
 
-impl Scanner<'_> {
+/// No node has this position.
+const OUTSIDE: u32 = u32::MAX;
+
+impl<'a> Scanner<'a> {
+    fn new(bytes: &'a [u8], nodes: usize) -> Self {
+        Scanner {
+            bytes,
+            at: 0,
+            nodes: Vec::with_capacity(nodes),
+            open: OUTSIDE,
+            depth: 0,
+            escaped_names: false,
+            surrogates: false,
+        }
+    }
+
     /// Scans one value and the end of the body. Nothing when it is no JSON; `at` is the place then.
     fn scan(&mut self) -> Option<()> {
         u32::try_from(self.bytes.len()).ok()?;
@@ -78,11 +116,14 @@ impl Scanner<'_> {
     }
 
     fn enter(&mut self, object: bool) -> Option<bool> {
-        if self.open.len() == DEEPEST {
+        if self.depth == DEEPEST {
             return None;
         }
-        self.open.push((self.nodes.len(), object));
+        let container = self.nodes.len();
         self.push(self.at, self.at);
+        self.nodes.last_mut()?.next = self.open;
+        self.open = u32::try_from(container).ok()?;
+        self.depth += 1;
         self.at += 1;
         let end = if object { b'}' } else { b']' };
         if self.skip_space()? == end {
@@ -97,30 +138,39 @@ impl Scanner<'_> {
     /// Goes on behind a value: to the next one of the same object or list, or out of those that end here. Says whether
     /// there is a next one; there is none at the end of the body.
     fn leave(&mut self) -> Option<bool> {
-        loop {
-            let Some(&(container, object)) = self.open.last() else {
-                return self.skip_space().is_none().then_some(false);
-            };
-            match self.skip_space()? {
-                // An empty object or list comes here straight from its beginning, so a comma is no use there.
-                b',' if self.nodes.len() > container + 1 => {
-                    self.at += 1;
-                    if object {
-                        self.name()?;
-                    }
-                    return Some(true);
+        while self.open != OUTSIDE {
+            let container = self.open as usize;
+            let behind = self.nodes.len();
+            let byte = self.skip_space()?;
+            let node = self.nodes.get_mut(container)?;
+            let object = self.bytes.get(node.start as usize) == Some(&b'{');
+            // An empty object or list comes here straight from its beginning, so a comma is no use there.
+            if byte == b',' && behind > container + 1 {
+                self.at += 1;
+                if object {
+                    self.name()?;
                 }
-                byte if byte == if object { b'}' } else { b']' } => {
-                    self.at += 1;
-                    self.open.pop();
-                    let (end, next) = (self.at, self.nodes.len());
-                    let node = self.nodes.get_mut(container)?;
-                    node.end = u32::try_from(end).ok()?;
-                    node.next = u32::try_from(next).ok()?;
-                }
-                _ => return None,
+                return Some(true);
             }
+            if byte != if object { b'}' } else { b']' } {
+                return None;
+            }
+            self.at += 1;
+            self.depth -= 1;
+            self.open = node.next;
+            node.end = u32::try_from(self.at).ok()?;
+            node.next = u32::try_from(behind).ok()?;
         }
+        self.skip_space().is_none().then_some(false)
+    }
+
+    /// Whether what was read last is this name, which needs no escape.
+    fn is_behind_name(&self, name: &str) -> bool {
+        self.nodes.last().is_some_and(|node| {
+            // Between its quotes.
+            let letters = self.bytes.get(node.start as usize + 1..(node.end as usize).saturating_sub(1));
+            letters == Some(name.as_bytes())
+        })
     }
 
     /// The name of a member and its colon.
@@ -155,18 +205,15 @@ impl Scanner<'_> {
         let mut at = start + 1;
         loop {
             let rest = self.bytes.get(at..)?;
-            let run = memchr::memchr2(b'"', b'\\', rest)?;
-            let (letters, stop) = rest.split_at_checked(run)?;
-            // No early end, so that the compiler makes it a loop over many bytes at once.
-            if letters.iter().copied().fold(u8::MAX, u8::min) < 0x20 {
-                self.at = at;
-                return None;
-            }
+            let run = find_special(rest)?;
             at += run;
-            match stop {
+            match rest.get(run..)? {
                 [b'"', ..] => break,
-                [_, b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't', ..] => at += 2,
-                [_, b'u', digits @ ..] if digits.get(..4)?.iter().all(u8::is_ascii_hexdigit) => at += 6,
+                [b'\\', b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't', ..] => at += 2,
+                [b'\\', b'u', digits @ ..] if digits.get(..4)?.iter().all(u8::is_ascii_hexdigit) => {
+                    self.surrogates |= matches!(digits, [b'd' | b'D', ..]);
+                    at += 6;
+                }
                 _ => {
                     self.at = at;
                     return None;

@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-use serde_json::value::RawValue;
+use super::document::Value;
+use super::special::find_special;
 
 /// Appends `plain` as a JSON string literal with its quotes.
 pub fn write_string(out: &mut Vec<u8>, plain: &str) {
@@ -13,27 +14,23 @@ pub fn write_string(out: &mut Vec<u8>, plain: &str) {
 
 /// Appends `plain` escaped for the inside of a JSON string, without quotes.
 pub fn write_escaped(out: &mut Vec<u8>, plain: &str) {
-    let bytes = plain.as_bytes();
-    let mut copied = 0;
-    for (position, byte) in bytes.iter().enumerate() {
-        let escape: &[u8] = match byte {
-            b'"' => b"\\\"",
-            b'\\' => b"\\\\",
-            b'\n' => b"\\n",
-            b'\r' => b"\\r",
-            b'\t' => b"\\t",
-            0..=0x1f => b"",
-            _ => continue,
+    let mut rest = plain.as_bytes();
+    while let Some(run) = find_special(rest) {
+        let (letters, behind) = rest.split_at_checked(run).unwrap_or_default();
+        let Some((&special, behind)) = behind.split_first() else {
+            break;
         };
-        out.extend_from_slice(bytes.get(copied..position).unwrap_or_default());
-        if escape.is_empty() {
-            out.extend_from_slice(format!("\\u{byte:04x}").as_bytes());
-        } else {
-            out.extend_from_slice(escape);
+        out.extend_from_slice(letters);
+        match special {
+            b'\n' => out.extend_from_slice(b"\\n"),
+            b'\r' => out.extend_from_slice(b"\\r"),
+            b'\t' => out.extend_from_slice(b"\\t"),
+            0..=0x1f => out.extend_from_slice(format!("\\u{special:04x}").as_bytes()),
+            _ => out.extend_from_slice(&[b'\\', special]),
         }
-        copied = position + 1;
+        rest = behind;
     }
-    out.extend_from_slice(bytes.get(copied..).unwrap_or_default());
+    out.extend_from_slice(rest);
 }
 
 /// Appends a member's name that needs no escape, with the comma before it and the colon behind it.
@@ -78,7 +75,8 @@ pub(crate) fn around<'a>(body: &'a str, part: &str) -> Option<(&'a str, &'a str)
 
 /// Appends the object `body` on one line, with the JSON string `model` in the place of its member `model`, whose present
 /// value is `old` (a piece of `body`); as its first member where it has none.
-pub(crate) fn write_with_model(out: &mut Vec<u8>, body: &str, old: Option<&RawValue>, model: &str) {
+pub(crate) fn write_with_model(out: &mut Vec<u8>, body: &str, old: Option<Value<'_>>, model: &str) {
+    out.reserve(body.len() + model.len() + 16);
     if let Some((before, after)) = old.and_then(|old| around(body, old.get())) {
         write_compact(out, before);
         out.extend_from_slice(model.as_bytes());
@@ -107,6 +105,7 @@ pub(crate) fn replace_lone_surrogates(body: &str) -> Cow<'_, str> {
         return Cow::Borrowed(body);
     }
     let mut fixed = Vec::with_capacity(bytes.len());
+    let mut is_changed = false;
     let mut rest = bytes;
     while let Some(position) = memchr::memchr(b'\\', rest) {
         let (before, escape) = rest.split_at(position);
@@ -118,6 +117,7 @@ pub(crate) fn replace_lone_surrogates(body: &str) -> Cow<'_, str> {
             }
             (Some(0xd800..=0xdfff), _) => {
                 fixed.extend_from_slice(b"\\ufffd");
+                is_changed = true;
                 6
             }
             _ => {
@@ -126,6 +126,9 @@ pub(crate) fn replace_lone_surrogates(body: &str) -> Cow<'_, str> {
             }
         };
         rest = escape.get(taken..).unwrap_or_default();
+    }
+    if !is_changed {
+        return Cow::Borrowed(body);
     }
     fixed.extend_from_slice(rest);
     // Whole ASCII escapes were replaced by an ASCII escape, so this is UTF-8 still.

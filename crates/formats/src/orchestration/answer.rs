@@ -3,27 +3,22 @@
 use std::sync::LazyLock;
 
 use memchr::memmem::Finder;
-use serde::Deserialize;
-use serde_json::value::RawValue;
-
-use crate::chat::completion::{Chunk, CompletionReader, Whole};
+use crate::ReadError;
+use crate::chat::completion::{Completion, CompletionReader};
+use crate::error::Path;
 use crate::event::{Event, Failure};
+use crate::json::{Document, Object};
 use crate::upstream_error::{broken, read_failure};
 
-/// An answer or an event as a whole; an old form of errors has their members at the top.
-#[derive(Deserialize)]
-struct Envelope<'a, C> {
-    final_result: Option<C>,
-    #[serde(borrow)]
-    error: Option<&'a RawValue>,
-    code: Option<&'a RawValue>,
-    message: Option<&'a RawValue>,
+/// Whether an answer or an event is an error; an old form of errors has its members at the top.
+fn is_error(envelope: Object<'_>) -> bool {
+    let has = |name| envelope.get(name).is_some();
+    has("error") || (!has("final_result") && has("code") && has("message"))
 }
 
-impl<C> Envelope<'_, C> {
-    fn is_error(&self) -> bool {
-        self.error.is_some() || (self.final_result.is_none() && self.code.is_some() && self.message.is_some())
-    }
+/// The completion that a text is.
+fn completion<'a>(document: &'a Document<'_>) -> Option<Completion<'a>> {
+    Completion::of(document.root().object()?).ok()
 }
 
 /// Reads a stream's payloads.
@@ -43,10 +38,10 @@ impl Decoder {
         if short_way.is_some_and(|text| self.reader.read_framed(text, emit).is_some()) {
             return;
         }
-        let completion = short_way.and_then(|text| Some((text, serde_json::from_str(text).ok()?)));
-        let result = match completion {
-            Some((text, completion)) => self.reader.read(text, &completion, emit),
-            None => self.read_envelope(payload, emit),
+        let document = short_way.and_then(|text| Document::read(text).ok());
+        let result = match (short_way, document.as_ref().and_then(completion)) {
+            (Some(text), Some(completion)) => self.reader.read(text, completion, emit),
+            _ => self.read_envelope(payload, emit),
         };
         if let Err(failure) = result {
             emit(Event::Failure(failure));
@@ -54,16 +49,19 @@ impl Decoder {
     }
 
     fn read_envelope(&mut self, payload: &str, emit: &mut impl FnMut(Event<'_>)) -> Result<(), Failure> {
-        let unreadable = |_| broken("The upstream sent an event that cannot be read.");
-        let envelope: Envelope<'_, Chunk<'_>> = serde_json::from_str(payload).map_err(unreadable)?;
-        if envelope.is_error() {
+        let unreadable = || broken("The upstream sent an event that cannot be read.");
+        let document = Document::read(payload).map_err(|_| unreadable())?;
+        let envelope = document.root().object().ok_or_else(unreadable)?;
+        if is_error(envelope) {
             return Err(read_failure(payload));
         }
-        let Some(completion) = envelope.final_result else {
+        let Some(completion) = envelope.get("final_result") else {
             self.reader.start(None, emit);
             return Ok(());
         };
-        self.reader.read(payload, &completion, emit)
+        let completion = completion.object().ok_or_else(unreadable)?;
+        let completion = Completion::of(completion).map_err(|_| unreadable())?;
+        self.reader.read(payload, completion, emit)
     }
 }
 
@@ -72,22 +70,25 @@ impl Decoder {
 /// # Errors
 /// When it cannot be read or holds an error.
 pub(crate) fn read_whole(body: &str, emit: &mut impl FnMut(Event<'_>)) -> Result<(), Failure> {
-    let unreadable = || broken("The upstream's answer cannot be read.");
-    let short_way = final_result(body).and_then(|text| serde_json::from_str::<Whole<'_>>(text).ok());
-    if let Some(completion) = short_way.filter(|completion| !completion.choices.is_empty()) {
-        CompletionReader::read_whole(&completion, emit);
-        return Ok(());
+    let unreadable = |_: ReadError| broken("The upstream's answer cannot be read.");
+    let document = final_result(body).and_then(|text| Document::read(text).ok());
+    let short_way = document.as_ref().and_then(completion);
+    if let Some(completion) = short_way.filter(|completion| completion.choices > 0) {
+        return CompletionReader::read_whole(completion, emit).map_err(unreadable);
     }
-    let envelope: Envelope<'_, Whole<'_>> = serde_json::from_str(body).map_err(|_| unreadable())?;
-    if envelope.is_error() {
+    let document = Document::read(body).map_err(unreadable)?;
+    let envelope = document.root().object();
+    if envelope.is_some_and(is_error) {
         return Err(read_failure(body));
     }
-    let completion = envelope
-        .final_result
-        .filter(|completion| !completion.choices.is_empty())
-        .ok_or_else(unreadable)?;
-    CompletionReader::read_whole(&completion, emit);
-    Ok(())
+    let completion = envelope.and_then(|envelope| envelope.get("final_result")?.object());
+    let completion = completion.map_or_else(
+        || Err(ReadError::missing(&Path::Body.member("final_result"))),
+        Completion::of,
+    );
+    completion
+        .and_then(|completion| CompletionReader::read_whole(completion, emit))
+        .map_err(unreadable)
 }
 
 /// The text of the completion in an event whose last member is `final_result`, as SAP writes them, without a look at the
@@ -115,16 +116,16 @@ fn final_result(payload: &str) -> Option<&str> {
 mod tests {
     use super::*;
 
-    fn id(payload: &str) -> Option<&str> {
-        let completion: Chunk<'_> = serde_json::from_str(final_result(payload)?).ok()?;
-        Some(completion.id?.get())
+    fn id(payload: &str) -> Option<String> {
+        let document = Document::read(final_result(payload)?).ok()?;
+        Some(completion(&document)?.members.get("id")?.get().to_owned())
     }
 
     #[test]
     fn the_short_way_takes_only_the_outermost_last_member() {
         assert_eq!(
             id(r#"{"a":"\"final_result\":{}","final_result": {"id":"1"}}"#),
-            Some("\"1\"")
+            Some("\"1\"".to_owned())
         );
         assert_eq!(id(r#"{"final_result":{"id":"1"},"request_id":"r"}"#), None);
         assert_eq!(
