@@ -9,6 +9,7 @@
 
 mod access;
 mod answers;
+mod bodies;
 mod running;
 mod streams;
 mod upstream;
