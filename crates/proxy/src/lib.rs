@@ -18,6 +18,7 @@ mod exchange;
 mod forward;
 mod knowledge;
 mod models;
+mod network;
 mod open_files;
 mod port_owner;
 mod problem;

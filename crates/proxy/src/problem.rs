@@ -427,7 +427,8 @@ impl From<coretap_aicore::Error> for Problem {
             Error::Unreachable {
                 failure: Failure::Tls,
                 ..
-            } => problem(502).for_good(),
+            }
+            | Error::WebPage { .. } => problem(502).for_good(),
             Error::Unreachable { .. }
             | Error::NotAiCore { .. }
             | Error::ListRefused { .. }

@@ -11,11 +11,13 @@ use tokio::net::TcpListener;
 use tokio::sync::{Mutex, mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::configuration::Configuration;
 use crate::connection::serve;
 use crate::exchange::Exchange;
 use crate::knowledge::Knowledge;
+use crate::network;
 use crate::open_files;
 use crate::port_owner::{self, PortOwner};
 use crate::problem::{Problem, code};
@@ -105,6 +107,10 @@ impl Shared {
 
     pub(crate) fn is_stopping(&self) -> bool {
         *self.state.borrow() == RunState::Stopping
+    }
+
+    pub(crate) fn is_degraded(&self) -> bool {
+        matches!(*self.state.borrow(), RunState::Degraded { .. })
     }
 
     /// Takes the outcome of an exchange with SAP AI Core for the proxy's health.
@@ -276,6 +282,7 @@ async fn start_error(port: u16, source: io::Error) -> StartError {
 
 /// Accepts connections until `stop`, then lets them drain.
 async fn accept(listener: TcpListener, shared: Arc<Shared>, stop: CancellationToken) {
+    let _following = AbortOnDropHandle::new(tokio::spawn(network::follow(Arc::clone(&shared))));
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {

@@ -162,6 +162,7 @@ async fn given_up(socket: TcpStream) -> (String, u32) {
     while !reading.is_finished() {
         pass(Duration::from_secs(1)).await;
         seconds += 1;
+        assert!(seconds < 100_000, "the connection is still open");
     }
     (reading.await.unwrap(), seconds)
 }

@@ -10,6 +10,7 @@
 mod access;
 mod answers;
 mod bodies;
+mod network;
 mod running;
 mod streams;
 mod upstream;
