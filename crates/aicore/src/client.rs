@@ -13,6 +13,7 @@ use crate::deployments::{self, Deployments};
 use crate::error::Error;
 use crate::excerpt::excerpt;
 use crate::gateway::{Gateway, Response};
+use crate::machine::{Change, Machine, ThisMachine, Watched};
 use crate::names::{self, Known, Resolution};
 use crate::route::{Family, Route, direct_family};
 use crate::selectable::{self, SelectableModel, Selection};
@@ -83,12 +84,21 @@ impl AiCore {
     /// # Errors
     /// [`Error::ResourceGroupRefused`], [`Error::UrlRefused`], [`Error::HttpClient`].
     pub fn new(connection: Connection, timeouts: Timeouts) -> Result<Self, Error> {
+        Self::on(Arc::new(ThisMachine), connection, timeouts)
+    }
+
+    /// The same on another machine than this one, as tests need it.
+    ///
+    /// # Errors
+    /// Those of [`AiCore::new`].
+    pub fn on(machine: Arc<dyn Machine>, connection: Connection, timeouts: Timeouts) -> Result<Self, Error> {
         Ok(Self {
             inner: Arc::new(Inner {
                 gateway: Arc::new(Gateway::new(
                     &connection.service_key,
                     &connection.resource_group,
                     timeouts,
+                    machine,
                 )?),
                 orchestration: connection.orchestration,
                 selected_model: connection.selected_model.filter(|model| !model.trim().is_empty()),
@@ -166,12 +176,14 @@ impl AiCore {
         }
     }
 
-    /// Sends one request. A refused token is replaced (at most once in 30 s) and the request sent once more; any other
-    /// answer is given as it is, whatever its status. The answer's body is not read, and there is no time limit.
+    /// Sends one request. A refused token is replaced and the request sent once more: at most once in 30 s, but three
+    /// times, with pauses, if it is the token that SAP AI Core finds fault with. Any other answer is given as it is,
+    /// whatever its status. The answer's body is not read, and there is no time limit.
     ///
     /// # Errors
     /// [`Error::Permission`] if SAP AI Core's gateway, in plain text, refuses a new token as well; a refusal in JSON
-    /// comes from behind the gateway and is given as it is. [`Error::Unreachable`] if no answer began (see
+    /// comes from behind the gateway and is given as it is. [`Error::WebPage`] if a page for people came instead of an
+    /// answer. [`Error::Unreachable`] if no answer began (see
     /// [`Error::is_connect`]), and whatever kept a token from being fetched.
     pub async fn send(&self, route: &Route, request: InferenceRequest) -> Result<Response, Error> {
         let uri = if request.stream {
@@ -240,6 +252,42 @@ impl AiCore {
         }
         let catalogue = self.inner.catalogue_in_time().await;
         Ok(selectable::deployed(&deployments, catalogue.as_deref()))
+    }
+
+    /// The machine under this connection, to be looked at each time after `every`.
+    pub fn machine(&self, every: Duration) -> Watched {
+        Watched::new(self.inner.gateway.machine(), every)
+    }
+
+    /// Makes the connections anew if the machine changed, or if the system names other proxies; says whether it did.
+    /// Requests under way end on the connections they have. After a sleep the token is another one, too: its time is
+    /// measured by a clock that may have stood still.
+    pub fn follow(&self, change: Option<Change>) -> bool {
+        let gateway = &self.inner.gateway;
+        if change.is_none() && !gateway.has_other_proxies() {
+            return false;
+        }
+        match change {
+            Some(change) => tracing::info!("{change}: connections to SAP AI Core are made anew"),
+            None => tracing::info!(
+                "the system's proxies are other ones: connections to SAP AI Core are made anew"
+            ),
+        }
+        gateway.renew_connections();
+        if change == Some(Change::Woke) {
+            gateway.forget_token();
+        }
+        true
+    }
+
+    /// Reads the list of deployments anew: the lightest call that needs everything a request needs.
+    ///
+    /// # Errors
+    /// Whatever kept it from being read.
+    pub async fn probe(&self) -> Result<(), Error> {
+        let fetch = || self.inner.fetch_deployments();
+        let newest = self.inner.deployments.get_younger_than(Duration::ZERO, fetch);
+        newest.await.map(drop)
     }
 
     /// Forgets the deployments, after a 404 said that one of them is gone: the next request reads the list anew.

@@ -173,6 +173,14 @@ pub enum Error {
         /// The answer's status.
         status: StatusCode,
     },
+    /// A request was answered with a page for people, as networks that want a sign-in and companies' proxies do.
+    #[error("{host} answered with a web page{} instead of a model's answer.", titled(title.as_deref()))]
+    WebPage {
+        /// The Base URL's host.
+        host: String,
+        /// What the page calls itself.
+        title: Option<String>,
+    },
     /// A list call was answered with an error.
     #[error("SAP AI Core did not give {what} (status {}): {text}", status.as_u16())]
     ListRefused {
@@ -224,6 +232,7 @@ pub const CODES: &[&str] = &[
     "UPSTREAM-TIMEOUT",
     "UPSTREAM-BROKEN",
     "UPSTREAM-NOT-AI-CORE",
+    "UPSTREAM-WEB-PAGE",
     "UPSTREAM-LIST",
     "UPSTREAM-UNREADABLE",
     "UPSTREAM-INTERRUPTED",
@@ -343,6 +352,10 @@ impl Error {
                 "UPSTREAM-NOT-AI-CORE",
                 "Check the Base URL: it is 'serviceurls.AI_API_URL' of the service key, not the Auth URL.",
             ),
+            Self::WebPage { .. } => (
+                "UPSTREAM-WEB-PAGE",
+                "Something on the way answers in SAP's place: open a page in a browser and see whether the network wants a sign-in, or ask whoever runs the proxy.",
+            ),
             Self::ListRefused { .. } => (
                 "UPSTREAM-LIST",
                 "Try again; if it stays, look at SAP's status page.",
@@ -366,6 +379,10 @@ fn failure_sentence(failure: Failure, host: &str) -> String {
         Failure::Timeout => format!("{host} did not answer in time."),
         Failure::Broken => format!("The connection to {host} broke before an answer came."),
     }
+}
+
+fn titled(title: Option<&str>) -> String {
+    title.map(|title| format!(" (\"{title}\")")).unwrap_or_default()
 }
 
 fn running_sentence(running: &[String]) -> String {
@@ -489,6 +506,10 @@ mod tests {
             Error::NotAiCore {
                 host: "host".into(),
                 status,
+            },
+            Error::WebPage {
+                host: "host".into(),
+                title: Some("Sign in".into()),
             },
             Error::ListRefused { what, status, text },
             Error::Unreadable {

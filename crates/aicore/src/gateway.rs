@@ -3,27 +3,30 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::header::{
     ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, USER_AGENT,
 };
 use http::{Method, StatusCode, Uri};
-use http_body_util::{BodyExt, Collected, Full, Limited};
+use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
-use reqwest::Client;
 use serde::Deserialize;
 use url::Url;
 
+use crate::clients::CurrentClients;
 use crate::error::Error;
 use crate::excerpt::excerpt;
-use crate::inference_client::{self, InferenceClient};
-use crate::service_key::{ServiceKey, base_uri, below, host_header, is_loopback};
+use crate::inference_client;
+use crate::machine::Machine;
+use crate::service_key::{ServiceKey, base_uri, below, host_header};
 use crate::token::Tokens;
 use crate::transport::{self, Timeouts};
 
 /// A tenant's longest list has a few MB.
 const LONGEST_LIST: usize = 32 * 1024 * 1024;
 const LONGEST_REFUSAL: usize = 64 * 1024;
+/// New tokens that one call may be tried with.
+const MOST_TOKENS: u32 = 3;
 
 const RESOURCE_GROUP: HeaderName = HeaderName::from_static("ai-resource-group");
 const CLIENT_TYPE: HeaderName = HeaderName::from_static("ai-client-type");
@@ -35,8 +38,7 @@ pub type Response = http::Response<Incoming>;
 pub(crate) struct Gateway {
     pub(crate) base_url: Url,
     pub(crate) resource_group: String,
-    inference: InferenceClient,
-    lists: Client,
+    clients: Arc<CurrentClients>,
     call_timeout: Duration,
     tokens: Arc<Tokens>,
     /// Heads of requests without their token, made once: for lists, whole answers and streams.
@@ -46,7 +48,12 @@ pub(crate) struct Gateway {
 }
 
 impl Gateway {
-    pub(crate) fn new(key: &ServiceKey, resource_group: &str, timeouts: Timeouts) -> Result<Self, Error> {
+    pub(crate) fn new(
+        key: &ServiceKey,
+        resource_group: &str,
+        timeouts: Timeouts,
+        machine: Arc<dyn Machine>,
+    ) -> Result<Self, Error> {
         let resource_group = resource_group.trim();
         if resource_group.is_empty() {
             return Err(Error::ResourceGroupRefused);
@@ -54,13 +61,7 @@ impl Gateway {
         let group = HeaderValue::from_str(resource_group).map_err(|_| Error::ResourceGroupRefused)?;
         let base_uri = base_uri(&key.base_url)?;
         let host = host_header(&base_uri)?;
-        let proxy = if is_loopback(&key.base_url) {
-            None
-        } else {
-            inference_client::proxy_of(&base_uri)
-        };
-        let tls = transport::tls_for(key)?;
-        let token_client = transport::client_for(&key.auth_url, tls.clone(), timeouts)?;
+        let clients = Arc::new(CurrentClients::new(key, timeouts, machine)?);
 
         let headers = |accept| {
             let mut headers = HeaderMap::with_capacity(8);
@@ -83,24 +84,24 @@ impl Gateway {
         Ok(Self {
             base_url: key.base_url.clone(),
             resource_group: resource_group.to_owned(),
-            lists: transport::client_for(&key.base_url, tls.clone(), timeouts)?,
-            inference: InferenceClient::new(tls, proxy.as_ref(), timeouts.connect),
             call_timeout: timeouts.call,
-            tokens: Tokens::new(key, token_client, timeouts),
+            tokens: Tokens::new(key, Arc::clone(&clients), timeouts),
+            clients,
             list_headers: headers("application/json"),
             whole_headers: for_inference(headers("application/json")),
             stream_headers: for_inference(headers("text/event-stream")),
         })
     }
 
-    /// Sends a JSON body and gives the answer as it is, unless it is the gateway's own refusal of a new token.
+    /// Sends a JSON body and gives the answer as it is, unless it is the gateway's own refusal of a new token, or a page
+    /// that something else on the way shows.
     pub(crate) async fn post(&self, uri: &Uri, stream: bool, body: Bytes) -> Result<Response, Error> {
         let headers = if stream {
             &self.stream_headers
         } else {
             &self.whole_headers
         };
-        let response = self
+        let tried = self
             .exchange(|authorization| {
                 let mut request = http::Request::new(Full::new(body.clone()));
                 *request.method_mut() = Method::POST;
@@ -108,20 +109,35 @@ impl Gateway {
                 *request.headers_mut() = headers.clone();
                 request.headers_mut().insert(AUTHORIZATION, authorization);
                 async move {
-                    let response = self.inference.send(request).await;
+                    let clients = self.clients.get();
+                    let response = clients.inference.send(request).await;
                     let response =
                         response.map_err(|error| inference_client::unreachable(&self.base_url, error))?;
-                    Ok((response.status(), response))
+                    let status = response.status();
+                    if is_refusal(status) && !transport::is_json(response.headers()) {
+                        let text = beginning(response).await;
+                        return Ok(Tried::Refused { status, text });
+                    }
+                    Ok(Tried::Answered { status, response })
                 }
             })
             .await?;
-        let (status, what) = (response.status(), "the request");
-        if is_refusal(status) && !transport::is_json(response.headers()) {
-            let body = Limited::new(response.into_body(), LONGEST_REFUSAL);
-            let text = body.collect().await.map(Collected::to_bytes).unwrap_or_default();
-            return Err(refusal(what, status, &text));
+        match tried {
+            Tried::Refused { status, text } => Err(refusal("the request", status, &text)),
+            Tried::Answered { status, response }
+                if status == StatusCode::OK && transport::is_html(response.headers()) =>
+            {
+                Err(Error::WebPage {
+                    host: self.host(),
+                    title: title(&beginning(response).await),
+                })
+            }
+            Tried::Answered { response, .. } => Ok(response),
         }
-        Ok(response)
+    }
+
+    fn host(&self) -> String {
+        self.base_url.host_str().unwrap_or_default().to_owned()
     }
 
     /// The body of a list; `what` names it in errors.
@@ -131,11 +147,13 @@ impl Gateway {
         path: &str,
         query: Option<&str>,
     ) -> Result<Bytes, Error> {
-        let response = self.get(path, query).await?;
-        let status = response.status();
+        let (status, response) = match self.get(what, path, query).await? {
+            Tried::Answered { status, response } => (status, response),
+            Tried::Refused { status, text } => return Err(self.list_refusal(what, status, &text).await),
+        };
         let is_json = transport::is_json(response.headers());
         let not_ai_core = || Error::NotAiCore {
-            host: self.base_url.host_str().unwrap_or_default().to_owned(),
+            host: self.host(),
             status,
         };
         if status.is_success() {
@@ -147,16 +165,11 @@ impl Gateway {
                 Ok(body)
             };
         }
-        if status == StatusCode::FORBIDDEN
-            && let Some(error) = self.wrong_resource_group().await
-        {
-            return Err(error);
-        }
         let text = transport::read_bounded(response, LONGEST_REFUSAL, what)
             .await
             .unwrap_or_default();
         if is_refusal(status) {
-            return Err(refusal(what, status, &text));
+            return Err(self.list_refusal(what, status, &text).await);
         }
         if !status.is_server_error() && status != StatusCode::TOO_MANY_REQUESTS && !is_json {
             return Err(not_ai_core());
@@ -166,6 +179,15 @@ impl Gateway {
             status,
             text: words(&text),
         })
+    }
+
+    async fn list_refusal(&self, what: &'static str, status: StatusCode, text: &[u8]) -> Error {
+        let reason = if status == StatusCode::FORBIDDEN {
+            self.wrong_resource_group().await
+        } else {
+            None
+        };
+        reason.unwrap_or_else(|| refusal(what, status, text))
     }
 
     /// A 403 says no more than "access denied" (sap-wire.md §1.5). If the resource groups may be listed and the
@@ -185,7 +207,7 @@ impl Gateway {
         // Most keys may not list the groups: their 403 must not cost everybody else the token.
         let token = self.tokens.get().await?;
         let request = self.list_request("/v2/admin/resourceGroups", None, token.authorization.clone());
-        let response = self.lists.execute(request).await;
+        let response = self.clients.get().lists.execute(request).await;
         let response = response.map_err(|error| transport::unreachable(&self.base_url, error))?;
         if !response.status().is_success() {
             return Ok(None);
@@ -206,13 +228,43 @@ impl Gateway {
         self.tokens.get().await.map(|_| ())
     }
 
-    async fn get(&self, path: &str, query: Option<&str>) -> Result<reqwest::Response, Error> {
+    /// Whether the system names other proxies than when the connections were made.
+    pub(crate) fn has_other_proxies(&self) -> bool {
+        self.clients.have_other_proxies()
+    }
+
+    /// Calls that begin from now on go over new connections.
+    pub(crate) fn renew_connections(&self) {
+        self.clients.renew();
+    }
+
+    /// The next call gets a new token first.
+    pub(crate) fn forget_token(&self) {
+        self.tokens.forget();
+    }
+
+    pub(crate) fn machine(&self) -> Arc<dyn Machine> {
+        self.clients.machine()
+    }
+
+    async fn get(
+        &self,
+        what: &'static str,
+        path: &str,
+        query: Option<&str>,
+    ) -> Result<Tried<reqwest::Response>, Error> {
         self.exchange(|authorization| {
             let request = self.list_request(path, query, authorization);
             async move {
-                let response = self.lists.execute(request).await;
+                let response = self.clients.get().lists.execute(request).await;
                 let response = response.map_err(|error| transport::unreachable(&self.base_url, error))?;
-                Ok((response.status(), response))
+                let status = response.status();
+                if is_refusal(status) && !transport::is_json(response.headers()) {
+                    let text = transport::read_bounded(response, LONGEST_REFUSAL, what).await;
+                    let text = text.unwrap_or_default();
+                    return Ok(Tried::Refused { status, text });
+                }
+                Ok(Tried::Answered { status, response })
             }
         })
         .await
@@ -229,21 +281,71 @@ impl Gateway {
     }
 
     /// Does what `send` does with a token, and again with another one if the token was refused.
-    async fn exchange<R, F>(&self, send: impl Fn(HeaderValue) -> F) -> Result<R, Error>
+    async fn exchange<R, F>(&self, send: impl Fn(HeaderValue) -> F) -> Result<Tried<R>, Error>
     where
-        F: Future<Output = Result<(StatusCode, R), Error>>,
+        F: Future<Output = Result<Tried<R>, Error>>,
     {
         let mut token = self.tokens.get().await?;
-        let mut tries_left = 1;
+        let mut tries = 0;
         loop {
-            let (status, response) = send(token.authorization.clone()).await?;
-            if !is_refusal(status) || tries_left == 0 || !self.tokens.refused(&token) {
-                return Ok(response);
+            let tried = send(token.authorization.clone()).await?;
+            let is_no_good = match &tried {
+                Tried::Answered { status, .. } if !is_refusal(*status) => return Ok(tried),
+                Tried::Answered { .. } => false,
+                Tried::Refused { text, .. } => is_about_the_token(text),
+            };
+            let most = if is_no_good { MOST_TOKENS } else { 1 };
+            if tries >= most || !self.tokens.refused(&token, is_no_good) {
+                return Ok(tried);
             }
-            tries_left -= 1;
+            tries += 1;
             token = self.tokens.get().await?;
         }
     }
+}
+
+/// What one try came to.
+enum Tried<R> {
+    /// Whatever came, perhaps a refusal from behind the gateway, in JSON.
+    Answered { status: StatusCode, response: R },
+    /// The gateway's own refusal, which it makes in plain text (sap-wire.md §1.5).
+    Refused { status: StatusCode, text: Bytes },
+}
+
+/// Whether a refusal says that the token is expired or not valid, as against a missing permission. These are the words of
+/// the gateway's JWT filter (sap-wire.md §1.5).
+fn is_about_the_token(text: &[u8]) -> bool {
+    text.trim_ascii_start()
+        .get(..3)
+        .is_some_and(|word| word.eq_ignore_ascii_case(b"jwt"))
+}
+
+/// What a body begins with, as far as it comes.
+async fn beginning(response: Response) -> Bytes {
+    let mut body = response.into_body();
+    let mut text = BytesMut::new();
+    while text.len() < LONGEST_REFUSAL {
+        match body.frame().await {
+            Some(Ok(frame)) => text.extend_from_slice(frame.data_ref().unwrap_or(&Bytes::new())),
+            Some(Err(_)) | None => break,
+        }
+    }
+    text.freeze()
+}
+
+/// What a page calls itself.
+fn title(page: &[u8]) -> Option<String> {
+    let page = String::from_utf8_lossy(page);
+    // ASCII only, so that the places stay the same.
+    let small = page.to_ascii_lowercase();
+    let (_, behind) = small.split_once("<title")?;
+    let (tag, behind) = behind.split_once('>')?;
+    let (title, _) = behind.split_once('<')?;
+    let begins = small.len() - behind.len();
+    let title = excerpt(page.get(begins..begins + title.len())?, 100);
+    (tag.is_empty() || tag.starts_with(' '))
+        .then_some(title)
+        .filter(|title| !title.is_empty())
 }
 
 fn is_refusal(status: StatusCode) -> bool {
@@ -289,4 +391,33 @@ struct ResourceGroups {
 struct ResourceGroup {
     #[serde(rename = "resourceGroupId")]
     resource_group_id: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pages_title_is_one_short_line() {
+        for (page, expected) in [
+            (
+                "<html><TITLE>Sign in\n  to Hotel</Title>",
+                Some("Sign in to Hotel"),
+            ),
+            (
+                "\u{feff}<title lang=\"de\">Bitte anmelden – Gäste</title>",
+                Some("Bitte anmelden – Gäste"),
+            ),
+            ("<title> </title>", None),
+            ("<title>never ends", None),
+            ("<titles>no</titles>", None),
+            ("no page at all", None),
+        ] {
+            assert_eq!(title(page.as_bytes()).as_deref(), expected, "{page}");
+        }
+        assert_eq!(
+            title(b"\xff\xfe<title>x\xff</title>").as_deref(),
+            Some("x\u{fffd}")
+        );
+    }
 }

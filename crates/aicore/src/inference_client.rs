@@ -18,7 +18,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::connect::dns::GaiResolver;
 use hyper_util::client::legacy::connect::proxy::Tunnel;
 use hyper_util::client::legacy::{self, Client};
-use hyper_util::client::proxy::matcher::{Intercept, Matcher};
+use hyper_util::client::proxy::matcher::Intercept;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use rustls::ClientConfig;
 use tokio::net::TcpStream;
@@ -38,11 +38,6 @@ type Way = MaybeHttpsStream<TokioIo<TcpStream>>;
 /// Sends requests to one origin. It follows no redirect: a token goes where the service key says and nowhere else.
 pub(crate) struct InferenceClient {
     client: Client<Connector, Full<Bytes>>,
-}
-
-/// The proxy that the environment or the system wants for an origin.
-pub(crate) fn proxy_of(origin: &Uri) -> Option<Intercept> {
-    Matcher::from_system().intercept(origin)
 }
 
 impl InferenceClient {
@@ -152,6 +147,7 @@ impl Service<Uri> for Connector {
 
 #[cfg(test)]
 mod tests {
+    use hyper_util::client::proxy::matcher::Matcher;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
 

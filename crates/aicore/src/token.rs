@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use http::StatusCode;
 use http::header::HeaderValue;
-use reqwest::Client;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use tokio::time::Instant;
 use url::Url;
 
 use crate::cached::{Cached, Fetched};
+use crate::clients::CurrentClients;
 use crate::error::Error;
 use crate::excerpt::excerpt;
 use crate::service_key::{ServiceKey, below};
@@ -22,8 +22,10 @@ use crate::transport::{self, Timeouts};
 const WHAT: &str = "the token";
 /// A token answer has about 4 KB; more than this is something else.
 const LONGEST_ANSWER: usize = 256 * 1024;
-/// A refused token is replaced at most once in this time: a wrong resource group must not become a flood of logins.
-const FORCED_REFRESH_EVERY: Duration = Duration::from_secs(30);
+/// In this time a refused token is replaced once, because a wrong resource group must not become a flood of logins.
+const REFUSALS_COUNT_FOR: Duration = Duration::from_secs(30);
+/// A token that is said to be no good is replaced as often as there are pauses here, each time after the next one.
+const PAUSES: [Duration; 3] = [Duration::ZERO, Duration::from_secs(1), Duration::from_secs(4)];
 /// The server always says how long its token holds; if one does not, it is asked again soon.
 const UNSAID_LIFETIME: u64 = 300;
 const LONGEST_LIFETIME: u64 = 7 * 24 * 3600;
@@ -34,27 +36,36 @@ pub(crate) struct Token {
 }
 
 pub(crate) struct Tokens {
-    client: Client,
+    clients: Arc<CurrentClients>,
     url: Url,
     client_id: String,
     client_secret: SecretString,
     call_timeout: Duration,
     cached: Arc<Cached<Token>>,
-    last_forced: Mutex<Option<Instant>>,
+    forced: Mutex<Forced>,
     /// Whether these credentials have been taken once: if they are refused later, they were taken away.
     has_worked: AtomicBool,
 }
 
+/// The tokens that were replaced before their end.
+#[derive(Default)]
+struct Forced {
+    /// When, as far back as it counts.
+    at: Vec<Instant>,
+    /// The next token is not asked for before.
+    not_before: Option<Instant>,
+}
+
 impl Tokens {
-    pub(crate) fn new(key: &ServiceKey, client: Client, timeouts: Timeouts) -> Arc<Self> {
+    pub(crate) fn new(key: &ServiceKey, clients: Arc<CurrentClients>, timeouts: Timeouts) -> Arc<Self> {
         Arc::new(Self {
-            client,
+            clients,
             url: below(&key.auth_url, "/oauth/token"),
             client_id: key.client_id.clone(),
             client_secret: key.client_secret.clone(),
             call_timeout: timeouts.call,
             cached: Cached::new(WHAT),
-            last_forced: Mutex::new(None),
+            forced: Mutex::default(),
             has_worked: AtomicBool::new(false),
         })
     }
@@ -69,10 +80,10 @@ impl Tokens {
             .await
     }
 
-    /// Told that SAP AI Core refused `token`: says whether a second try makes sense, because there is or will be
-    /// another token.
-    pub(crate) fn refused(&self, token: &Arc<Token>) -> bool {
-        let mut last_forced = self.last_forced.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Told that SAP AI Core refused `token`: says whether another try makes sense, because there is or will be another
+    /// token. `is_no_good`: it said that the token itself is expired or wrong, so another one may well be taken.
+    pub(crate) fn refused(&self, token: &Arc<Token>, is_no_good: bool) -> bool {
+        let mut forced = self.forced.lock().unwrap_or_else(PoisonError::into_inner);
         if self
             .cached
             .current()
@@ -80,18 +91,40 @@ impl Tokens {
         {
             return true;
         }
-        if last_forced.is_some_and(|at| at.elapsed() < FORCED_REFRESH_EVERY) {
+        let now = Instant::now();
+        forced
+            .at
+            .retain(|at| now.duration_since(*at) < REFUSALS_COUNT_FOR);
+        let before = forced.at.len();
+        let Some(pause) = PAUSES.get(before).filter(|_| is_no_good || before == 0) else {
             return false;
-        }
-        *last_forced = Some(Instant::now());
+        };
+        forced.at.push(now);
+        forced.not_before = Some(now + *pause);
         self.cached.forget();
         tracing::debug!("token refused, fetching another one");
         true
     }
 
+    /// Forgets the token: the next call waits for a new one.
+    pub(crate) fn forget(&self) {
+        self.cached.forget();
+    }
+
     async fn fetch(&self) -> Result<Fetched<Token>, Error> {
+        let not_before = self
+            .forced
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .not_before
+            .take();
+        if let Some(not_before) = not_before {
+            tokio::time::sleep_until(not_before).await;
+        }
         let response = self
-            .client
+            .clients
+            .get()
+            .tokens
             .post(self.url.clone())
             .header(http::header::ACCEPT, "application/json")
             .form(&[

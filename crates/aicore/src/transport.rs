@@ -7,7 +7,8 @@ use std::{io, iter};
 
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
-use reqwest::{Client, Response, redirect};
+use hyper_util::client::proxy::matcher::Intercept;
+use reqwest::{Client, Proxy, Response, redirect};
 use rustls::client::WantsClientCert;
 use rustls::crypto::ring;
 use rustls::{ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier};
@@ -15,7 +16,7 @@ use rustls_platform_verifier::BuilderVerifierExt;
 use url::Url;
 
 use crate::error::{Error, Failure};
-use crate::service_key::{ServiceKey, is_loopback};
+use crate::service_key::ServiceKey;
 
 /// How long calls may take. Inference has no limit here: the proxy sets one for the first byte, and a running stream
 /// has none.
@@ -71,9 +72,13 @@ fn over_http1(builder: ConfigBuilder<ClientConfig, WantsClientCert>) -> ClientCo
     tls
 }
 
-/// A client for tokens or lists. This machine is reached directly whatever the system's or environment's proxy settings
-/// say, everything else as they say. No redirect is followed: a token goes where the service key says and nowhere else.
-pub(crate) fn client_for(origin: &Url, tls: ClientConfig, timeouts: Timeouts) -> Result<Client, Error> {
+/// A client for tokens or lists, directly or through a proxy. No redirect is followed: a token goes where the service key
+/// says and nowhere else.
+pub(crate) fn client_for(
+    tls: ClientConfig,
+    timeouts: Timeouts,
+    proxy: Option<&Intercept>,
+) -> Result<Client, Error> {
     let mut builder = Client::builder()
         .tls_backend_preconfigured(tls)
         .http1_only()
@@ -82,13 +87,23 @@ pub(crate) fn client_for(origin: &Url, tls: ClientConfig, timeouts: Timeouts) ->
         .pool_idle_timeout(UNUSED_UNTIL)
         .connect_timeout(timeouts.connect)
         .redirect(redirect::Policy::none())
-        .referer(false);
-    if is_loopback(origin) {
-        builder = builder.no_proxy();
+        .referer(false)
+        // The client looks for none by itself.
+        .no_proxy();
+    if let Some(proxy) = proxy {
+        builder = builder.proxy(proxy_for(proxy)?);
     }
     builder
         .build()
         .map_err(|error| Error::HttpClient(Arc::new(error)))
+}
+
+fn proxy_for(proxy: &Intercept) -> Result<Proxy, Error> {
+    let through = Proxy::all(proxy.uri().to_string()).map_err(|error| Error::HttpClient(Arc::new(error)))?;
+    Ok(match proxy.basic_auth() {
+        Some(password) => through.custom_http_auth(password.clone()),
+        None => through,
+    })
 }
 
 /// What it means that a call for a token or a list got no answer.
@@ -141,6 +156,15 @@ pub(crate) async fn read_bounded(
         body.extend_from_slice(&chunk);
     }
     Ok(body.freeze())
+}
+
+/// Whether a head says that its body is a page for people.
+pub(crate) fn is_html(headers: &HeaderMap) -> bool {
+    const HTML: &[u8] = b"text/html";
+    headers
+        .get(http::header::CONTENT_TYPE)
+        .and_then(|value| value.as_bytes().get(..HTML.len()))
+        .is_some_and(|kind| kind.eq_ignore_ascii_case(HTML))
 }
 
 /// Whether a head says that its body is JSON.

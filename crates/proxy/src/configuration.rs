@@ -25,8 +25,12 @@ pub struct Configuration {
 /// Times and sizes that the proxy keeps to.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Most bytes of a request's body.
+    /// How long a request's head may take from its first byte to its last. The time between requests has no limit.
+    pub head: Duration,
+    /// Most bytes of a request's body, unpacked if it is compressed.
     pub body: usize,
+    /// How long a request's body may pause.
+    pub body_pause: Duration,
     /// Most bytes of an answer that comes as a whole; a stream is never held.
     pub answer: usize,
     /// How often a request is sent again, before the first byte of its answer.
@@ -49,7 +53,9 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Limits {
+            head: Duration::from_secs(30),
             body: 64 * 1024 * 1024,
+            body_pause: Duration::from_secs(30),
             answer: 64 * 1024 * 1024,
             retries: 2,
             backoff: Duration::from_millis(200),

@@ -11,11 +11,15 @@
 
 mod admission;
 mod attempt;
+mod compression;
 mod configuration;
+mod connection;
 mod exchange;
 mod forward;
 mod knowledge;
 mod models;
+mod network;
+mod open_files;
 mod port_owner;
 mod problem;
 mod request_body;

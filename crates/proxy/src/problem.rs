@@ -39,6 +39,7 @@ pub const CODES: &[&str] = &[
     code::TOO_LARGE,
     code::ENCODING,
     code::BODY,
+    code::TIMEOUT,
     code::PATH,
     code::METHOD,
     code::WEBSOCKET,
@@ -65,6 +66,7 @@ pub(crate) mod code {
     pub(crate) const TOO_LARGE: &str = "REQUEST-TOO-LARGE";
     pub(crate) const ENCODING: &str = "REQUEST-ENCODING";
     pub(crate) const BODY: &str = "REQUEST-BODY";
+    pub(crate) const TIMEOUT: &str = "REQUEST-TIMEOUT";
     pub(crate) const PATH: &str = "REQUEST-PATH";
     pub(crate) const METHOD: &str = "REQUEST-METHOD";
     pub(crate) const WEBSOCKET: &str = "REQUEST-WEBSOCKET";
@@ -171,7 +173,25 @@ impl Problem {
             415,
             code::ENCODING,
             format!("The body is encoded with '{}'.", short(encoding)),
-            "Send it without content-encoding.",
+            "Coretap reads gzip, zstd and bodies without content-encoding.",
+        )
+    }
+
+    pub(crate) fn compression_broken(compression: &str, detail: &str) -> Self {
+        Problem::new(
+            400,
+            code::BODY,
+            format!("The body is not the whole {compression} that its content-encoding says: {detail}."),
+            "",
+        )
+    }
+
+    pub(crate) fn body_stopped(seconds: u64) -> Self {
+        Problem::new(
+            408,
+            code::TIMEOUT,
+            format!("The request's body is not complete, and nothing of it came for {seconds} seconds."),
+            "Send it again.",
         )
     }
 
@@ -358,6 +378,9 @@ impl Problem {
             let value = if should_retry { "true" } else { "false" };
             headers.insert(X_SHOULD_RETRY, HeaderValue::from_static(value));
         }
+        if self.code == code::TIMEOUT {
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
         if self.code == code::WEBSOCKET {
             headers.insert(header::UPGRADE, HeaderValue::from_static("HTTP/1.1"));
             headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
@@ -404,7 +427,8 @@ impl From<coretap_aicore::Error> for Problem {
             Error::Unreachable {
                 failure: Failure::Tls,
                 ..
-            } => problem(502).for_good(),
+            }
+            | Error::WebPage { .. } => problem(502).for_good(),
             Error::Unreachable { .. }
             | Error::NotAiCore { .. }
             | Error::ListRefused { .. }

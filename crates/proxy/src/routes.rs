@@ -236,7 +236,7 @@ async fn respond(
 ) -> Result<Answered, Problem> {
     let json = match place.endpoint {
         Endpoint::Answer => {
-            let body = request_body::read(&head.headers, body, configuration.limits.body).await?;
+            let body = request_body::read(&head.headers, body, &configuration.limits).await?;
             let knowledge = &shared.knowledge;
             return forward(
                 configuration,
@@ -250,7 +250,7 @@ async fn respond(
             .map(Answered::Model);
         }
         Endpoint::CountTokens => {
-            let body = request_body::read(&head.headers, body, configuration.limits.body).await?;
+            let body = request_body::read(&head.headers, body, &configuration.limits).await?;
             format!(r#"{{"input_tokens":{}}}"#, count_tokens(&body)?).into_bytes()
         }
         Endpoint::Models => models::list(&configuration.aicore, place.format).await?,

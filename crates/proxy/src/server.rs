@@ -6,22 +6,21 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::{Duration, SystemTime};
 
-use axum::handler::Handler;
 use coretap_formats::rules::Rules;
-use hyper::server::conn::http1;
-use hyper_util::rt::TokioIo;
-use hyper_util::service::TowerToHyperService;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::{Mutex, mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::configuration::Configuration;
+use crate::connection::serve;
 use crate::exchange::Exchange;
 use crate::knowledge::Knowledge;
+use crate::network;
+use crate::open_files;
 use crate::port_owner::{self, PortOwner};
 use crate::problem::{Problem, code};
-use crate::routes;
 
 /// What the proxy is doing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,6 +107,10 @@ impl Shared {
 
     pub(crate) fn is_stopping(&self) -> bool {
         *self.state.borrow() == RunState::Stopping
+    }
+
+    pub(crate) fn is_degraded(&self) -> bool {
+        matches!(*self.state.borrow(), RunState::Degraded { .. })
     }
 
     /// Takes the outcome of an exchange with SAP AI Core for the proxy's health.
@@ -214,6 +217,7 @@ impl Proxy {
                 return Err(error);
             }
         };
+        open_files::raise_limit();
         let stop = CancellationToken::new();
         let connections = tokio::spawn(accept(listener, Arc::clone(&self.shared), stop.clone()));
         *listening = Some(Listening {
@@ -278,6 +282,7 @@ async fn start_error(port: u16, source: io::Error) -> StartError {
 
 /// Accepts connections until `stop`, then lets them drain.
 async fn accept(listener: TcpListener, shared: Arc<Shared>, stop: CancellationToken) {
+    let _following = AbortOnDropHandle::new(tokio::spawn(network::follow(Arc::clone(&shared))));
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
@@ -319,27 +324,5 @@ async fn refused_accept(error: &io::Error, stop: &CancellationToken) {
     tokio::select! {
         () = stop.cancelled() => {}
         () = tokio::time::sleep(Duration::from_secs(1)) => {}
-    }
-}
-
-async fn serve(socket: TcpStream, shared: Arc<Shared>, stop: CancellationToken) {
-    // Without it the kernel holds every small event back until the one before was acknowledged.
-    if let Err(error) = socket.set_nodelay(true) {
-        tracing::debug!(%error, "TCP_NODELAY");
-    }
-    // The one handler finds its paths itself: axum's router costs 4,000 instructions a request more.
-    let service = TowerToHyperService::new(routes::handle.with_state(shared));
-    let connection = http1::Builder::new().serve_connection(TokioIo::new(socket), service);
-    let mut connection = std::pin::pin!(connection);
-    let ended = tokio::select! {
-        biased;
-        ended = connection.as_mut() => ended,
-        () = stop.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
-    };
-    if let Err(error) = ended {
-        tracing::debug!(%error, "a connection ended early");
     }
 }

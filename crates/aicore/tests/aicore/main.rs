@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod lists;
 #[cfg(test)]
+mod machine;
+#[cfg(test)]
 mod network;
 #[cfg(test)]
 mod routes;

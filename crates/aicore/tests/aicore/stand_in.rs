@@ -1,12 +1,13 @@
 //! A server that answers each path as it is told and remembers what it was asked.
 
 use std::collections::{HashMap, VecDeque};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
-use axum::extract::{Request, State};
+use axum::extract::{ConnectInfo, Request, State};
 use axum::response::Response;
 use coretap_aicore::{AiCore, Connection, ServiceKey, Timeouts};
 use http::{HeaderMap, Method};
@@ -77,6 +78,8 @@ pub(crate) struct Seen {
     pub(crate) uri: String,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
+    /// The other end of the connection it came over.
+    pub(crate) peer: SocketAddr,
 }
 
 impl Seen {
@@ -116,7 +119,13 @@ impl StandIn {
         stand_in.always(CATALOGUE, json(200, list(&[])));
         stand_in.always(GROUPS, text(403, "RBAC: access denied"));
         let router = Router::new().fallback(answer).with_state(stand_in.clone());
-        tokio::spawn(async move { axum::serve(listener, router).await });
+        tokio::spawn(async move {
+            axum::serve(
+                listener,
+                router.into_make_service_with_connect_info::<SocketAddr>(),
+            )
+            .await
+        });
         stand_in
     }
 
@@ -194,7 +203,11 @@ impl StandIn {
     }
 }
 
-async fn answer(State(stand_in): State<StandIn>, request: Request) -> Response {
+async fn answer(
+    State(stand_in): State<StandIn>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    request: Request,
+) -> Response {
     let (head, body) = request.into_parts();
     let path = head.uri.path().to_owned();
     let body = to_bytes(body, usize::MAX).await.unwrap();
@@ -205,6 +218,7 @@ async fn answer(State(stand_in): State<StandIn>, request: Request) -> Response {
             uri: head.uri.to_string(),
             headers: head.headers,
             body,
+            peer,
         };
         script.seen.push((path.clone(), seen));
         let scripted = script.once.get_mut(&path).and_then(VecDeque::pop_front);

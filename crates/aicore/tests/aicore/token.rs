@@ -128,6 +128,52 @@ async fn a_refused_token_is_replaced_once_in_thirty_seconds() {
     );
 }
 
+/// A token that SAP AI Core revokes again and again is no missing permission.
+#[tokio::test]
+async fn a_token_that_is_no_good_is_replaced_again_after_a_pause() {
+    let stand_in = StandIn::start().await;
+    let core = stand_in.foundation();
+    use_token(&core).await.unwrap();
+    let path = "/v2/inference/deployments/d1234/invoke";
+    let row = model_row("d1234", "anthropic--claude-4.5-sonnet", "aws-bedrock");
+    stand_in.always(DEPLOYMENTS, json(200, list(&[row])));
+    core.forget_deployments();
+    let route = core.route("claude-sonnet-4-5").await.unwrap();
+    let asked = |core: &AiCore| {
+        let (core, route) = (core.clone(), Arc::clone(&route));
+        tokio::spawn(async move {
+            let request = InferenceRequest {
+                stream: false,
+                body: "{}".into(),
+            };
+            core.send(&route, request).await.map(|response| response.status())
+        })
+    };
+    for words in ["Jwt is expired", "Jwt verification fails", "Jwt is expired"] {
+        stand_in.once(path, text(401, words));
+    }
+    let answer = asked(&core);
+    let mut seconds = 0;
+    while !answer.is_finished() {
+        pass(Duration::from_secs(1)).await;
+        seconds += 1;
+        assert!(seconds < 100_000, "there is no answer");
+    }
+    assert_eq!(answer.await.unwrap().unwrap(), StatusCode::OK);
+    assert!(seconds >= 5, "{seconds}");
+    assert_eq!((stand_in.count(TOKEN), stand_in.count(path)), (4, 4));
+
+    // More than three in half a minute are not asked for, whatever SAP AI Core says.
+    stand_in.always(path, text(401, "Jwt is expired"));
+    let error = asked(&core).await.unwrap().unwrap_err();
+    assert_eq!(error.code(), "AUTH-PERMISSION");
+    assert!(
+        error.to_string().ends_with("(status 401): Jwt is expired"),
+        "{error}"
+    );
+    assert_eq!(stand_in.count(TOKEN), 4);
+}
+
 #[tokio::test]
 async fn many_refusals_of_one_token_make_one_new_token() {
     let stand_in = StandIn::start().await;

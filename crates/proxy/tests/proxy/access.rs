@@ -2,8 +2,6 @@
 
 use std::net::SocketAddr;
 
-use bytes::Bytes;
-use coretap_proxy::Limits;
 use http::Method;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -237,51 +235,4 @@ async fn tokens_are_counted_without_asking_anybody() {
     let body: Value = serde_json::from_slice(&response.bytes().await.unwrap()).unwrap();
     assert!(body["input_tokens"].as_u64().unwrap() >= 1, "{body}");
     assert!(upstream.seen().is_empty());
-}
-
-#[tokio::test]
-async fn bodies_have_a_limit_and_no_encoding() {
-    let upstream = Upstream::start([]).await;
-    let limits = Limits {
-        body: 1024 * 1024,
-        ..quick()
-    };
-    let test = UnderTest::start(upstream.aicore(), limits).await;
-    let large = vec![b' '; 8 * 1024 * 1024];
-    for body in [
-        reqwest::Body::from(large.clone()),
-        // Without a length that is announced.
-        reqwest::Body::wrap_stream(futures_util::stream::iter(
-            large
-                .chunks(100_000)
-                .map(|piece| Ok::<_, std::io::Error>(Bytes::copy_from_slice(piece)))
-                .collect::<Vec<_>>(),
-        )),
-    ] {
-        let response = test.post("/v1/messages", body).send().await.unwrap();
-        assert_eq!(response.status(), 413);
-        assert!(error(response).await.contains("1 MiB"));
-    }
-    let response = test
-        .post("/v1/messages", &b"\x1f\x8b"[..])
-        .header("content-encoding", "gzip")
-        .send()
-        .await
-        .unwrap();
-    assert_eq!(response.status(), 415);
-    let response = test
-        .post("/v1/messages", "no json")
-        .header("content-encoding", "identity")
-        .send()
-        .await
-        .unwrap();
-    assert_eq!(response.status(), 400);
-    // A refusal without a key arrives too, although the body is on its way.
-    let response = test
-        .request(Method::POST, "/v1/messages")
-        .body(large)
-        .send()
-        .await
-        .unwrap();
-    assert_eq!(response.status(), 401);
 }

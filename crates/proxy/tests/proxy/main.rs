@@ -9,6 +9,8 @@
 
 mod access;
 mod answers;
+mod bodies;
+mod network;
 mod running;
 mod streams;
 mod upstream;

@@ -82,16 +82,19 @@ impl Upstream {
 
 /// A connection in orchestration mode to whatever is there.
 pub(crate) fn aicore(base: &str) -> AiCore {
+    AiCore::new(connection(base), Timeouts::default()).unwrap()
+}
+
+pub(crate) fn connection(base: &str) -> Connection {
     let key =
         json!({"clientid": "id", "clientsecret": "secret", "url": base, "serviceurls": {"AI_API_URL": base}});
-    let connection = Connection {
+    Connection {
         service_key: ServiceKey::parse(&key.to_string()).unwrap(),
         resource_group: "default".to_owned(),
         orchestration: true,
         selected_model: None,
         selected_deployment: None,
-    };
-    AiCore::new(connection, Timeouts::default()).unwrap()
+    }
 }
 
 async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response {
@@ -131,10 +134,10 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
         .expect("a request that the test did not foresee");
     match reply {
         Reply::Status(status, headers, body) => {
-            let kind = if body.starts_with('{') {
-                "application/json"
-            } else {
-                "text/plain"
+            let kind = match body.as_bytes().first() {
+                Some(b'{') => "application/json",
+                Some(b'<') => "text/html; charset=utf-8",
+                _ => "text/plain",
             };
             let mut response = Response::builder().status(status).header("content-type", kind);
             for (name, value) in headers {

@@ -1,0 +1,254 @@
+//! What a request's body may be: how long, how compressed, how slow.
+
+use std::io::Write;
+use std::time::Duration;
+
+use bytes::Bytes;
+use coretap_proxy::Limits;
+use flate2::write::GzEncoder;
+use http::Method;
+use ruzstd::encoding::{CompressionLevel, compress_to_vec};
+use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::upstream::{ANSWERS, KEY, Reply, UnderTest, Upstream, quick, small, whole};
+use crate::{error, header};
+
+const MIB: usize = 1024 * 1024;
+
+fn gzip(body: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), flate2::Compression::default());
+    encoder.write_all(body).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn zstd(body: &[u8]) -> Vec<u8> {
+    compress_to_vec(body, CompressionLevel::Fastest)
+}
+
+#[tokio::test]
+async fn a_body_that_is_too_long_is_refused() {
+    let upstream = Upstream::start([]).await;
+    let limits = Limits { body: MIB, ..quick() };
+    let test = UnderTest::start(upstream.aicore(), limits).await;
+    let large = vec![b' '; 8 * MIB];
+    for body in [
+        reqwest::Body::from(large.clone()),
+        // Without a length that is announced.
+        reqwest::Body::wrap_stream(futures_util::stream::iter(
+            large
+                .chunks(100_000)
+                .map(|piece| Ok::<_, std::io::Error>(Bytes::copy_from_slice(piece)))
+                .collect::<Vec<_>>(),
+        )),
+    ] {
+        let response = test.post("/v1/messages", body).send().await.unwrap();
+        assert_eq!(response.status(), 413);
+        assert!(error(response).await.contains("1 MiB"));
+    }
+    // It is what the body becomes that counts.
+    for (encoding, body) in [("gzip", gzip(&large)), ("zstd", zstd(&large))] {
+        assert!(body.len() < MIB / 10);
+        let response = test
+            .post("/v1/messages", body)
+            .header("content-encoding", encoding);
+        let response = response.send().await.unwrap();
+        assert_eq!(response.status(), 413, "{encoding}");
+    }
+    // A refusal without a key arrives too, although the body is on its way.
+    let response = test
+        .request(Method::POST, "/v1/messages")
+        .body(large)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(response.status(), 401);
+}
+
+#[tokio::test]
+async fn compressed_bodies_are_read() {
+    let replies = (0..6).map(|_| Reply::Status(200, &[], whole("hello")));
+    let upstream = Upstream::start(replies).await;
+    let test = UnderTest::start(upstream.aicore(), quick()).await;
+    let body = small(false).into_bytes();
+    for path in ANSWERS {
+        for (encoding, packed) in [
+            ("gzip", gzip(&body)),
+            ("ZSTD", zstd(&body)),
+            ("identity", body.clone()),
+        ] {
+            let request = test.post(path, packed).header("content-encoding", encoding);
+            assert_eq!(request.send().await.unwrap().status(), 200, "{path} {encoding}");
+        }
+    }
+    let bodies: Vec<_> = upstream.seen().into_iter().map(|(_, body)| body).collect();
+    assert!(bodies[0].to_string().contains("Hi"), "{}", bodies[0]);
+    assert!(bodies[..3].iter().all(|one| *one == bodies[0]));
+    assert!(bodies[3..].iter().all(|one| *one == bodies[3]));
+
+    let response = test
+        .post("/v1/messages/count_tokens", zstd(&body))
+        .header("content-encoding", "zstd");
+    assert_eq!(response.send().await.unwrap().status(), 200);
+}
+
+#[tokio::test]
+async fn what_cannot_be_unpacked_is_refused_in_the_agents_format() {
+    let upstream = Upstream::start([]).await;
+    let test = UnderTest::start(upstream.aicore(), quick()).await;
+    let packed = gzip(small(false).as_bytes());
+    for path in ANSWERS {
+        for (encoding, body, status, code) in [
+            ("br", &packed[..], 415, "REQUEST-ENCODING"),
+            ("deflate", &packed, 415, "REQUEST-ENCODING"),
+            ("gzip, gzip", &packed, 415, "REQUEST-ENCODING"),
+            ("gzip", &packed[..packed.len() / 2], 400, "REQUEST-BODY"),
+            ("gzip", b"{}", 400, "REQUEST-BODY"),
+            ("zstd", &packed, 400, "REQUEST-BODY"),
+            ("identity", &packed, 400, "REQUEST-BODY"),
+        ] {
+            let response = test
+                .post(path, body.to_vec())
+                .header("content-encoding", encoding);
+            let response = response.send().await.unwrap();
+            let told = (
+                response.status().as_u16(),
+                header(&response, "x-coretap-code") == code,
+            );
+            assert_eq!(told, (status, true), "{path} {encoding}");
+            assert!(!error(response).await.is_empty());
+        }
+        let two = test
+            .post(path, packed.clone())
+            .header("content-encoding", "gzip")
+            .header("content-encoding", "gzip");
+        assert_eq!(two.send().await.unwrap().status(), 415);
+    }
+    assert!(upstream.seen().is_empty());
+}
+
+/// A connection that a test writes to by hand.
+async fn connected(test: &UnderTest, text: &str) -> TcpStream {
+    let mut socket = TcpStream::connect(test.address).await.unwrap();
+    socket.write_all(text.as_bytes()).await.unwrap();
+    socket
+}
+
+fn head(path: &str, length: usize) -> String {
+    format!(
+        "POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {KEY}\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n"
+    )
+}
+
+async fn rest(mut socket: TcpStream) -> String {
+    let mut rest = String::new();
+    // A connection may also end with a reset.
+    let _ = socket.read_to_string(&mut rest).await;
+    rest
+}
+
+/// Time passes without anybody waiting for it.
+async fn pass(time: Duration) {
+    tokio::time::pause();
+    tokio::time::advance(time).await;
+    tokio::time::resume();
+}
+
+/// What the server still writes before it closes the connection, and after how many seconds it does.
+async fn given_up(socket: TcpStream) -> (String, u32) {
+    let reading = tokio::spawn(rest(socket));
+    let mut seconds = 0;
+    while !reading.is_finished() {
+        pass(Duration::from_secs(1)).await;
+        seconds += 1;
+        assert!(seconds < 100_000, "the connection is still open");
+    }
+    (reading.await.unwrap(), seconds)
+}
+
+#[tokio::test]
+async fn a_body_that_stops_is_given_up_and_a_slow_one_is_not() {
+    let replies = ANSWERS.map(|_| Reply::Status(200, &[], whole("hello")));
+    let upstream = Upstream::start(replies).await;
+    let test = UnderTest::start(upstream.aicore(), quick()).await;
+    let body = small(false);
+    for path in ANSWERS {
+        let socket = connected(&test, &(head(path, body.len()) + &body[..10])).await;
+        let (answer, seconds) = given_up(socket).await;
+        assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+        assert!(
+            answer.contains("connection: close") && answer.contains("REQUEST-TIMEOUT"),
+            "{answer}"
+        );
+        let json: Value = serde_json::from_str(answer.split("\r\n\r\n").nth(1).unwrap()).unwrap();
+        assert!(json["error"]["message"].is_string(), "{json}");
+        assert_eq!(json["type"] == "error", path == "/v1/messages", "{json}");
+        assert!(seconds >= 30, "{seconds}");
+
+        let mut socket = connected(&test, &head(path, body.len())).await;
+        for piece in body.as_bytes().chunks(20) {
+            pass(Duration::from_secs(14)).await;
+            socket.write_all(piece).await.unwrap();
+        }
+        let answer = rest(socket).await;
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_head_has_half_a_minute_and_a_connection_all_the_time() {
+    let upstream = Upstream::start([]).await;
+    let test = UnderTest::start(upstream.aicore(), quick()).await;
+    let health = "GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n";
+    // Nothing was ever sent on this one,
+    let mut silent = connected(&test, "").await;
+    // and this one sends one request after the other, each in two pieces.
+    let mut reused = connected(&test, "").await;
+    for _ in 0..3 {
+        pass(Duration::from_secs(3600)).await;
+        reused.write_all(health.as_bytes()).await.unwrap();
+        pass(Duration::from_secs(20)).await;
+        reused.write_all(b"\r\n").await.unwrap();
+        let mut answer = [0; 4096];
+        let length = reused.read(&mut answer).await.unwrap();
+        assert!(answer[..length].starts_with(b"HTTP/1.1 200 "));
+    }
+    reused.write_all(health.as_bytes()).await.unwrap();
+    let (answer, seconds) = given_up(reused).await;
+    assert_eq!((answer.as_str(), seconds >= 30), ("", true), "{seconds}");
+    let (answer, seconds) = given_up(connected(&test, health).await).await;
+    assert_eq!((answer.as_str(), seconds >= 30), ("", true), "{seconds}");
+    silent
+        .write_all((health.to_owned() + "Connection: close\r\n\r\n").as_bytes())
+        .await
+        .unwrap();
+    assert!(rest(silent).await.starts_with("HTTP/1.1 200 "));
+}
+
+#[tokio::test]
+async fn whoever_waits_for_no_answer_does_not_hold_up_the_end() {
+    let upstream = Upstream::start([]).await;
+    let test = UnderTest::start(upstream.aicore(), quick()).await;
+    let mut used = connected(&test, "GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n").await;
+    assert!(used.read(&mut [0; 4096]).await.unwrap() > 0);
+    used.write_all(b"POST /v1/mess").await.unwrap();
+    let waiting = [
+        used,
+        connected(&test, "").await,
+        connected(&test, "GET /health HTTP/1.1\r\nHost").await,
+    ];
+    // Whoever is answered came later than those before it, so the server has read them.
+    let last = connected(
+        &test,
+        "GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n",
+    )
+    .await;
+    assert!(rest(last).await.starts_with("HTTP/1.1 200 "));
+    let began = std::time::Instant::now();
+    test.proxy.stop().await;
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    for socket in waiting {
+        assert_eq!(rest(socket).await, "");
+    }
+}
