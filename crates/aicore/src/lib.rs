@@ -17,6 +17,7 @@ mod excerpt;
 mod gateway;
 mod inference_client;
 mod names;
+mod open_connections;
 mod route;
 mod selectable;
 mod service_key;
