@@ -150,6 +150,7 @@ export function firstSnapshot(name: Case): Snapshot {
           state: "failed",
           problem: problem("PORT-TAKEN", "Port 4000 is used by another program.", "Choose another port, or end that program.", "port"),
           freePort: 4001,
+          since: 1_795_336_200_000,
         },
         steps: doneSteps.map((done) => (done.id === "proxy" ? step("proxy", "waiting") : done)),
       };

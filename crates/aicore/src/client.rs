@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 
@@ -142,6 +142,16 @@ impl AiCore {
         }
     }
 
+    /// The model for names that mean nothing to SAP AI Core, as it was chosen.
+    pub fn selected_model(&self) -> Option<&str> {
+        self.inner.selected_model.as_deref()
+    }
+
+    /// How many connections for requests are open to the Base URL, used or kept for the next request.
+    pub fn open_connections(&self) -> usize {
+        self.inner.gateway.open_connections()
+    }
+
     /// Finds out where the model is reached that an agent asks for by `asked`.
     ///
     /// # Errors
@@ -222,6 +232,28 @@ impl AiCore {
         self.inner.gateway.token().await
     }
 
+    /// Fetches the deployments, whatever is kept of them: whether a token and lists can be had now. It asks no model
+    /// and costs nothing.
+    ///
+    /// # Errors
+    /// Whatever kept the token or the list from being fetched.
+    pub async fn probe(&self) -> Result<(), Error> {
+        let fetched = self
+            .inner
+            .deployments
+            .get_younger_than(Duration::ZERO, || self.inner.fetch_deployments());
+        fetched.await.map(|_| ())
+    }
+
+    /// What the clock of the Base URL's server shows: the `Date` of its answer to a request without a token, whatever
+    /// it answers. `None` if it does not say.
+    ///
+    /// # Errors
+    /// [`Error::Unreachable`].
+    pub async fn server_time(&self) -> Result<Option<SystemTime>, Error> {
+        self.inner.gateway.server_time().await
+    }
+
     /// The tenant's resource groups; `None` if this service key may not list them, which says nothing of their use.
     ///
     /// # Errors
@@ -278,16 +310,6 @@ impl AiCore {
             gateway.forget_token();
         }
         true
-    }
-
-    /// Reads the list of deployments anew: the lightest call that needs everything a request needs.
-    ///
-    /// # Errors
-    /// Whatever kept it from being read.
-    pub async fn probe(&self) -> Result<(), Error> {
-        let fetch = || self.inner.fetch_deployments();
-        let newest = self.inner.deployments.get_younger_than(Duration::ZERO, fetch);
-        newest.await.map(drop)
     }
 
     /// Forgets the deployments, after a 404 said that one of them is gone: the next request reads the list anew.

@@ -1,11 +1,11 @@
 //! Calls to SAP AI Core: the head that each of them carries, the token and what its refusal leads to.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
 use http::header::{
-    ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, USER_AGENT,
+    ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HOST, HeaderMap, HeaderName, HeaderValue, USER_AGENT,
 };
 use http::{Method, StatusCode, Uri};
 use http_body_util::{BodyExt, Full};
@@ -221,6 +221,19 @@ impl Gateway {
                 .map(|group| group.resource_group_id)
                 .collect()
         }))
+    }
+
+    pub(crate) fn open_connections(&self) -> usize {
+        self.inference.open.count()
+    }
+
+    /// The `Date` of whatever the Base URL answers.
+    pub(crate) async fn server_time(&self) -> Result<Option<SystemTime>, Error> {
+        let request = self.lists.head(self.base_url.clone()).timeout(self.call_timeout);
+        let response = request.send().await;
+        let response = response.map_err(|error| transport::unreachable(&self.base_url, error))?;
+        let date = response.headers().get(DATE).and_then(|date| date.to_str().ok());
+        Ok(date.and_then(|date| httpdate::parse_http_date(date).ok()))
     }
 
     /// Makes sure that there is a token.

@@ -28,6 +28,7 @@ use tower::{Service, ServiceExt};
 use url::Url;
 
 use crate::error::{Error, Failure};
+use crate::open_connections::{Counted, OpenConnections};
 use crate::transport::{MOST_IDLE, UNUSED_UNTIL, causes};
 
 type BoxError = Box<dyn StdError + Send + Sync>;
@@ -37,6 +38,7 @@ type Way = MaybeHttpsStream<TokioIo<TcpStream>>;
 
 /// Sends requests to one origin. It follows no redirect: a token goes where the service key says and nowhere else.
 pub(crate) struct InferenceClient {
+    pub(crate) open: OpenConnections,
     client: Client<Connector, Full<Bytes>>,
 }
 
@@ -49,6 +51,7 @@ impl InferenceClient {
         // Shared by the host's addresses, so that one that is silent leaves time for the next one.
         tcp.set_connect_timeout(Some(connect_timeout));
         let tls = Arc::new(tls);
+        let open = OpenConnections::default();
         let way = match proxy {
             None => {
                 BoxCloneSyncService::new(tcp.map_response(MaybeHttpsStream::Http).map_err(BoxError::from))
@@ -71,8 +74,9 @@ impl InferenceClient {
             .build(Connector(Arc::new(Connecting {
                 https: HttpsConnector::from((way, tls)),
                 limit: connect_timeout,
+                open: open.clone(),
             })));
-        Self { client }
+        Self { open, client }
     }
 
     /// Sends a request that has all its headers, `Host` too. Dropped before its end, it closes its connection.
@@ -127,10 +131,11 @@ struct Connector(Arc<Connecting>);
 struct Connecting {
     https: HttpsConnector<BoxCloneSyncService<Uri, Way, BoxError>>,
     limit: Duration,
+    open: OpenConnections,
 }
 
 impl Service<Uri> for Connector {
-    type Response = MaybeHttpsStream<Way>;
+    type Response = Counted<MaybeHttpsStream<Way>>;
     type Error = BoxError;
     type Future = BoxFuture<'static, Result<Self::Response, BoxError>>;
 
@@ -139,9 +144,12 @@ impl Service<Uri> for Connector {
     }
 
     fn call(&mut self, origin: Uri) -> Self::Future {
-        let (https, limit) = (self.0.https.clone(), self.0.limit);
+        let (https, limit, open) = (self.0.https.clone(), self.0.limit, self.0.open.clone());
         let connecting = tokio::time::timeout(limit, https.oneshot(origin));
-        Box::pin(connecting.map(|connected| connected.unwrap_or_else(|elapsed| Err(elapsed.into()))))
+        Box::pin(connecting.map(move |connected| {
+            let connected = connected.unwrap_or_else(|elapsed| Err(elapsed.into()));
+            connected.map(|connection| open.counted(connection))
+        }))
     }
 }
 

@@ -19,6 +19,7 @@ mod gateway;
 mod inference_client;
 mod machine;
 mod names;
+mod open_connections;
 mod route;
 mod selectable;
 mod service_key;

@@ -8,10 +8,12 @@ use coretap_proxy::{Configuration, Exchange, Limits, LocalKey, Proxy, RunState, 
 use secrecy::ExposeSecret;
 use tokio::sync::{mpsc, watch};
 
+use crate::check;
 use crate::demo::Demo;
 use crate::error::Error;
 use crate::local_key;
 use crate::settings::{Settings, Source};
+use crate::view::Step;
 
 /// Coretap with its settings. Nothing runs before [`Coretap::start`], but the demo's simulator.
 pub struct Coretap {
@@ -102,7 +104,7 @@ impl Coretap {
         let local_key = settings.local_key.unwrap_or_else(|| before.local_key.clone());
         self.configuration
             .send_replace(configuration(settings.port, local_key, aicore));
-        self.proxy.forget_problem();
+        self.proxy.measure_anew();
         if moves {
             self.stop().await;
             self.start().await?;
@@ -143,6 +145,19 @@ impl Coretap {
     /// The run state, now and whenever it changes.
     pub fn state(&self) -> watch::Receiver<RunState> {
         self.proxy.state()
+    }
+
+    /// Asks SAP AI Core for a token and the deployments now and takes what comes of it into the run state: for whoever
+    /// knows that the way may have changed, like a network that is another one. It asks no model. Does nothing to a proxy
+    /// that does not listen.
+    pub async fn probe(&self) {
+        self.proxy.probe().await;
+    }
+
+    /// Token, resource group, deployments, models, each told as it goes; it ends at the first that fails. Gives the models
+    /// if all worked.
+    pub async fn check(&self, mut tell: impl FnMut(Step) + Send) -> Option<Selection> {
+        check::lists(&self.aicore(), &mut tell).await
     }
 
     /// The models that agents can ask for.

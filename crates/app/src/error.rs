@@ -137,6 +137,8 @@ pub const CODES: &[&str] = &[
     "MODEL-HIDDEN-CONTEXT",
     "MODEL-HIDDEN-STREAMING",
     "DESKTOP-REFUSED",
+    "DOCTOR-CLOCK",
+    "DOCTOR-PROXY",
     "START-RANDOM",
     "START-SIMULATOR",
 ];

@@ -12,6 +12,7 @@ mod binding;
 mod check;
 mod coretap;
 mod demo;
+pub mod doctor;
 mod draft;
 mod error;
 mod keychain;
@@ -22,6 +23,7 @@ mod secrets;
 mod settings;
 mod settings_file;
 mod snapshot;
+mod status;
 mod store;
 mod usage;
 pub mod view;
@@ -35,3 +37,9 @@ pub use draft::read_service_key;
 pub use error::{CODES, Error};
 pub use secrets::SecretError;
 pub use settings::{Flags, Settings, Source, local_key, port};
+pub use status::{Listener, listener};
+
+/// What a running Coretap says of itself at `/health`.
+pub mod health {
+    pub use coretap_proxy::{HealthProblem, HealthReport, HealthState, Mode, RequestCounts};
+}

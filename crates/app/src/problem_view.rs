@@ -142,9 +142,14 @@ impl From<&RunState> for ProxyView {
                 since: milliseconds(*since),
             },
             RunState::Stopping => ProxyView::Stopping,
-            RunState::Failed { code, sentence } => ProxyView::Failed {
+            RunState::Failed {
+                code,
+                sentence,
+                since,
+            } => ProxyView::Failed {
                 problem: ProblemView::new(code, sentence, hint_in_a_window(code).unwrap_or_default()),
                 free_port: None,
+                since: milliseconds(*since),
             },
         }
     }

@@ -5,6 +5,7 @@
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
 
 use coretap_aicore::ServiceKey;
 use coretap_proxy::{Exchange, LocalKey, RunState};
@@ -18,6 +19,7 @@ use crate::check;
 use crate::coretap::Coretap;
 use crate::error::Error;
 use crate::local_key;
+use crate::problem_view::milliseconds;
 use crate::secrets::{Found, Secrets};
 use crate::settings::{DEFAULT_PORT, Settings, Source};
 use crate::settings_file::{ConnectionSettings, SettingsFile};
@@ -25,7 +27,8 @@ use crate::snapshot;
 use crate::store::Store;
 use crate::usage::Usage;
 use crate::view::{
-    ConnectionView, KeyView, ModelView, ProblemView, ProxyView, SecretView, Snapshot, SourceView,
+    ConnectionView, KeyView, ModelView, ProblemView, ProxyView, SecretView, Snapshot, SourceView, Step,
+    StepId, StepStatus,
 };
 
 /// Finished requests that may wait to be counted; more are passed over.
@@ -344,11 +347,29 @@ impl Inner {
             .then(|| next_free_port(self.snapshot.borrow().settings.port))
             .flatten();
         self.change(|snapshot| {
+            // Who starts and who follows the proxy's state both say it; it is one failure.
+            let since = match &snapshot.proxy {
+                ProxyView::Failed {
+                    problem: known,
+                    since,
+                    ..
+                } if known.code == problem.code => *since,
+                _ => milliseconds(SystemTime::now()),
+            };
             snapshot.proxy = ProxyView::Failed {
                 problem: problem.clone(),
                 free_port,
+                since,
             };
         });
+    }
+
+    /// Whether a degraded proxy's overview shows steps that failed, which a connection that works again may mend.
+    fn waits_for_connection(&self) -> bool {
+        let snapshot = self.snapshot.borrow();
+        let checked = [StepId::Token, StepId::ResourceGroup, StepId::Models];
+        let has_failed = |step: &Step| checked.contains(&step.id) && step.status == StepStatus::Failed;
+        matches!(snapshot.proxy, ProxyView::Degraded { .. }) && snapshot.steps.iter().any(has_failed)
     }
 
     /// Does the overview's steps in the background; steps that are still being done are given up.
@@ -383,7 +404,13 @@ async fn follow_state(inner: Arc<Inner>, mut states: watch::Receiver<RunState>) 
         let state = ProxyView::from(&*states.borrow_and_update());
         match state {
             ProxyView::Failed { problem, .. } => inner.failed(&problem),
-            state => inner.change(|snapshot| snapshot.proxy = state),
+            state => {
+                let is_back = matches!(state, ProxyView::Running { .. }) && inner.waits_for_connection();
+                inner.change(|snapshot| snapshot.proxy = state);
+                if is_back {
+                    inner.start_check().await;
+                }
+            }
         }
         if states.changed().await.is_err() {
             // It was stopped before it was dropped, and another one may run already.

@@ -47,16 +47,16 @@ pub enum ProxyView {
     Stopped,
     /// It is about to listen.
     Starting,
-    /// It listens, and the last exchange with SAP AI Core, if there was one, worked.
+    /// It listens, and what was measured last of SAP AI Core, if anything was, worked.
     Running {
         /// `http://127.0.0.1:4000`
         address: String,
     },
-    /// It listens, but the last exchange with SAP AI Core failed.
+    /// It listens, but what was measured last of SAP AI Core did not work.
     Degraded {
         /// `http://127.0.0.1:4000`
         address: String,
-        /// What failed.
+        /// What does not work.
         problem: ProblemView,
         /// Since when, in milliseconds since 1970.
         #[ts(type = "number")]
@@ -70,6 +70,9 @@ pub enum ProxyView {
         problem: ProblemView,
         /// When the port is taken: the next one that is free.
         free_port: Option<u16>,
+        /// Since when, in milliseconds since 1970.
+        #[ts(type = "number")]
+        since: u64,
     },
 }
 

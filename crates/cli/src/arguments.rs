@@ -25,7 +25,8 @@ Environment:
   CORETAP_HOME           the folder of settings.toml [default: the platform's folder for settings]
   RUST_LOG               how much is logged on stderr [default: info]
 
-Exit codes: 1 a check failed, 2 wrong usage, 3 wrong configuration, 4 the port is taken.";
+Exit codes: 1 a check failed, 2 wrong usage, 3 wrong configuration, 4 the port is taken,
+5 nothing runs ('coretap status').";
 
 /// Use the models of SAP AI Core with any coding agent, through one address on this machine.
 #[derive(Parser)]
@@ -58,6 +59,32 @@ pub(crate) enum Command {
         /// The port on 127.0.0.1; 0 picks a free one
         #[arg(long, default_value_t = 4100)]
         port: u16,
+    },
+    /// Tell whether Coretap runs, and whether SAP AI Core answers it
+    ///
+    /// Asks the desktop app or 'coretap serve' on this machine. What it tells is for the holder of the local key:
+    /// CORETAP_API_KEY, else the app's.
+    ///
+    /// Exit codes: 0 it runs and what was measured last worked; 1 it runs, but SAP AI Core can't be used; 3 it runs with
+    /// another local key; 4 another program has the port; 5 it does not run.
+    Status {
+        /// The port to ask [default: CORETAP_PORT, or the app's, or 4000]
+        #[arg(long)]
+        port: Option<u16>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Check every step from the settings to a model's answer, and say what is wrong
+    ///
+    /// Settings, token, resource group, deployments, models and one answer of a few tokens, which SAP bills; then the
+    /// clock, the port and the proxy variables.
+    ///
+    /// Exit codes: 0 all is well; 1 a check failed; 3 the configuration is incomplete.
+    Doctor {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
     },
     /// List the models that agents can ask for
     Models {

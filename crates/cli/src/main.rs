@@ -1,13 +1,15 @@
 //! The `coretap` command: thin over `coretap-app`.
 //!
 //! stdout holds only what a command is for; everything else goes to stderr. Exit codes: 0 done, 1 a check failed,
-//! 2 wrong usage, 3 wrong configuration, 4 the port is taken.
+//! 2 wrong usage, 3 wrong configuration, 4 the port is taken, 5 nothing runs.
 
 mod arguments;
+mod doctor;
 mod log;
 mod print;
 mod serve;
 mod show;
+mod status;
 
 use std::process::ExitCode;
 
@@ -37,7 +39,7 @@ fn main() -> ExitCode {
     // A name that is still being looked up must not hold up the end.
     runtime.shutdown_background();
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             print::error(&format!("{error} ({})", error.code()), error.hint());
             exit_code(&error)
@@ -45,14 +47,17 @@ fn main() -> ExitCode {
     }
 }
 
-async fn run(command: Command) -> Result<(), Error> {
-    match command {
+async fn run(command: Command) -> Result<ExitCode, Error> {
+    let done = match command {
+        Command::Status { port, json } => return status::status(port, json).await,
+        Command::Doctor { json } => return Ok(doctor::doctor(json).await),
         Command::Serve { port, demo } => serve::serve(port, demo).await,
         Command::Simulate { port } => serve::simulate(port).await,
         Command::Models { json } => show::models(json).await,
         Command::Deployments { json } => show::deployments(json).await,
         Command::Env { agent, shell } => show::env(agent, shell).await,
-    }
+    };
+    done.map(|()| ExitCode::SUCCESS)
 }
 
 fn exit_code(error: &Error) -> ExitCode {

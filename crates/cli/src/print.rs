@@ -15,7 +15,16 @@ pub(crate) fn note(line: &str) {
 
 /// Writes what went wrong to stderr, and what to do.
 pub(crate) fn error(sentence: &str, hint: &str) {
-    note(&format!("error: {sentence}"));
+    told("error", sentence, hint);
+}
+
+/// Writes to stderr what does not work while everything goes on, and what to do.
+pub(crate) fn warning(sentence: &str, hint: &str) {
+    told("warning", sentence, hint);
+}
+
+fn told(kind: &str, sentence: &str, hint: &str) {
+    note(&format!("{kind}: {sentence}"));
     if !hint.is_empty() {
         note(&format!("hint: {hint}"));
     }

@@ -3,6 +3,7 @@
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 
+use coretap_app::view::{Step, StepId};
 use coretap_app::{Coretap, Error, Flags, Settings, Simulator, SimulatorOptions, Source};
 
 use crate::environment;
@@ -12,7 +13,8 @@ use crate::print;
 pub(crate) async fn serve(port: Option<u16>, demo: bool) -> Result<(), Error> {
     let settings = Settings::read(Flags { port, demo }, &environment).await?;
     let is_random = settings.local_key.is_none();
-    if !demo && matches!(settings.source, Source::Demo) {
+    let is_simulated = matches!(settings.source, Source::Demo);
+    if !demo && is_simulated {
         print::note("The built-in simulator answers, because the desktop app was set to it.");
     }
     let mut stop = Signals::new().map_err(Error::Simulator)?;
@@ -23,13 +25,50 @@ pub(crate) async fn serve(port: Option<u16>, demo: bool) -> Result<(), Error> {
     }
     print::out(&format!("listening on http://{address}\n"));
 
-    stop.next().await;
+    tokio::select! {
+        () = stop.next() => {}
+        () = say_what_answers(&coretap, is_simulated) => {}
+    }
     tokio::select! {
         () = coretap.stop() => {}
         // Whoever asks twice does not want to wait for running streams.
         () = stop.next() => {}
     }
     Ok(())
+}
+
+/// Says once whether SAP AI Core answers, so that a wrong key is known before the first request; agents are served all the
+/// same. It never ends.
+async fn say_what_answers(coretap: &Coretap, is_simulated: bool) {
+    let (mut resource_group, mut problem) = (None, None);
+    let selection = coretap
+        .check(|step| match step {
+            Step {
+                problem: Some(found), ..
+            } => problem = Some(found),
+            Step {
+                id: StepId::ResourceGroup,
+                name: Some(name),
+                ..
+            } => resource_group = Some(name),
+            _ => {}
+        })
+        .await;
+    if let Some(selection) = selection {
+        let who = if is_simulated {
+            "The built-in simulator"
+        } else {
+            "SAP AI Core"
+        };
+        print::note(&format!(
+            "{who} answers: {} models, resource group {}",
+            selection.models.len(),
+            resource_group.unwrap_or_default()
+        ));
+    } else if let Some(problem) = problem {
+        print::warning(&format!("{} ({})", problem.sentence, problem.code), &problem.hint);
+    }
+    std::future::pending().await
 }
 
 /// `coretap simulate`

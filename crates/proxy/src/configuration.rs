@@ -48,6 +48,9 @@ pub struct Limits {
     pub keep_alive: Duration,
     /// How long running streams may go on when the proxy stops.
     pub drain: Duration,
+    /// While there is no connection to SAP AI Core it is looked for after this time, then at ever longer pauses, up to
+    /// twelve times as long.
+    pub probe: Duration,
 }
 
 impl Default for Limits {
@@ -64,6 +67,7 @@ impl Default for Limits {
             first_event: Duration::from_secs(2),
             keep_alive: Duration::from_secs(15),
             drain: Duration::from_secs(10),
+            probe: Duration::from_secs(5),
         }
     }
 }

@@ -56,6 +56,8 @@ pub struct Exchange {
 pub(crate) struct Ongoing {
     shared: Arc<Shared>,
     started: Instant,
+    /// Whether a model's answer was asked for.
+    is_counted: bool,
     pub(crate) exchange: Exchange,
 }
 
@@ -69,6 +71,7 @@ impl Ongoing {
         Ongoing {
             shared,
             started: Instant::now(),
+            is_counted: false,
             exchange: Exchange {
                 id: request_id(),
                 at: SystemTime::now(),
@@ -90,6 +93,12 @@ impl Ongoing {
         }
     }
 
+    /// It is one for a model's answer, which is counted.
+    pub(crate) fn counts(&mut self) {
+        self.is_counted = true;
+        self.shared.health.request_begins();
+    }
+
     /// The head of the answer goes out. It is no success before [`Ongoing::answered`].
     pub(crate) fn begun(&mut self, status: u16) {
         self.exchange.status = status;
@@ -101,7 +110,7 @@ impl Ongoing {
         self.exchange.code = None;
         self.exchange.usage = usage;
         if self.exchange.route.is_some() {
-            self.shared.measure(None);
+            self.shared.health.request_worked();
         }
     }
 
@@ -111,9 +120,7 @@ impl Ongoing {
             self.begun(problem.status_for(self.exchange.format));
         }
         self.exchange.code = Some(problem.code);
-        if problem.is_about_connection() {
-            self.shared.measure(Some(problem));
-        }
+        self.shared.health.request_failed(problem);
     }
 }
 
@@ -125,6 +132,14 @@ impl Drop for Ongoing {
             self.exchange.code = Some(code::INTERNAL);
         } else if self.exchange.code == Some(code::CLIENT_LEFT) && self.shared.is_stopping() {
             self.exchange.code = Some(code::STOPPED);
+        }
+        if self.is_counted {
+            let is_answered = match self.exchange.code {
+                None => Some(true),
+                Some(code::CLIENT_LEFT | code::STOPPED) => None,
+                Some(_) => Some(false),
+            };
+            self.shared.health.request_ends(is_answered);
         }
         self.exchange.log();
         if let Some(exchanges) = &self.shared.exchanges

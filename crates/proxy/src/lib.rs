@@ -16,6 +16,7 @@ mod configuration;
 mod connection;
 mod exchange;
 mod forward;
+mod health;
 mod knowledge;
 mod models;
 mod network;
@@ -30,6 +31,7 @@ mod stream;
 
 pub use configuration::{Configuration, Limits, LocalKey};
 pub use exchange::Exchange;
+pub use health::{HealthProblem, HealthReport, HealthState, Mode, RequestCounts};
 pub use port_owner::PortOwner;
 pub use problem::{CODES, Problem};
 pub use server::{Proxy, RunState, StartError, check_port};

@@ -31,6 +31,15 @@ pub struct Problem {
     pub should_retry: Option<bool>,
 }
 
+/// What a problem says does not work, as against one request that was wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Concern {
+    /// Token, lists or socket: no request can be answered, and a probe sees when it is over.
+    Connection,
+    /// A model's answer: only another request shows when it is over.
+    Models,
+}
+
 /// Every code that the proxy itself gives. Those of `coretap_aicore::CODES` pass through it as they are.
 pub const CODES: &[&str] = &[
     code::HOST,
@@ -327,12 +336,35 @@ impl Problem {
         problem
     }
 
-    /// Whether it says that Coretap's way to SAP AI Core does not work, as against one request that was wrong.
-    pub(crate) fn is_about_connection(&self) -> bool {
-        self.code.starts_with("AUTH-")
-            || self.code.starts_with("CONFIG-")
-            || (self.code.starts_with("UPSTREAM-")
-                && !matches!(self.code, code::REFUSED | code::NOT_FOUND | code::RATE_LIMIT))
+    /// What does not work when a request ends in this problem; `None` if it is that one request's own.
+    pub(crate) fn concern(&self) -> Option<Concern> {
+        match self.code {
+            code::REFUSED | code::NOT_FOUND | code::RATE_LIMIT => None,
+            // The gateway may refuse models to a key that may list them, and a connection may break only there.
+            "AUTH-PERMISSION" | "UPSTREAM-BROKEN" => Some(Concern::Models),
+            "UPSTREAM-DNS"
+            | "UPSTREAM-CONNECT"
+            | "UPSTREAM-TLS"
+            | "UPSTREAM-TIMEOUT"
+            | "UPSTREAM-NOT-AI-CORE"
+            | "UPSTREAM-LIST"
+            | "UPSTREAM-UNREADABLE"
+            | "UPSTREAM-INTERRUPTED" => Some(Concern::Connection),
+            code if code.starts_with("AUTH-") || code.starts_with("CONFIG-") => Some(Concern::Connection),
+            code if code.starts_with("UPSTREAM-") => Some(Concern::Models),
+            _ => None,
+        }
+    }
+
+    /// The sentence for those who have not made the request: an upstream's own words may repeat what was in it.
+    pub(crate) fn sentence_without_upstream(&self) -> &str {
+        match self.code {
+            code::FORBIDDEN => "SAP AI Core refused a request.",
+            code::OVERLOADED => "A model's service is overloaded.",
+            code::FAILED => "A model's service failed.",
+            code::CUT => "The connection to SAP AI Core broke in the middle of an answer.",
+            _ => &self.sentence,
+        }
     }
 
     /// The status that an agent of this format is told.

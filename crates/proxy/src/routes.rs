@@ -236,6 +236,7 @@ async fn respond(
 ) -> Result<Answered, Problem> {
     let json = match place.endpoint {
         Endpoint::Answer => {
+            ongoing.counts();
             let body = request_body::read(&head.headers, body, &configuration.limits).await?;
             let knowledge = &shared.knowledge;
             return forward(
@@ -257,7 +258,7 @@ async fn respond(
         Endpoint::Model(id) => {
             models::entry(&configuration.aicore, place.format, &percent_decoded(id)).await?
         }
-        Endpoint::Health => HEALTH.as_bytes().to_vec(),
+        Endpoint::Health => health(shared, configuration, &head.headers),
         Endpoint::Alive | Endpoint::Responses | Endpoint::Unknown => {
             return Ok(Answered::Whole(Response::new(Body::empty())));
         }
@@ -265,6 +266,15 @@ async fn respond(
     let mut response = Response::new(Body::from(json));
     response.headers_mut().insert(CONTENT_TYPE, JSON);
     Ok(Answered::Whole(response))
+}
+
+/// That somebody is there, which anybody may know; the holder of the local key learns more. A wrong key is no more than
+/// none, because whoever only looks whether somebody is there must not be turned away.
+fn health(shared: &Shared, configuration: &Configuration, headers: &HeaderMap) -> Vec<u8> {
+    let report = admission::check_key(configuration, headers)
+        .ok()
+        .and_then(|()| serde_json::to_vec(&shared.health.report(configuration)).ok());
+    report.unwrap_or_else(|| HEALTH.as_bytes().to_vec())
 }
 
 const HEALTH: &str = concat!(

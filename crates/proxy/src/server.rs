@@ -11,11 +11,11 @@ use tokio::net::TcpListener;
 use tokio::sync::{Mutex, mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::AbortOnDropHandle;
 
 use crate::configuration::Configuration;
 use crate::connection::serve;
 use crate::exchange::Exchange;
+use crate::health::{self, Health};
 use crate::knowledge::Knowledge;
 use crate::network;
 use crate::open_files;
@@ -29,16 +29,16 @@ pub enum RunState {
     Stopped,
     /// It is about to listen.
     Starting,
-    /// It listens, and the last exchange with SAP AI Core, if there was one, worked.
+    /// It listens, and what was measured last of SAP AI Core, if anything was, worked.
     Running {
         /// Where it listens.
         address: SocketAddr,
     },
-    /// It listens, but the last exchange with SAP AI Core failed.
+    /// It listens, but what was measured last of SAP AI Core did not work.
     Degraded {
         /// Where it listens.
         address: SocketAddr,
-        /// What failed last.
+        /// What does not work.
         problem: Arc<Problem>,
         /// Since when nothing has worked.
         since: SystemTime,
@@ -51,6 +51,8 @@ pub enum RunState {
         code: &'static str,
         /// The same for people.
         sentence: String,
+        /// When it tried.
+        since: SystemTime,
     },
 }
 
@@ -97,7 +99,7 @@ pub(crate) struct Shared {
     pub(crate) knowledge: Knowledge,
     pub(crate) exchanges: Option<mpsc::Sender<Exchange>>,
     pub(crate) lost_exchanges: AtomicU64,
-    state: watch::Sender<RunState>,
+    pub(crate) health: Health,
 }
 
 impl Shared {
@@ -106,40 +108,7 @@ impl Shared {
     }
 
     pub(crate) fn is_stopping(&self) -> bool {
-        *self.state.borrow() == RunState::Stopping
-    }
-
-    pub(crate) fn is_degraded(&self) -> bool {
-        matches!(*self.state.borrow(), RunState::Degraded { .. })
-    }
-
-    /// Takes the outcome of an exchange with SAP AI Core for the proxy's health.
-    pub(crate) fn measure(&self, problem: Option<&Problem>) {
-        // Nearly always nothing changes, and then nobody is woken and no lock is taken for writing.
-        let unchanged = match (&*self.state.borrow(), problem) {
-            (RunState::Degraded { problem: last, .. }, Some(problem)) => last.as_ref() == problem,
-            (RunState::Degraded { .. }, None) | (RunState::Running { .. }, Some(_)) => false,
-            _ => true,
-        };
-        if unchanged {
-            return;
-        }
-        self.state.send_if_modified(|state| {
-            let (address, since) = match state {
-                RunState::Running { address } => (*address, SystemTime::now()),
-                RunState::Degraded { address, since, .. } => (*address, *since),
-                _ => return false,
-            };
-            *state = match problem {
-                None => RunState::Running { address },
-                Some(problem) => RunState::Degraded {
-                    address,
-                    problem: Arc::new(problem.clone()),
-                    since,
-                },
-            };
-            true
-        });
+        *self.health.state.borrow() == RunState::Stopping
     }
 }
 
@@ -168,7 +137,7 @@ impl Proxy {
                 knowledge: Knowledge::new(Rules::embedded()),
                 exchanges,
                 lost_exchanges: AtomicU64::new(0),
-                state: watch::Sender::new(RunState::Stopped),
+                health: Health::new(),
             }),
             listening: Mutex::new(None),
         }
@@ -176,12 +145,20 @@ impl Proxy {
 
     /// The run state, now and whenever it changes.
     pub fn state(&self) -> watch::Receiver<RunState> {
-        self.shared.state.subscribe()
+        self.shared.health.state.subscribe()
     }
 
-    /// Takes back that the last exchange with SAP AI Core failed, because the next one goes another way.
-    pub fn forget_problem(&self) {
-        self.shared.measure(None);
+    /// Takes back what was measured of SAP AI Core, because requests go another way from now on, and measures anew in the
+    /// background.
+    pub fn measure_anew(&self) {
+        self.shared.health.measure_anew();
+    }
+
+    /// Asks SAP AI Core for a token and the deployments now and takes what comes of it into the run state: for whoever
+    /// knows that the way may have changed, like a network that is another one. It asks no model. A proxy that does not
+    /// listen stays what it is.
+    pub async fn probe(&self) {
+        health::probe(&self.shared).await;
     }
 
     /// How many exchanges nobody took in time.
@@ -200,7 +177,7 @@ impl Proxy {
         if let Some(listening) = &*listening {
             return Ok(listening.address);
         }
-        self.shared.state.send_replace(RunState::Starting);
+        self.shared.health.state.send_replace(RunState::Starting);
         let port = self.shared.configuration().port;
         let bound = match TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await {
             Ok(listener) => listener.local_addr().map(|address| (listener, address)),
@@ -210,22 +187,24 @@ impl Proxy {
             Ok(bound) => bound,
             Err(source) => {
                 let error = start_error(port, source).await;
-                self.shared.state.send_replace(RunState::Failed {
+                self.shared.health.state.send_replace(RunState::Failed {
                     code: error.code(),
                     sentence: error.to_string(),
+                    since: SystemTime::now(),
                 });
                 return Err(error);
             }
         };
         open_files::raise_limit();
+        self.shared.health.begin(RunState::Running { address });
         let stop = CancellationToken::new();
+        tokio::spawn(measure(Arc::clone(&self.shared), stop.clone()));
         let connections = tokio::spawn(accept(listener, Arc::clone(&self.shared), stop.clone()));
         *listening = Some(Listening {
             address,
             stop,
             connections,
         });
-        self.shared.state.send_replace(RunState::Running { address });
         Ok(address)
     }
 
@@ -239,12 +218,12 @@ impl Proxy {
         else {
             return;
         };
-        self.shared.state.send_replace(RunState::Stopping);
+        self.shared.health.state.send_replace(RunState::Stopping);
         stop.cancel();
         if let Err(error) = connections.await {
             tracing::error!(%error, "the connections' task failed");
         }
-        self.shared.state.send_replace(RunState::Stopped);
+        self.shared.health.state.send_replace(RunState::Stopped);
     }
 }
 
@@ -254,6 +233,15 @@ impl Drop for Proxy {
         if let Some(listening) = self.listening.get_mut() {
             listening.stop.cancel();
         }
+    }
+}
+
+/// Measures SAP AI Core until `stop`.
+async fn measure(shared: Arc<Shared>, stop: CancellationToken) {
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = health::keep_measuring(&shared) => {}
+        () = network::follow(&shared) => {}
     }
 }
 
@@ -282,7 +270,6 @@ async fn start_error(port: u16, source: io::Error) -> StartError {
 
 /// Accepts connections until `stop`, then lets them drain.
 async fn accept(listener: TcpListener, shared: Arc<Shared>, stop: CancellationToken) {
-    let _following = AbortOnDropHandle::new(tokio::spawn(network::follow(Arc::clone(&shared))));
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {

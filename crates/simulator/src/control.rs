@@ -30,6 +30,7 @@ struct Changes {
     event_delay_ms: Option<u64>,
     backend_details: Option<BackendDetails>,
     finish_reason_mode: Option<FinishReason>,
+    clock_ahead_s: Option<i64>,
     page: Option<usize>,
 }
 
@@ -113,6 +114,7 @@ impl Changes {
         }
         options.backend_details = self.backend_details.unwrap_or(options.backend_details);
         options.finish_reason = self.finish_reason_mode.unwrap_or(options.finish_reason);
+        options.clock_ahead_s = self.clock_ahead_s.unwrap_or(options.clock_ahead_s);
         options.page = self.page.unwrap_or(options.page);
     }
 }

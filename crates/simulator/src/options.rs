@@ -19,6 +19,8 @@ pub struct Options {
     pub backend_details: BackendDetails,
     /// What stands for "no finish reason yet" in orchestration streams.
     pub finish_reason: FinishReason,
+    /// How many seconds its clock is ahead of this machine's, as the header `date` says; negative is behind.
+    pub clock_ahead_s: i64,
     /// The most rows of one list; more are reached by `$skip`. Default: 10,000.
     pub page: usize,
 }
@@ -32,6 +34,7 @@ impl Default for Options {
             event_delay: Duration::ZERO,
             backend_details: BackendDetails::Mixed,
             finish_reason: FinishReason::Absent,
+            clock_ahead_s: 0,
             page: 10_000,
         }
     }

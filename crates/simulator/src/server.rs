@@ -291,7 +291,10 @@ async fn handle(state: Arc<State>, request: Request<Incoming>) -> Result<Respons
         .filter(|fault| fault.kind == Kind::SlowFirstEvent)
         .map_or(Duration::ZERO, Fault::delay);
     let (status, content_type) = (answer.status, answer.content_type);
-    let headers = answer.headers.clone();
+    let mut headers = answer.headers.clone();
+    if options.clock_ahead_s != 0 {
+        headers.push(("date", date(options.clock_ahead_s)));
+    }
     let mut random = {
         let mut random = state.random.lock().unwrap_or_else(PoisonError::into_inner);
         random.fork()
@@ -316,6 +319,17 @@ fn response(
     builder
         .body(body)
         .unwrap_or_else(|_| Response::new(AnswerBody::plain(Bytes::new())))
+}
+
+/// What a clock shows that is some seconds ahead, as the header `date` has it.
+fn date(ahead_s: i64) -> String {
+    let (now, by) = (SystemTime::now(), Duration::from_secs(ahead_s.unsigned_abs()));
+    let shown = if ahead_s < 0 {
+        now.checked_sub(by)
+    } else {
+        now.checked_add(by)
+    };
+    httpdate::fmt_http_date(shown.unwrap_or(now))
 }
 
 /// Envoy first, then who is asked.

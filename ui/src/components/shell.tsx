@@ -17,6 +17,7 @@ import { useState } from "react";
 import { useTranslation } from "react-i18next";
 
 import { useBackend, useSnapshot } from "../backend/context";
+import { formatTime } from "../texts/texts";
 import { useActions } from "./actions";
 
 const looks = {
@@ -44,6 +45,7 @@ export function Shell({ slot, onHome }: Properties) {
 
   const runs = proxy.state === "running" || proxy.state === "degraded";
   const changes = proxy.state === "starting" || proxy.state === "stopping";
+  const time = proxy.state === "failed" ? formatTime(proxy.since) : "";
   const host = runs ? proxy.address.replace(/^https?:\/\//, "") : "";
 
   const toggle = async () => {
@@ -66,7 +68,7 @@ export function Shell({ slot, onHome }: Properties) {
             data-hide-order="2"
             aria-live="polite"
           >
-            {t(`run.${proxy.state}`, { host })}
+            {t(`run.${proxy.state}`, { host, time })}
           </Tag>
           <Button
             id="run-toggle"

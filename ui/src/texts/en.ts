@@ -23,7 +23,7 @@ export const en = {
     running: "Running on {{host}}",
     degraded: "Running on {{host}} with a problem",
     stopping: "Stopping …",
-    failed: "Could not start",
+    failed: "Could not start at {{time}}",
   },
   simulator: {
     strip: "The built-in simulator answers. Nothing goes to SAP AI Core and nothing costs anything.",

@@ -135,7 +135,8 @@ async fn raw(address: SocketAddr, request: &str) -> String {
 async fn what_each_path_takes() {
     let upstream = Upstream::start([]).await;
     let test = UnderTest::start(upstream.aicore(), quick()).await;
-    let health = test.get("/health").send().await.unwrap().text().await.unwrap();
+    let health = test.request(Method::GET, "/health").send().await.unwrap();
+    let health = health.text().await.unwrap();
     assert_eq!(
         health,
         format!(r#"{{"status":"ok","version":"{}"}}"#, env!("CARGO_PKG_VERSION"))

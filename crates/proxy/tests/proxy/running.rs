@@ -1,8 +1,8 @@
 //! Starting, stopping and health.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use coretap_proxy::{Limits, RunState, StartError};
+use coretap_proxy::{HealthReport, HealthState, Limits, Mode, RunState, StartError};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::header;
@@ -98,6 +98,121 @@ async fn health_follows_the_last_exchange() {
     for expected in [false, true, false] {
         test.ask("/v1/messages", false).await;
         assert_eq!(degraded(&test), expected);
+    }
+}
+
+/// The state when it is one that `holds`.
+async fn until(test: &UnderTest, holds: impl Fn(&RunState) -> bool) -> RunState {
+    let mut states = test.proxy.state();
+    let found = tokio::time::timeout(Duration::from_secs(30), states.wait_for(|state| holds(state))).await;
+    found
+        .unwrap_or_else(|_| panic!("{:?}", test.proxy.state().borrow()))
+        .unwrap()
+        .clone()
+}
+
+fn is_degraded(state: &RunState, by: &str) -> bool {
+    matches!(state, RunState::Degraded { problem, .. } if problem.code == by)
+}
+
+async fn report(test: &UnderTest) -> HealthReport {
+    let response = test.get("/health").send().await.unwrap();
+    assert_eq!(response.status(), 200);
+    serde_json::from_slice(&response.bytes().await.unwrap()).unwrap()
+}
+
+#[tokio::test]
+async fn a_connection_that_does_not_work_is_known_and_found_again_without_a_request() {
+    let upstream = Upstream::start([]).await;
+    upstream.set_down(true);
+    let test = UnderTest::start(upstream.aicore(), quick()).await;
+    let state = until(&test, |state| is_degraded(state, "UPSTREAM-LIST")).await;
+    let RunState::Degraded { since, .. } = state else {
+        panic!("{state:?}")
+    };
+    let health = report(&test).await;
+    assert_eq!((health.state, health.last_success), (HealthState::Degraded, None));
+    let problem = health.problem.unwrap();
+    assert_eq!(problem.code, "UPSTREAM-LIST");
+    assert!(!problem.hint.is_empty());
+    let seconds = |time: SystemTime| time.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+    assert_eq!(problem.since.unix_timestamp().unsigned_abs(), seconds(since));
+
+    upstream.set_down(false);
+    let address = test.address;
+    until(&test, |state| *state == RunState::Running { address }).await;
+    let health = report(&test).await;
+    assert_eq!((health.state, health.problem), (HealthState::Running, None));
+    assert!(health.last_success.is_some());
+    assert!(upstream.seen().is_empty(), "no model was asked");
+    assert!(upstream.lists() >= 2);
+
+    // Whoever knows that the network is another one need not wait.
+    let before = upstream.lists();
+    upstream.set_down(true);
+    test.proxy.probe().await;
+    assert!(is_degraded(&test.proxy.state().borrow(), "UPSTREAM-LIST"));
+    upstream.set_down(false);
+    test.proxy.probe().await;
+    // It may have joined one that was under way before.
+    until(&test, |state| *state == RunState::Running { address }).await;
+    assert!(upstream.lists() >= before + 2);
+}
+
+#[tokio::test]
+async fn a_model_that_fails_is_not_hidden_by_a_list_that_works() {
+    let upstream = Upstream::start([
+        refusal(500, &[], "a secret plan of the prompt's"),
+        Reply::Status(200, &[], whole("hello")),
+    ])
+    .await;
+    let mut test = UnderTest::start(upstream.aicore(), quick()).await;
+    test.ask("/v1/messages", false).await;
+    test.exchange().await;
+    test.proxy.probe().await;
+    assert!(is_degraded(&test.proxy.state().borrow(), "UPSTREAM-FAILED"));
+    let text = test.get("/health").send().await.unwrap().text().await.unwrap();
+    assert!(
+        text.contains("UPSTREAM-FAILED") && !text.contains("secret plan"),
+        "{text}"
+    );
+
+    test.ask("/v1/messages", false).await;
+    test.exchange().await;
+    let health = report(&test).await;
+    assert_eq!((health.state, health.problem), (HealthState::Running, None));
+    assert_eq!(
+        (health.mode, health.resource_group.as_str(), health.model),
+        (Mode::Orchestration, "default", None)
+    );
+    assert_eq!(
+        (
+            health.requests.running,
+            health.requests.answered,
+            health.requests.failed
+        ),
+        (0, 1, 1)
+    );
+    assert_eq!(health.connections, 1, "it is kept for the next request");
+    assert_eq!(health.pid, std::process::id());
+}
+
+#[tokio::test]
+async fn who_has_not_the_key_learns_nothing_of_the_tenant() {
+    let upstream = Upstream::start([]).await;
+    let test = UnderTest::start(upstream.aicore(), quick()).await;
+    let open = format!(r#"{{"status":"ok","version":"{}"}}"#, env!("CARGO_PKG_VERSION"));
+    let without = test.request(http::Method::GET, "/health");
+    let wrong = test.request(http::Method::GET, "/health").bearer_auth("sk-wrong");
+    for request in [without, wrong] {
+        let response = request.send().await.unwrap();
+        assert_eq!(response.status(), 200);
+        assert_eq!(response.text().await.unwrap(), open);
+    }
+    let text = test.get("/health").send().await.unwrap().text().await.unwrap();
+    assert!(text.contains("resource_group"), "{text}");
+    for hidden in [KEY, "secret"] {
+        assert!(!text.contains(hidden), "{text}");
     }
 }
 

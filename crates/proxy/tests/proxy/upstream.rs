@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -43,6 +44,8 @@ struct Shared {
     replies: Mutex<VecDeque<Reply>>,
     seen: Mutex<Vec<(String, Value)>>,
     deployment: Mutex<&'static str>,
+    is_down: AtomicBool,
+    lists: AtomicUsize,
 }
 
 /// The running stand-in.
@@ -59,6 +62,8 @@ impl Upstream {
             replies: Mutex::new(replies.into_iter().collect()),
             seen: Mutex::default(),
             deployment: Mutex::new("d-first"),
+            is_down: AtomicBool::new(false),
+            lists: AtomicUsize::new(0),
         });
         let router = Router::new().fallback(answer).with_state(Arc::clone(&shared));
         tokio::spawn(async move { axum::serve(listener, router).await });
@@ -68,6 +73,16 @@ impl Upstream {
     /// The inference requests so far: deployment and body.
     pub(crate) fn seen(&self) -> Vec<(String, Value)> {
         self.shared.seen.lock().unwrap().clone()
+    }
+
+    /// From now on the list of deployments is refused, or given again.
+    pub(crate) fn set_down(&self, is_down: bool) {
+        self.shared.is_down.store(is_down, Ordering::SeqCst);
+    }
+
+    /// How often the list of deployments was asked for.
+    pub(crate) fn lists(&self) -> usize {
+        self.shared.lists.load(Ordering::SeqCst)
     }
 
     /// From now on the list of deployments names this one.
@@ -103,6 +118,13 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
         return json_response(&json!({"access_token": "t", "token_type": "bearer", "expires_in": 3600}));
     }
     if path == "/v2/lm/deployments" {
+        shared.lists.fetch_add(1, Ordering::SeqCst);
+        if shared.is_down.load(Ordering::SeqCst) {
+            return Response::builder()
+                .status(503)
+                .body(Body::from("no healthy upstream"))
+                .unwrap();
+        }
         let id = *shared.deployment.lock().unwrap();
         return json_response(&json!({"count": 1, "resources": [{
             "id": id, "status": "RUNNING", "scenarioId": "orchestration", "configurationName": "defaultOrchestrationConfig",
@@ -268,6 +290,7 @@ pub(crate) struct UnderTest {
 pub(crate) fn quick() -> Limits {
     Limits {
         backoff: Duration::from_millis(1),
+        probe: Duration::from_millis(10),
         ..Limits::default()
     }
 }
