@@ -1,6 +1,8 @@
 //! Any bytes as an agent's request: an error that names what is wrong, or a body that the route can read.
 #![no_main]
 
+use std::sync::LazyLock;
+
 use coretap_formats::rules::Rules;
 use coretap_formats::{AgentFormat, ModelFormat, Target, count_tokens, model_name, write_request};
 use libfuzzer_sys::fuzz_target;
@@ -13,11 +15,13 @@ const ROUTES: [(ModelFormat, &str); 5] = [
     (ModelFormat::AzureChat, "gpt-5"),
 ];
 
+static RULES: LazyLock<Rules> = LazyLock::new(Rules::embedded);
+
 fuzz_target!(|body: &[u8]| {
     let _ = model_name(body);
     let _ = count_tokens(body);
     for (format, model) in ROUTES {
-        let rules = Rules::embedded().for_model(format, model);
+        let rules = RULES.for_model(format, model);
         let target = Target {
             format,
             model,

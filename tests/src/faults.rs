@@ -285,7 +285,7 @@ fn refusals() -> Vec<Case> {
         once("a content filter", json!({"fault": "content_filter"}), refused(400, &["UPSTREAM-REFUSED"], "filter")),
         once("413 in plain text", status(413), refused(413, &["UPSTREAM-REFUSED"], "Payload Too Large")),
         once("404 in plain text", status(404), refused(404, &["UPSTREAM-NOT-FOUND"], "deployment not found")),
-        once("404 that says nothing", worded(404, ""), refused(404, &["UPSTREAM-NOT-FOUND"], "404")),
+        once("404 that says nothing", worded(404, ""), refused(404, &["UPSTREAM-NOT-FOUND"], "status 404 and said nothing")),
         once("404 of the AI API", worded(404, AI_API_ERROR), refused(404, &["UPSTREAM-NOT-FOUND"], "Deployment not found")),
         // A refused token is renewed once in a while, so one of many is tried again.
         Case::new("403 RBAC", lasting(status(403)), refused(403, NO_ACCESS, "RBAC: access denied"), 1..=2),
