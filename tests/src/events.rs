@@ -89,13 +89,18 @@ impl Format {
 
     /// The text that the events of a stream carry.
     pub fn streamed_text(self, events: &[Event]) -> String {
+        self.pieces(events).concat()
+    }
+
+    /// The same piece by piece, as the events bring it; those that bring nothing are left out.
+    pub fn pieces(self, events: &[Event]) -> Vec<String> {
         let delta = |event: &Event| {
             let data = event.json();
             let text = match self {
                 Self::Messages => &data["delta"]["text"],
                 Self::Chat => &data["choices"][0]["delta"]["content"],
             };
-            text.as_str().map(str::to_owned)
+            text.as_str().filter(|text| !text.is_empty()).map(str::to_owned)
         };
         events.iter().filter_map(delta).collect()
     }

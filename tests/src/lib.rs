@@ -1,5 +1,5 @@
 //! What the acceptance tests stand on: the real binary as a child process (`process`), a plain HTTP client that
-//! hides nothing (`http`), server-sent events (`events`), and the folders that a suite may find absent (`folders`).
+//! hides nothing (`http`), server-sent events (`events`), the table of faults (`faults`), and the folders that a suite may find absent (`folders`).
 //!
 //! The binary is the release build that `./dev test` makes; a suite whose tools or data are absent says `SKIPPED`.
 #![allow(
@@ -13,6 +13,7 @@
 
 pub mod desktop;
 pub mod events;
+pub mod faults;
 pub mod folders;
 pub mod http;
 pub mod process;

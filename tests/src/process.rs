@@ -107,7 +107,10 @@ struct Running {
 
 impl Running {
     fn start(arguments: &[&str], environment: &[(&str, &str)]) -> Self {
-        let home = tempfile::tempdir().unwrap();
+        Self::start_in(tempfile::tempdir().unwrap(), arguments, environment)
+    }
+
+    fn start_in(home: TempDir, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         let mut child = command(&home, arguments, environment).spawn().unwrap();
         let stdout = BufReader::new(child.stdout.take().unwrap()).lines();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
@@ -240,8 +243,26 @@ impl Simulator {
     pub async fn faults(&self, faults: &Value) {
         let answer = send(self.address, empty("DELETE", "/__simulator/faults")).await;
         assert!(answer.status < 300, "{answer:?}");
+        self.more_faults(faults).await;
+    }
+
+    /// Asks for more faults, beside those that wait.
+    pub async fn more_faults(&self, faults: &Value) {
         let answer = send(self.address, post("/__simulator/faults", faults)).await;
         assert!(answer.status < 300, "{faults}: {answer:?}");
+    }
+
+    /// Says how every stream goes on that a fault `hold` holds: `go_on`, `cut`, `clean_end`, `error_event`.
+    pub async fn release(&self, how: &str) {
+        let how = serde_json::json!({ "how": how });
+        let answer = send(self.address, post("/__simulator/release", &how)).await;
+        assert!(answer.status < 300, "{how}: {answer:?}");
+    }
+
+    /// How many requests of a route there were since it started, kept or not.
+    pub async fn count(&self, route: &str) -> u64 {
+        let answer = send(self.address, empty("GET", "/__simulator/counts")).await;
+        answer.json()[route].as_u64().unwrap_or_default()
     }
 
     /// Changes how it answers: `chunking`, `event_delay_ms`, `token_lifetime_s` …
@@ -319,7 +340,12 @@ impl Coretap {
 
     /// Starts `coretap serve` with these arguments and nothing else in its environment.
     pub async fn serve(arguments: &[&str], environment: &[(&str, &str)]) -> Self {
-        let mut running = Running::start(&[&["serve"], arguments].concat(), environment);
+        Self::serve_in(tempfile::tempdir().unwrap(), arguments, environment).await
+    }
+
+    /// The same with a home that is there already.
+    pub async fn serve_in(home: TempDir, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+        let mut running = Running::start_in(home, &[&["serve"], arguments].concat(), environment);
         let line = running.line().await;
         let address = line.strip_prefix("listening on http://");
         let address = address.and_then(|address| address.parse().ok());
@@ -367,6 +393,15 @@ impl Coretap {
     /// The folder of its settings and data.
     pub fn home(&self) -> &std::path::Path {
         self.running.home.path()
+    }
+
+    /// Ends it as a power cut would, in the middle of everything, and gives what is left of its home.
+    pub async fn kill(mut self) -> TempDir {
+        signal(self.pid(), "KILL").await;
+        in_time("the process's end", self.running.child.wait())
+            .await
+            .unwrap();
+        self.running.home
     }
 
     /// Sends a signal, and gives the exit code and what else stood on stdout once it has ended.

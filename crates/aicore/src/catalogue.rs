@@ -92,8 +92,11 @@ impl ModelVersion {
 }
 
 impl Catalogue {
-    /// Reads the answer to `GET /v2/lm/scenarios/foundation-models/models`, row by row.
-    pub(crate) fn read(body: &[u8]) -> Result<Self, Error> {
+    /// Reads the answer to `GET /v2/lm/scenarios/foundation-models/models`, row by row (sap-wire.md §2.2).
+    ///
+    /// # Errors
+    /// [`Error::Unreadable`] if it is no list; a row that can't be read is left out and counted.
+    pub fn read(body: &[u8]) -> Result<Self, Error> {
         let list: List<'_> = serde_json::from_slice(body).map_err(|error| Error::Unreadable {
             what: WHAT,
             reason: error.to_string(),

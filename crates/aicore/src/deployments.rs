@@ -44,8 +44,12 @@ pub struct Deployment {
 }
 
 impl Deployments {
-    /// Reads the answer to `GET /v2/lm/deployments`, row by row: one bad row never loses the others.
-    pub(crate) fn read(body: &[u8], base_url: &Url) -> Result<Self, Error> {
+    /// Reads the answer to `GET /v2/lm/deployments`, row by row: one bad row never loses the others. A row whose URL
+    /// does not fit `base_url` says so in [`Deployment::problem`].
+    ///
+    /// # Errors
+    /// [`Error::Unreadable`] if it is no list.
+    pub fn read(body: &[u8], base_url: &Url) -> Result<Self, Error> {
         let list: List<'_> = serde_json::from_slice(body).map_err(|error| Error::Unreadable {
             what: WHAT,
             reason: error.to_string(),

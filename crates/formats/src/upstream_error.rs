@@ -13,6 +13,7 @@ use crate::json::{Document, Text};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UpstreamError {
     /// Its text word for word; the whole body where it is no JSON that is known, a page's title where it is HTML.
+    /// Empty where the body is.
     pub message: String,
     /// Its own code, where it has one: a number, a word, or an eight-digit number of the AI API.
     pub code: Option<String>,
@@ -45,7 +46,10 @@ pub fn read_upstream_error(body: &[u8]) -> UpstreamError {
 /// code or words stand for: 429 for throttling in any spelling, 529 for overload, otherwise 500.
 pub(crate) fn read_failure(payload: &str) -> Failure {
     let reports = read_reports(payload);
-    let error = read_upstream_error(payload.as_bytes());
+    let mut error = read_upstream_error(payload.as_bytes());
+    if error.message.is_empty() {
+        "The upstream gave no reason.".clone_into(&mut error.message);
+    }
     let statuses: Vec<u16> = reports.iter().filter_map(Report::status).collect();
     // Of several fallbacks one that may be tried again decides; otherwise the one that was tried last.
     let retryable = statuses.iter().find(|status| matches!(status, 429 | 529));
@@ -240,9 +244,6 @@ fn retry_after(headers: &RawValue) -> Option<u64> {
 
 /// What is told of a body that is no JSON that is known.
 fn plain_message(text: &str) -> String {
-    if text.is_empty() {
-        return "The upstream gave no reason.".to_owned();
-    }
     if !text.starts_with('<') {
         return text.to_owned();
     }
@@ -317,7 +318,8 @@ mod tests {
             ),
             ("RBAC: access denied\n", told("RBAC: access denied", None)),
             (r#"{"detail":1}"#, told(r#"{"detail":1}"#, None)),
-            ("", told("The upstream gave no reason.", None)),
+            ("", told("", None)),
+            (" \r\n", told("", None)),
             (
                 "<html><head><TITLE> 502 Bad Gateway </TITLE></head>…",
                 told("502 Bad Gateway", None),

@@ -4,11 +4,13 @@ use std::collections::VecDeque;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
+use serde::Deserialize;
+use tokio::sync::watch;
 use tokio::time::{Sleep, sleep};
 
 use crate::options::Chunking;
@@ -28,6 +30,8 @@ pub(crate) struct Answer {
     pub(crate) stream: bool,
     /// How the stream ends.
     pub(crate) ending: Ending,
+    /// Where the stream waits for the control path's word, if it does.
+    pub(crate) hold: Option<Hold>,
     /// How the events are framed.
     pub(crate) framing: Framing,
     /// Why the request was refused, if it was.
@@ -43,6 +47,31 @@ pub(crate) enum Ending {
     Broken,
     /// Nothing more comes, and the connection stays open.
     Stalled,
+}
+
+/// A stream that waits after some of its events.
+#[derive(Clone)]
+pub(crate) struct Hold {
+    /// How many events come before.
+    pub(crate) after_events: usize,
+    /// What [`Release::ErrorEvent`] sends.
+    pub(crate) error: Bytes,
+    /// How it goes on, once that is said.
+    pub(crate) release: watch::Receiver<Option<Release>>,
+}
+
+/// How a stream goes on that was held.
+#[derive(Clone, Copy, PartialEq, Deserialize, Debug)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Release {
+    /// As if nothing had been.
+    GoOn,
+    /// The connection breaks.
+    Cut,
+    /// It ends without its last events.
+    CleanEnd,
+    /// An error event comes, and then its end.
+    ErrorEvent,
 }
 
 /// How the events of a stream are framed.
@@ -64,6 +93,7 @@ impl Answer {
             pieces: vec![body.into()],
             stream: false,
             ending: Ending::Whole,
+            hold: None,
             framing: Framing::Sse,
             refused: None,
         }
@@ -114,15 +144,22 @@ enum Step {
     /// What was sent so far leaves the machine before anything else comes.
     Flush,
     Wait(Duration),
+    Hold(Hold),
     Break,
     Stall,
+}
+
+/// What a body waits for.
+enum Waiting {
+    Time(Pin<Box<Sleep>>),
+    Release(Pin<Box<dyn Future<Output = Release> + Send>>, Bytes),
 }
 
 /// The body of an answer.
 pub(crate) struct AnswerBody {
     steps: VecDeque<Step>,
     left: Option<u64>,
-    waiting: Option<Pin<Box<Sleep>>>,
+    waiting: Option<Waiting>,
     departure: Option<Departure>,
 }
 
@@ -142,31 +179,15 @@ impl AnswerBody {
             steps.push_back(Step::Flush);
             steps.push_back(Step::Wait(first_delay));
         }
-        let delayed = answer.stream && !event_delay.is_zero();
-        match chunking {
-            Chunking::Event => {
-                for piece in answer.pieces {
-                    steps.push_back(Step::Send(piece));
-                    steps.push_back(Step::Flush);
-                    if delayed {
-                        steps.push_back(Step::Wait(event_delay));
-                    }
-                }
-            }
-            Chunking::Whole => steps.push_back(Step::Send(joined(&answer.pieces))),
-            Chunking::Byte | Chunking::Random => {
-                let mut rest = joined(&answer.pieces);
-                while !rest.is_empty() {
-                    let size = if chunking == Chunking::Byte {
-                        1
-                    } else {
-                        random.usize(1..=48)
-                    };
-                    steps.push_back(Step::Send(rest.split_to(size.min(rest.len()))));
-                    steps.push_back(Step::Flush);
-                }
-            }
+        let event_delay = if answer.stream { event_delay } else { Duration::ZERO };
+        let held = answer.hold.as_ref().map_or(0, |hold| hold.after_events);
+        let (before, after) = answer.pieces.split_at(held.min(answer.pieces.len()));
+        cut(before, chunking, random, event_delay, &mut steps);
+        if let Some(hold) = answer.hold {
+            steps.push_back(Step::Flush);
+            steps.push_back(Step::Hold(hold));
         }
+        cut(after, chunking, random, event_delay, &mut steps);
         match answer.ending {
             Ending::Whole => {}
             Ending::Broken => steps.extend([Step::Flush, Step::Break]),
@@ -198,10 +219,55 @@ impl AnswerBody {
         }
     }
 
+    /// What becomes of the rest of a stream that was held.
+    fn go_on(&mut self, how: Release, error: Bytes) {
+        match how {
+            Release::GoOn => {}
+            Release::Cut => self.steps = VecDeque::from([Step::Break]),
+            Release::CleanEnd => self.steps.clear(),
+            Release::ErrorEvent => self.steps = VecDeque::from([Step::Send(error)]),
+        }
+    }
+
     /// The body ended as meant: nobody left early.
     fn settle(&mut self) {
         if let Some(departure) = self.departure.take() {
             departure.0.finish();
+        }
+    }
+}
+
+/// The steps by which some pieces go out.
+fn cut(
+    pieces: &[Bytes],
+    chunking: Chunking,
+    random: &mut fastrand::Rng,
+    event_delay: Duration,
+    steps: &mut VecDeque<Step>,
+) {
+    match chunking {
+        Chunking::Event => {
+            for piece in pieces {
+                steps.push_back(Step::Send(piece.clone()));
+                steps.push_back(Step::Flush);
+                if !event_delay.is_zero() {
+                    steps.push_back(Step::Wait(event_delay));
+                }
+            }
+        }
+        Chunking::Whole if pieces.is_empty() => {}
+        Chunking::Whole => steps.push_back(Step::Send(joined(pieces))),
+        Chunking::Byte | Chunking::Random => {
+            let mut rest = joined(pieces);
+            while !rest.is_empty() {
+                let size = if chunking == Chunking::Byte {
+                    1
+                } else {
+                    random.usize(1..=48)
+                };
+                steps.push_back(Step::Send(rest.split_to(size.min(rest.len()))));
+                steps.push_back(Step::Flush);
+            }
         }
     }
 }
@@ -226,11 +292,18 @@ impl Body for AnswerBody {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
         loop {
-            if let Some(waiting) = &mut self.waiting {
-                if waiting.as_mut().poll(context).is_pending() {
-                    return Poll::Pending;
+            match &mut self.waiting {
+                None => {}
+                Some(Waiting::Time(time)) => {
+                    ready!(time.as_mut().poll(context));
+                    self.waiting = None;
                 }
-                self.waiting = None;
+                Some(Waiting::Release(word, error)) => {
+                    let how = ready!(word.as_mut().poll(context));
+                    let error = error.clone();
+                    self.waiting = None;
+                    self.go_on(how, error);
+                }
             }
             match self.steps.pop_front() {
                 None => {
@@ -251,7 +324,18 @@ impl Body for AnswerBody {
                     context.waker().wake_by_ref();
                     return Poll::Pending;
                 }
-                Some(Step::Wait(delay)) => self.waiting = Some(Box::pin(sleep(delay))),
+                Some(Step::Wait(delay)) => self.waiting = Some(Waiting::Time(Box::pin(sleep(delay)))),
+                Some(Step::Hold(hold)) => {
+                    let Hold {
+                        error, mut release, ..
+                    } = hold;
+                    let word = async move {
+                        let said = release.wait_for(Option::is_some).await;
+                        // Nobody is left to say anything when the simulator ends.
+                        said.ok().and_then(|said| *said).unwrap_or(Release::Cut)
+                    };
+                    self.waiting = Some(Waiting::Release(Box::pin(word), error));
+                }
                 Some(Step::Break) => {
                     self.settle();
                     return Poll::Ready(Some(Err(io::Error::other("the stream is cut"))));
@@ -265,7 +349,7 @@ impl Body for AnswerBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.steps.is_empty()
+        self.steps.is_empty() && self.waiting.is_none()
     }
 
     fn size_hint(&self) -> SizeHint {

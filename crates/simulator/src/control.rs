@@ -8,6 +8,7 @@ use http::Method;
 use serde::Deserialize;
 use serde_json::json;
 
+use crate::answer::Release;
 use crate::faults::Fault;
 use crate::options::{BackendDetails, Chunking, FinishReason, Options};
 use crate::query;
@@ -32,6 +33,13 @@ struct Changes {
     finish_reason_mode: Option<FinishReason>,
     clock_ahead_s: Option<i64>,
     page: Option<usize>,
+}
+
+/// How the answers that are held go on.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Going {
+    how: Release,
 }
 
 /// Answers a control path: a status and JSON.
@@ -63,6 +71,14 @@ pub(crate) async fn answer(
             state.faults.clear();
             done()
         }
+        ("POST", "release") => match serde_json::from_slice::<Going>(body) {
+            Ok(going) => {
+                state.faults.release(going.how);
+                done()
+            }
+            Err(error) => wrong(&error.to_string()),
+        },
+        ("GET", "counts") => (200, state.record.counts().to_string()),
         ("POST", "settings") => match serde_json::from_slice::<Changes>(body) {
             Ok(changes) => {
                 state.change(|options| changes.apply(options));

@@ -6,8 +6,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tokio::sync::watch;
 
-use crate::answer::{Answer, Ending, Framing};
+use crate::answer::{Answer, Ending, Framing, Hold, Release};
 use crate::bedrock::aws_exception;
 use crate::json::set;
 use crate::route::Route;
@@ -18,6 +19,9 @@ use crate::route::Route;
 pub(crate) struct Fault {
     /// A route's name; `any` is every route, `inference` every one where a model answers.
     route: String,
+    /// It befalls only requests whose body holds this text: so that each of many requests at once has its own fault.
+    #[serde(default)]
+    marker: Option<String>,
     /// What happens.
     #[serde(rename = "fault")]
     pub(crate) kind: Kind,
@@ -27,12 +31,15 @@ pub(crate) struct Fault {
     /// Seconds, for the header `retry-after`.
     #[serde(default)]
     retry_after: Option<u64>,
-    /// The body of `status`, or the data of an error event.
+    /// The body of `status`, the data of an error event, or what stands where JSON should.
     #[serde(default)]
     text: Option<String>,
     /// How many events come before it.
     #[serde(default)]
     after_events: usize,
+    /// How many bytes of the event behind them still come, when it is cut or ends there.
+    #[serde(default)]
+    and_bytes: usize,
     /// How long it waits.
     #[serde(default)]
     pub(crate) delay_ms: u64,
@@ -65,6 +72,14 @@ pub(crate) enum Kind {
     SlowFirstEvent,
     /// After some events nothing more comes.
     Stall,
+    /// After some events nothing more comes until the control path says how it goes on.
+    Hold,
+    /// After some events one line is no JSON; the rest follows as if nothing were wrong. A plain body is replaced.
+    Garbage,
+    /// The same with bytes that are no UTF-8.
+    InvalidUtf8,
+    /// After some events comes a line that does not end.
+    HugeLine,
     /// Every token given out so far has expired.
     ExpiredToken,
     /// The connection is closed without an answer.
@@ -75,13 +90,31 @@ pub(crate) enum Kind {
     OutputFilter,
 }
 
-/// The faults that wait for a request.
-#[derive(Default)]
+/// Longer than any line that a client would wait for to its end: 65 MiB.
+const HUGE_LINE_PIECES: usize = 65;
+const HUGE_LINE_PIECE: &[u8] = &[b'a'; 1024 * 1024];
+
+/// The faults that wait for a request, and how the answers that are held go on.
 pub(crate) struct Faults {
     waiting: Mutex<Vec<Fault>>,
+    release: watch::Sender<Option<Release>>,
+}
+
+impl Default for Faults {
+    fn default() -> Self {
+        Self {
+            waiting: Mutex::default(),
+            release: watch::Sender::new(None),
+        }
+    }
 }
 
 impl Faults {
+    /// Says how every answer goes on that is held now, or will be until the faults are forgotten.
+    pub(crate) fn release(&self, how: Release) {
+        self.release.send_replace(Some(how));
+    }
+
     /// Adds faults; the first that matches a request befalls it.
     pub(crate) fn add(&self, faults: Vec<Fault>) {
         self.waiting
@@ -90,22 +123,21 @@ impl Faults {
             .extend(faults);
     }
 
-    /// Forgets them all.
+    /// Forgets them all. What is held from now on waits for a new word.
     pub(crate) fn clear(&self) {
+        self.release.send_replace(None);
         self.waiting
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clear();
     }
 
-    /// Takes the fault that befalls a request of this route.
-    pub(crate) fn take(&self, route: Route) -> Option<Fault> {
+    /// Takes the fault that befalls a request of this route and body.
+    pub(crate) fn take(&self, route: Route, body: &[u8]) -> Option<Fault> {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        let at = waiting.iter().position(|fault| match fault.route.as_str() {
-            "any" => true,
-            "inference" => route.is_inference(),
-            name => name == route.name(),
-        })?;
+        let at = waiting
+            .iter()
+            .position(|fault| fault.is_for(route) && fault.is_marked_in(body))?;
         let fault = waiting.get_mut(at)?;
         fault.times = fault.times.saturating_sub(1);
         if fault.times == 0 {
@@ -117,6 +149,21 @@ impl Faults {
 }
 
 impl Fault {
+    fn is_for(&self, route: Route) -> bool {
+        match self.route.as_str() {
+            "any" => true,
+            "inference" => route.is_inference(),
+            name => name == route.name(),
+        }
+    }
+
+    fn is_marked_in(&self, body: &[u8]) -> bool {
+        let holds = |marker: &String| body.windows(marker.len()).any(|part| part == marker.as_bytes());
+        self.marker
+            .as_ref()
+            .is_none_or(|marker| !marker.is_empty() && holds(marker))
+    }
+
     /// Whether the route's name is known.
     pub(crate) fn names_a_route(&self) -> bool {
         let routes = [
@@ -155,11 +202,7 @@ impl Fault {
     fn status_answer(&self, route: Route) -> Answer {
         let status = self.status.unwrap_or(500);
         if let Some(text) = &self.text {
-            return if text.starts_with(['{', '[']) {
-                Answer::json(status, text.clone())
-            } else {
-                Answer::text(status, text)
-            };
+            return worded(status, text);
         }
         match status {
             401 => Answer::text(401, "Jwt is expired"),
@@ -175,13 +218,13 @@ impl Fault {
         }
     }
 
-    /// What happens to an answer that would have been good.
-    pub(crate) fn befall(&self, route: Route, answer: &mut Answer) {
+    /// What happens to an answer that would have been good. `faults` are those that this one was taken from.
+    pub(crate) fn befall(&self, route: Route, answer: &mut Answer, faults: &Faults) {
         let keep = self.after_events;
         match self.kind {
             Kind::Cut | Kind::Stall => {
                 if answer.stream {
-                    answer.pieces.truncate(keep);
+                    self.shorten(answer);
                 } else {
                     answer
                         .pieces
@@ -194,12 +237,53 @@ impl Fault {
                     Ending::Stalled
                 };
             }
-            Kind::CleanEnd if answer.stream => answer.pieces.truncate(keep),
+            Kind::CleanEnd if answer.stream => self.shorten(answer),
+            Kind::Hold if answer.stream => {
+                answer.hold = Some(Hold {
+                    after_events: keep,
+                    error: self.error_event(route, answer.framing),
+                    release: faults.release.subscribe(),
+                });
+            }
+            Kind::Garbage | Kind::InvalidUtf8 if answer.stream => {
+                let line = [b"data: ", self.garbage().as_ref(), b"\n\n"].concat();
+                answer
+                    .pieces
+                    .insert(keep.min(answer.pieces.len()), Bytes::from(line));
+            }
+            Kind::Garbage | Kind::InvalidUtf8 => answer.pieces = vec![self.garbage()],
+            Kind::HugeLine if answer.stream => {
+                answer.pieces.truncate(keep);
+                answer.pieces.push(Bytes::from_static(b"data: {\"x\":\""));
+                let piece = Bytes::from_static(HUGE_LINE_PIECE);
+                answer
+                    .pieces
+                    .extend(std::iter::repeat_n(piece, HUGE_LINE_PIECES));
+                answer.ending = Ending::Stalled;
+            }
             Kind::ErrorEvent | Kind::ThrottledEvent if answer.stream => {
                 answer.pieces.truncate(keep);
                 answer.pieces.push(self.error_event(route, answer.framing));
             }
             _ => {}
+        }
+    }
+
+    /// Leaves the first events and a part of the one behind them.
+    fn shorten(&self, answer: &mut Answer) {
+        let part = answer
+            .pieces
+            .get(self.after_events)
+            .map(|event| event.slice(..self.and_bytes.min(event.len())));
+        answer.pieces.truncate(self.after_events);
+        answer.pieces.extend(part.filter(|part| !part.is_empty()));
+    }
+
+    fn garbage(&self) -> Bytes {
+        match &self.text {
+            _ if self.kind == Kind::InvalidUtf8 => Bytes::from_static(b"{\"final_result\": \xff\xfe\x80}"),
+            Some(text) => Bytes::from(text.clone()),
+            None => Bytes::from_static(b"{'final_result': <object at 0x7f3a>}"),
         }
     }
 
@@ -274,7 +358,15 @@ fn dialect_error(route: Route, status: u16, retry_after: Option<u64>) -> Value {
         Route::Token => {
             json!({"error": "server_error", "error_description": "The server is not able to answer"})
         }
-        Route::Chat | Route::Deployments | Route::Models | Route::Other => {
+        // The AI API's codes are eight digits of its own (sap-wire.md §2.4).
+        Route::Deployments | Route::Models => json!({"error": {
+            "code": if throttled { "01010429" } else { "01010500" },
+            "message": if throttled { "Too many requests." } else { "Internal server error." },
+            "requestId": "b8c7f0de-0000-4000-8000-000000000000",
+            "target": "/api/v2/lm",
+            "details": {},
+        }}),
+        Route::Chat | Route::Other => {
             let message = if throttled {
                 "Requests to the ChatCompletions_Create Operation have exceeded the call rate limit. Please retry later."
             } else {
@@ -282,6 +374,20 @@ fn dialect_error(route: Route, status: u16, retry_after: Option<u64>) -> Value {
             };
             json!({"error": {"code": status.to_string(), "message": message}})
         }
+    }
+}
+
+/// A body as it is worded: JSON, an HTML page or plain text.
+fn worded(status: u16, text: &str) -> Answer {
+    let text_answer = Answer::text(status, text);
+    let content_type = match text.as_bytes().first() {
+        Some(b'{' | b'[') => "application/json",
+        Some(b'<') => "text/html; charset=utf-8",
+        _ => text_answer.content_type,
+    };
+    Answer {
+        content_type,
+        ..text_answer
     }
 }
 

@@ -1,6 +1,6 @@
 //! The last requests, kept for tests to look at.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -118,6 +118,8 @@ struct Kept {
     next_id: u64,
     bytes: usize,
     exchanges: VecDeque<Arc<Exchange>>,
+    /// How many requests of each route there were since the start, kept or not.
+    counts: BTreeMap<&'static str, u64>,
 }
 
 impl Record {
@@ -141,6 +143,7 @@ impl Record {
     ) -> Arc<Exchange> {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.next_id += 1;
+        *kept.counts.entry(route.name()).or_default() += 1;
         let body_bytes = body.len();
         let exchange = Arc::new(Exchange {
             id: kept.next_id,
@@ -180,6 +183,12 @@ impl Record {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.exchanges.clear();
         kept.bytes = 0;
+    }
+
+    /// How many requests of each route there were since the start, by the route's name.
+    pub(crate) fn counts(&self) -> Value {
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        json!(kept.counts)
     }
 
     /// All of them, oldest first.

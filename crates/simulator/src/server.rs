@@ -248,7 +248,7 @@ async fn handle(state: Arc<State>, request: Request<Incoming>) -> Result<Respons
     // The client may leave before there is an answer.
     let departure = Departure(exchange.clone());
     let options = state.options();
-    let fault = state.faults.take(route);
+    let fault = state.faults.take(route, body.as_deref().unwrap_or_default());
     match fault.as_ref().map(|fault| fault.kind) {
         Some(Kind::RefuseConnection) => {
             exchange.finish();
@@ -280,7 +280,7 @@ async fn handle(state: Arc<State>, request: Request<Incoming>) -> Result<Respons
                 filtered,
             );
             if let Some(fault) = fault.as_ref().filter(|_| answer.status == 200) {
-                fault.befall(route, &mut answer);
+                fault.befall(route, &mut answer, &state.faults);
             }
             answer
         }

@@ -1,5 +1,7 @@
 //! Answers: Anthropic's messages and their events. Agents that speak Messages are given them nearly as they come.
 
+use serde::de::IgnoredAny;
+
 use crate::ReadError;
 use crate::error::Path;
 use crate::event::{Event, Failure, StopReason, Usage, said};
@@ -185,10 +187,12 @@ fn emit_stop(holder: Object<'_>, emit: &mut impl FnMut(Event<'_>)) {
 }
 
 /// Whether a payload is a piece of content, told by its first member. They are nearly all of a stream, and for an agent
-/// that speaks Messages nothing in them is looked at.
+/// that speaks Messages nothing in them is looked at, only that they are JSON: an agent may pass over what is none, and
+/// would take the rest for the whole answer.
 pub(crate) fn is_content(payload: &str) -> bool {
     let value = payload.strip_prefix("{\"type\":").map(str::trim_start);
     value.is_some_and(|value| value.starts_with("\"content_block_delta\""))
+        && serde_json::from_str::<IgnoredAny>(payload).is_ok()
 }
 
 /// Appends a piece of content as an event for an agent that speaks Messages.

@@ -139,3 +139,36 @@ fn the_caller_may_end_a_stream_for_its_own_reason() {
         Progress::Failed(failure)
     );
 }
+
+/// Content is copied for an agent that speaks the model's own format, but never what its reader can't read.
+#[test]
+fn a_piece_of_content_that_is_no_json_is_a_failure() {
+    for (format, broken) in [
+        (
+            ModelFormat::Claude,
+            r#"data: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"lo}"#,
+        ),
+        (
+            ModelFormat::AzureChat,
+            r#"data: {"choices":[{"index":0,"delta":{"content":"lo}}]}"#,
+        ),
+        (
+            ModelFormat::Orchestration,
+            r#"data: {"final_result":{"choices":[{"index":0,"delta":{"content":"lo}}]}}"#,
+        ),
+    ] {
+        for (agent, _) in AGENTS {
+            let (_, name) = UPSTREAMS.into_iter().find(|(one, _)| *one == format).unwrap();
+            let bytes = file(name, "text");
+            let mut stream = AnswerStream::new(options(format, agent));
+            let mut out = Vec::new();
+            for event in events(&bytes).iter().take(4) {
+                stream.push(event, &mut out);
+            }
+            let before = out.len();
+            let progress = stream.push(format!("{broken}\n").as_bytes(), &mut out);
+            assert!(matches!(progress, Progress::Failed(_)), "{format:?} {agent:?}");
+            assert_eq!(out.len(), before, "{format:?} {agent:?}: nothing of it is written");
+        }
+    }
+}

@@ -313,3 +313,167 @@ async fn shutting_down_closes_the_port() {
         ErrorKind::ConnectionRefused
     );
 }
+
+#[tokio::test]
+async fn a_fault_with_a_marker_befalls_only_requests_that_hold_it() {
+    let running = Running::start().await;
+    for marker in ["plum-01", "wörld", "漢"] {
+        running
+            .fault(&json!({"route": "inference", "fault": "status", "status": 502, "marker": marker}))
+            .await;
+    }
+    for route in ROUTES {
+        running
+            .fault(&json!({"route": "any", "fault": "status", "status": 503, "marker": "wörld 漢"}))
+            .await;
+        let statuses = [
+            stream(&running, route).await.status,
+            stream(&running, route).await.status,
+            stream(&running, route).await.status,
+        ];
+        // The first route meets the two that wait from before; nobody meets the plum's.
+        let expected = if route == ROUTES[0] {
+            [502, 502, 503]
+        } else {
+            [503, 200, 200]
+        };
+        assert_eq!(statuses, expected, "{route}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_held_goes_on_as_the_control_path_says() {
+    let running = Running::start().await;
+    for route in ROUTES {
+        for (how, broken, count) in [
+            ("go_on", false, None),
+            ("cut", true, Some(3)),
+            ("clean_end", false, Some(3)),
+            ("error_event", false, Some(4)),
+        ] {
+            running.control("DELETE", "faults", &json!(null)).await;
+            let whole = stream(&running, route).await.events();
+            running
+                .fault(&json!({"route": route, "fault": "hold", "after_events": 3}))
+                .await;
+            let reading = stream(&running, route);
+            let release = async {
+                // Its request is there, so it is held or about to be.
+                running
+                    .control("GET", "requests?count=1", &json!(null))
+                    .await;
+                running
+                    .control("POST", "release", &json!({ "how": how }))
+                    .await;
+            };
+            let (held, ()) = tokio::join!(reading, release);
+            assert_eq!(held.broken, broken, "{route} {how}");
+            let events = held.events();
+            assert_eq!(events.len(), count.unwrap_or(whole.len()), "{route} {how}");
+            let texts = |events: &[Value]| -> Vec<String> { events.iter().map(Value::to_string).collect() };
+            if how == "error_event" {
+                assert!(texts(&events)[3].contains("error"), "{route}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_line_can_be_no_json_no_text_and_without_an_end() {
+    let running = Running::start().await;
+    let plain = json!({"messages": [{"role": "user", "content": "x"}]});
+    for (kind, sign) in [
+        ("garbage", &b"data: {'final_result': <object"[..]),
+        ("invalid_utf8", b"\xff\xfe\x80"),
+    ] {
+        for route in ROUTES {
+            running
+                .fault(&json!({"route": route, "fault": kind, "after_events": 2}))
+                .await;
+            let reply = stream(&running, route).await;
+            let lines: Vec<&[u8]> = reply.body.split(|byte| *byte == b'\n').collect();
+            let at = lines
+                .iter()
+                .position(|line| line.windows(sign.len()).any(|part| part == sign));
+            assert!(at.is_some_and(|at| at > 1), "{kind} {route}");
+            assert!(reply.body.len() > 500, "{kind} {route}: the rest follows");
+        }
+        running.fault(&json!({"route": "chat", "fault": kind})).await;
+        let whole = running.chat(GPT_4O, &plain).await;
+        assert_eq!((whole.status, whole.broken), (200, false));
+        assert!(serde_json::from_slice::<Value>(&whole.body).is_err());
+    }
+
+    running
+        .fault(&json!({"route": "chat", "fault": "huge_line", "after_events": 2}))
+        .await;
+    let body = json!({"messages": [{"role": "user", "content": "x"}], "stream": true}).to_string();
+    let head = format!(
+        "POST /v2/inference/deployments/{GPT_4O}/chat/completions?api-version=1 HTTP/1.1\r\nhost: x\r\n\
+         authorization: Bearer {}\r\nai-resource-group: default\r\ncontent-type: application/json\r\n\
+         content-length: {}\r\n\r\n{body}",
+        running.token(),
+        body.len()
+    );
+    let mut socket = TcpStream::connect(running.address).await.unwrap();
+    socket.write_all(head.as_bytes()).await.unwrap();
+    let mut seen = 0;
+    let mut buffer = vec![0; 1024 * 1024];
+    while seen < 65 * 1024 * 1024 {
+        let read = socket.read(&mut buffer).await.unwrap();
+        assert!(read > 0, "it ended after {seen} bytes");
+        seen += read;
+    }
+}
+
+#[tokio::test]
+async fn an_event_can_be_cut_in_its_middle() {
+    let running = Running::start().await;
+    for route in ROUTES {
+        for (kind, broken) in [("cut", true), ("clean_end", false)] {
+            running
+                .fault(&json!({"route": route, "fault": kind, "after_events": 3, "and_bytes": 9}))
+                .await;
+            let reply = stream(&running, route).await;
+            assert_eq!(reply.broken, broken, "{route}");
+            assert_eq!(reply.text().matches("\n\n").count(), 3, "{route}");
+            let last = reply.body.split(|byte| *byte == b'\n').next_back().unwrap();
+            assert_eq!(last.len(), 9, "{route}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn lists_fail_in_the_ai_apis_words_and_bodies_say_what_they_are() {
+    let running = Running::start().await;
+    for route in ["deployments", "models"] {
+        running
+            .fault(&json!({"route": route, "fault": "status", "status": 500}))
+            .await;
+    }
+    for path in ["/v2/lm/deployments", "/v2/lm/scenarios/foundation-models/models"] {
+        let error = &running.get(path).await.json()["error"];
+        assert_eq!(error["code"], "01010500", "{path}: {error}");
+        assert!(error["requestId"].is_string(), "{path}: {error}");
+    }
+    for (text, kind) in [
+        ("<html><title>Sign in</title></html>", "text/html; charset=utf-8"),
+        ("{\"error\": 1}", "application/json"),
+        ("no healthy upstream", "text/plain"),
+        ("", "text/plain"),
+    ] {
+        running
+            .fault(&json!({"route": "deployments", "fault": "status", "status": 200, "text": text}))
+            .await;
+        let reply = running.get("/v2/lm/deployments").await;
+        assert_eq!(
+            (reply.headers["content-type"].to_str().unwrap(), reply.text()),
+            (kind, text)
+        );
+    }
+    let counts = running.control("GET", "counts", &json!(null)).await;
+    assert_eq!(
+        (&counts["deployments"], &counts["models"], &counts["token"]),
+        (&json!(5), &json!(1), &json!(1))
+    );
+}

@@ -1,0 +1,56 @@
+//! What holds of an answer whatever the upstream sends.
+
+use coretap_formats::{AgentFormat, AnswerOptions, AnswerStream, ModelFormat, Progress, answer, answer_as_stream};
+
+/// Takes `bytes` as a stream, whole and in pieces, and as a whole answer, for each agent's format.
+pub fn check(upstream: ModelFormat, bytes: &[u8]) {
+    for agent in [AgentFormat::Messages, AgentFormat::ChatCompletions] {
+        let options = AnswerOptions {
+            agent,
+            upstream,
+            model: "asked-\"model\"".to_owned(),
+            id: "own1".to_owned(),
+            created: 1_763_000_001,
+            include_usage: true,
+            estimated_input: 99,
+        };
+        let (written, progress) = translate(&options, [bytes]);
+        // The size of the pieces comes from the input, so that the fuzzer can look for a bad one.
+        let size = usize::from(bytes.len() as u8 % 31) + 1;
+        assert_eq!(translate(&options, bytes.chunks(size)), (written.clone(), progress.clone()));
+        let failed = matches!(progress, Progress::Failed(_));
+        assert!(failed || progress == Progress::Ended, "a finished stream is {progress:?}");
+        let text = String::from_utf8(written).expect("an answer is UTF-8");
+        let end = match agent {
+            AgentFormat::Messages => "event: message_stop",
+            AgentFormat::ChatCompletions => "data: [DONE]",
+        };
+        assert_eq!(text.lines().any(|line| line == end), !failed, "{progress:?}\n{text}");
+        for data in text.lines().filter_map(|line| line.strip_prefix("data: ")) {
+            assert!(
+                data == "[DONE]" || serde_json::from_str::<serde_json::Value>(data).is_ok(),
+                "{data}"
+            );
+        }
+        let whole = answer(&options, bytes);
+        if let Ok(whole) = &whole {
+            serde_json::from_slice::<serde_json::Value>(&whole.body).expect("an answer is JSON");
+        }
+        assert!(whole.is_err() || answer_as_stream(&options, bytes).is_ok());
+    }
+}
+
+fn translate<'a>(options: &AnswerOptions, pieces: impl IntoIterator<Item = &'a [u8]>) -> (Vec<u8>, Progress) {
+    let mut stream = AnswerStream::new(options.clone());
+    let mut out = Vec::new();
+    for piece in pieces {
+        stream.push(piece, &mut out);
+    }
+    let progress = stream.finish(&mut out);
+    let mut late = Vec::new();
+    stream.push(b"data: [DONE]\n\ndata: {\"type\":\"message_stop\"}\n\n", &mut late);
+    stream.finish(&mut late);
+    stream.keep_alive(&mut late);
+    assert_eq!(late, b"", "nothing is written after the end or a failure");
+    (out, progress)
+}

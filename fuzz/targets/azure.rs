@@ -1,0 +1,9 @@
+//! Any bytes as an answer of a route that speaks `ModelFormat::AzureChat`.
+#![no_main]
+
+use coretap_formats::ModelFormat;
+use libfuzzer_sys::fuzz_target;
+
+mod answers;
+
+fuzz_target!(|bytes: &[u8]| answers::check(ModelFormat::AzureChat, bytes));
