@@ -1,4 +1,4 @@
-//! Who is let in: the local key on every path but three, only this machine's names, no foreign page.
+//! What each path takes, and what is refused. Who is let in at all is in `security/`.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -7,67 +7,12 @@
 )]
 
 use coretap_tests::events::Format;
-use coretap_tests::http::{Answer, empty, post, send};
-use coretap_tests::process::{Coretap, KEY, Mode, Simulator};
+use coretap_tests::http::{empty, send};
+use coretap_tests::process::{Coretap, Mode, Simulator};
 use http::HeaderValue;
 use serde_json::json;
 
 const MODEL: &str = "anthropic--claude-4.5-sonnet";
-
-/// A small request with these headers.
-async fn ask(coretap: &Coretap, format: Format, headers: &[(&'static str, &str)]) -> Answer {
-    let mut request = post(format.path(), &format.ask(MODEL, "Hi", false));
-    for (name, value) in headers {
-        request
-            .headers_mut()
-            .insert(*name, HeaderValue::from_str(value).unwrap());
-    }
-    send(coretap.address, request).await
-}
-
-#[tokio::test]
-async fn the_local_key_is_asked_of_everyone() {
-    let simulator = Simulator::start().await;
-    let coretap = Coretap::start(&simulator, Mode::Foundation, &[]).await;
-    let bearer = format!("Bearer {KEY}");
-    for format in Format::ALL {
-        for headers in [[("authorization", bearer.as_str())], [("x-api-key", KEY)]] {
-            assert_eq!(ask(&coretap, format, &headers).await.status, 200, "{headers:?}");
-        }
-        let longer = format!("Bearer {KEY}x");
-        let wrong: [&[(&str, &str)]; 6] = [
-            &[],
-            &[("authorization", "Bearer wrong")],
-            &[("authorization", &longer)],
-            &[("authorization", "Bearer ")],
-            &[("x-api-key", "")],
-            &[("authorization", KEY), ("x-api-key", "wrong")],
-        ];
-        for headers in wrong {
-            let answer = ask(&coretap, format, headers).await;
-            assert_eq!(answer.status, 401, "{headers:?}: {answer:?}");
-            assert_eq!(
-                answer.header("x-should-retry"),
-                "false",
-                "{headers:?}: an agent would try ten times"
-            );
-            assert!(answer.json()["error"]["message"].is_string(), "{answer:?}");
-        }
-    }
-    for path in [
-        "/v1/models",
-        "/v1/models/gpt-4o",
-        "/v1/messages/count_tokens",
-        "/nowhere",
-        "/app/status",
-    ] {
-        assert_eq!(
-            send(coretap.address, empty("GET", path)).await.status,
-            401,
-            "{path}"
-        );
-    }
-}
 
 #[tokio::test]
 async fn three_paths_need_no_key_and_tell_nothing() {
@@ -83,69 +28,6 @@ async fn three_paths_need_no_key_and_tell_nothing() {
         let answer = send(coretap.address, empty("HEAD", path)).await;
         assert_eq!((answer.status, answer.body.as_str()), (200, ""), "{path}");
     }
-}
-
-#[tokio::test]
-async fn only_this_machines_names_are_answered() {
-    let simulator = Simulator::start().await;
-    let coretap = Coretap::start(&simulator, Mode::Foundation, &[]).await;
-    let bearer = format!("Bearer {KEY}");
-    let port = coretap.address.port();
-    for host in [
-        "127.0.0.1:1",
-        "localhost",
-        "localhost:4000",
-        "[::1]",
-        "[::1]:4000",
-        "0.0.0.0:4000",
-        "LOCALHOST",
-    ] {
-        let answer = ask(
-            &coretap,
-            Format::Messages,
-            &[("host", host), ("authorization", &bearer)],
-        )
-        .await;
-        assert_eq!(answer.status, 200, "{host}: {answer:?}");
-    }
-    let foreign = [
-        "evil.example",
-        "127.0.0.1.evil.example",
-        "localhost.evil.example:4000",
-        "10.0.0.1",
-        "[::2]",
-        "127.0.0.2",
-    ];
-    for host in foreign {
-        let answer = ask(
-            &coretap,
-            Format::Messages,
-            &[("host", host), ("authorization", &bearer)],
-        )
-        .await;
-        assert_eq!(answer.status, 403, "{host}: {answer:?}");
-    }
-    for origin in ["https://evil.example", "null", "http://localhost.evil.example"] {
-        let answer = ask(
-            &coretap,
-            Format::Chat,
-            &[("origin", origin), ("authorization", &bearer)],
-        )
-        .await;
-        assert_eq!(answer.status, 403, "{origin}: {answer:?}");
-        assert_eq!(answer.header("access-control-allow-origin"), "", "{origin}");
-    }
-    let mut preflight = empty("OPTIONS", "/v1/messages");
-    preflight
-        .headers_mut()
-        .insert("origin", HeaderValue::from_static("https://evil.example"));
-    let answer = send(coretap.address, preflight).await;
-    assert!(
-        answer.status >= 400 && answer.header("access-control-allow-origin").is_empty(),
-        "{answer:?}"
-    );
-    // The refusals came before anything was asked of SAP AI Core.
-    assert_eq!(simulator.inference().await.len(), 7, "port {port}");
 }
 
 /// Codex tries a WebSocket first; only 426 makes it go on at once.

@@ -57,7 +57,10 @@ async fn after_a_sleep_health_is_found_out_and_streams_go_on() {
     let mut turns = 0;
     while !healthy.is_finished() {
         turns += 1;
-        assert!(turns < 100_000, "nobody looked whether SAP AI Core is there again");
+        assert!(
+            turns < 100_000,
+            "nobody looked whether SAP AI Core is there again"
+        );
         tokio::time::pause();
         tokio::time::advance(Duration::from_millis(100)).await;
         tokio::time::resume();
