@@ -298,6 +298,7 @@ describe("the window", { concurrency: 2 }, () => {
 
   pageTest("a taken port is left by one click", "port-taken", async (page) => {
     await says(page, "proxy-problem", "Port 4000 is used by another program (PORT-TAKEN).");
+    await says(page, "run-state", "Could not start at ");
     assert.equal(await page.locator("#step-proxy").getAttribute("data-status"), "failed");
     assert.equal(await property(page, "copy-address", "disabled"), true);
     await page.locator("#use-free-port").click();

@@ -254,12 +254,11 @@ fn many(count: u64, what: &str) -> String {
 
 async fn clock(aicore: &AiCore) -> Finding {
     let check = Check::Clock;
-    let Ok(Some(server)) = aicore.server_time().await else {
-        return Finding::new(
-            check,
-            Verdict::Skipped,
-            "SAP AI Core's server does not tell the time.",
-        );
+    let not_told = |why| Finding::new(check, Verdict::Skipped, why);
+    let server = match aicore.server_time().await {
+        Ok(Some(server)) => server,
+        Ok(None) => return not_told("SAP AI Core does not tell the time."),
+        Err(_) => return not_told("SAP AI Core can't be asked for the time."),
     };
     let now = SystemTime::now();
     let (by, direction) = match now.duration_since(server) {

@@ -219,12 +219,11 @@ pub(crate) fn origins(
             } else {
                 format!("{FILE} and the keychain")
             };
-            let host = |url: &str| url.trim_end_matches('/').to_owned();
             format!(
                 "service key: {from} (client id {}, Auth URL {}, Base URL {})",
                 key.client_id,
-                host(key.auth_url.as_str()),
-                host(key.base_url.as_str())
+                key.auth_url.as_str().trim_end_matches('/'),
+                key.base_url.as_str().trim_end_matches('/')
             )
         }
     };

@@ -31,8 +31,13 @@ fn is_alone() -> bool {
 }
 
 async fn simulator() -> String {
-    let anywhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let simulator = Simulator::bind(anywhere, SimulatorOptions::default())
+    simulator_on(0).await
+}
+
+/// Its service key; port 0 picks a free one.
+async fn simulator_on(port: u16) -> String {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let simulator = Simulator::bind(address, SimulatorOptions::default())
         .await
         .unwrap();
     let key = simulator.service_key();
@@ -148,6 +153,43 @@ async fn a_saved_connection_runs_and_its_secret_is_in_no_file() {
     until(&app, "forgotten", is_gone).await;
 }
 
+/// Nobody presses anything and no agent asks: the window shows what is wrong, and that it is over.
+#[tokio::test]
+async fn a_connection_that_comes_back_is_seen_and_checked_again() {
+    if !is_alone() {
+        return;
+    }
+    let (home, key, port) = (tempfile::tempdir().unwrap(), simulator().await, free_port());
+    let app = open(&home);
+    use_port(&app, free_port()).await;
+    let elsewhere = format!("http://127.0.0.1:{port}");
+    let mut away = draft(&key);
+    let secret = serde_json::from_str::<serde_json::Value>(&key).unwrap()["clientsecret"].clone();
+    away.client_secret = SecretDraft::Typed {
+        value: secret.as_str().unwrap().into(),
+    };
+    (away.auth_url, away.base_url) = (elsewhere.clone(), elsewhere);
+    app.save_connection(&away, Keep::ThisRun).await.unwrap();
+    app.start().await.unwrap();
+    let step = |now: &Snapshot, id| now.steps.iter().find(|step| step.id == id).unwrap().status;
+    let now = until(&app, "degraded", |now| {
+        matches!(now.proxy, ProxyView::Degraded { .. }) && step(now, StepId::Token) == StepStatus::Failed
+    })
+    .await;
+    let ProxyView::Degraded { problem, since, .. } = now.proxy else {
+        panic!("{:?}", now.proxy)
+    };
+    assert_eq!(problem.code, "UPSTREAM-CONNECT");
+    assert!(since > 0);
+
+    simulator_on(port).await;
+    let now = until(&app, "running with models", |now| {
+        matches!(now.proxy, ProxyView::Running { .. }) && !now.models.is_empty()
+    })
+    .await;
+    assert_eq!(step(&now, StepId::Models), StepStatus::Done);
+}
+
 #[tokio::test]
 async fn the_simulator_needs_nothing() {
     if !is_alone() {
@@ -197,7 +239,9 @@ async fn a_taken_port_is_left_for_the_next_free_one() {
         )
     })
     .await;
-    assert!(matches!(now.proxy, ProxyView::Failed { free_port: Some(free), .. } if free > port));
+    assert!(
+        matches!(now.proxy, ProxyView::Failed { free_port: Some(free), since, .. } if free > port && since > 0)
+    );
     app.use_free_port().await.unwrap();
     let now = until(&app, "running", |now| {
         matches!(now.proxy, ProxyView::Running { .. })

@@ -9,9 +9,9 @@ use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
-/// Starts the log. `RUST_LOG` says how much is logged, `info` by default.
-pub(crate) fn start() {
-    let filter = std::env::var("RUST_LOG").unwrap_or_else(|_| "info".to_owned());
+/// Starts the log. `RUST_LOG` says how much is logged, `level` by default.
+pub(crate) fn start(level: &str) {
+    let filter = std::env::var("RUST_LOG").unwrap_or_else(|_| level.to_owned());
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

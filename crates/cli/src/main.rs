@@ -20,7 +20,9 @@ use crate::arguments::{Arguments, Command};
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    log::start();
+    // What the doctor tries is told by itself, not by the log of each request.
+    let is_doctor = matches!(arguments.command, Command::Doctor { .. });
+    log::start(if is_doctor { "error" } else { "info" });
 
     // More threads than that only cost memory: the work between two events of a stream takes microseconds.
     let threads = std::thread::available_parallelism().map_or(1, |cores| cores.get().min(4));

@@ -68,7 +68,7 @@ async fn say_what_answers(coretap: &Coretap, is_simulated: bool) {
     } else if let Some(problem) = problem {
         print::warning(&format!("{} ({})", problem.sentence, problem.code), &problem.hint);
     }
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 /// `coretap simulate`

@@ -16,6 +16,9 @@ use crate::configuration::Configuration;
 use crate::problem::{Concern, Problem};
 use crate::server::{RunState, Shared};
 
+/// What lines of the log begin with.
+const TARGET: &str = "coretap::health";
+
 /// What `GET /health` says to the holder of the local key. It holds no secret and no word of a prompt or an answer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct HealthReport {
@@ -181,7 +184,7 @@ impl Health {
     pub(crate) fn request_worked(&self) {
         self.worked_at.store(now(), Ordering::Relaxed);
         if self.is_troubled.load(Ordering::Relaxed) {
-            self.settle(|troubles| *troubles = Troubles::default());
+            self.mend(|troubles| *troubles = Troubles::default());
         }
     }
 
@@ -190,8 +193,8 @@ impl Health {
         match problem.concern() {
             Some(Concern::Connection) => self.settle(|troubles| note(&mut troubles.connection, problem)),
             Some(Concern::Models) => self.settle(|troubles| note(&mut troubles.models, problem)),
-            None => {}
-        }
+            None => false,
+        };
     }
 
     fn probed(&self, outcome: Result<(), Problem>) {
@@ -199,15 +202,17 @@ impl Health {
             Ok(()) => {
                 self.worked_at.store(now(), Ordering::Relaxed);
                 if self.is_troubled.load(Ordering::Relaxed) {
-                    self.settle(|troubles| troubles.connection = None);
+                    self.mend(|troubles| troubles.connection = None);
                 }
             }
-            Err(problem) => self.settle(|troubles| note(&mut troubles.connection, &problem)),
+            Err(problem) => {
+                self.settle(|troubles| note(&mut troubles.connection, &problem));
+            }
         }
     }
 
-    /// Changes what is wrong, and takes what is to be told of it into the run state.
-    fn settle(&self, change: impl FnOnce(&mut Troubles)) {
+    /// Changes what is wrong, and takes what is to be told of it into the run state; says whether that is another one then.
+    fn settle(&self, change: impl FnOnce(&mut Troubles)) -> bool {
         let mut troubles = self.troubles();
         change(&mut troubles);
         let told = troubles.told().cloned();
@@ -229,10 +234,20 @@ impl Health {
             if *state == next {
                 return false;
             }
-            log(&next);
+            if let RunState::Degraded { problem, .. } = &next {
+                tracing::warn!(target: TARGET, code = problem.code, "{}", problem.sentence_without_upstream());
+            }
             *state = next;
             true
-        });
+        })
+    }
+
+    /// The same for what has worked.
+    fn mend(&self, change: impl FnOnce(&mut Troubles)) {
+        let is_changed = self.settle(change);
+        if is_changed && !self.is_troubled.load(Ordering::Relaxed) {
+            tracing::info!(target: TARGET, "SAP AI Core can be used again");
+        }
     }
 
     /// Whether there is anything that a probe can find to be over.
@@ -343,15 +358,6 @@ async fn until_it_is_time(shared: &Shared, pause: Duration) {
 
 fn longer(pause: Duration, first: Duration) -> Duration {
     (pause * 2).min(first * 12)
-}
-
-fn log(state: &RunState) {
-    match state {
-        RunState::Degraded { problem, .. } => {
-            tracing::warn!(target: "coretap::health", code = problem.code, "{}", problem.sentence_without_upstream());
-        }
-        _ => tracing::info!(target: "coretap::health", "SAP AI Core can be used again"),
-    }
 }
 
 /// Milliseconds since 1970.

@@ -14,7 +14,7 @@ address: string, } | { "state": "degraded",
  */
 address: string, 
 /**
- * What failed.
+ * What does not work.
  */
 problem: ProblemView, 
 /**
@@ -28,4 +28,8 @@ problem: ProblemView,
 /**
  * When the port is taken: the next one that is free.
  */
-freePort: number | null, };
+freePort: number | null, 
+/**
+ * Since when, in milliseconds since 1970.
+ */
+since: number, };
