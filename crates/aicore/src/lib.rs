@@ -17,6 +17,8 @@ mod excerpt;
 mod gateway;
 mod inference_client;
 mod names;
+#[cfg(feature = "panic-injection")]
+pub mod panic_injection;
 mod route;
 mod selectable;
 mod service_key;

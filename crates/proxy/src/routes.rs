@@ -237,6 +237,8 @@ async fn respond(
     let json = match place.endpoint {
         Endpoint::Answer => {
             let body = request_body::read(&head.headers, body, configuration.limits.body).await?;
+            #[cfg(feature = "panic-injection")]
+            coretap_aicore::panic_injection::at("handler", &body);
             let knowledge = &shared.knowledge;
             return forward(
                 configuration,

@@ -43,6 +43,7 @@ struct Shared {
     replies: Mutex<VecDeque<Reply>>,
     seen: Mutex<Vec<(String, Value)>>,
     deployment: Mutex<&'static str>,
+    deployment_once: Mutex<Option<&'static str>>,
 }
 
 /// The running stand-in.
@@ -59,6 +60,7 @@ impl Upstream {
             replies: Mutex::new(replies.into_iter().collect()),
             seen: Mutex::default(),
             deployment: Mutex::new("d-first"),
+            deployment_once: Mutex::default(),
         });
         let router = Router::new().fallback(answer).with_state(Arc::clone(&shared));
         tokio::spawn(async move { axum::serve(listener, router).await });
@@ -73,6 +75,11 @@ impl Upstream {
     /// From now on the list of deployments names this one.
     pub(crate) fn deploy(&self, id: &'static str) {
         *self.shared.deployment.lock().unwrap() = id;
+    }
+
+    /// The next list of deployments names this one, and those after it what they named before.
+    pub(crate) fn deploy_once(&self, id: &'static str) {
+        *self.shared.deployment_once.lock().unwrap() = Some(id);
     }
 
     pub(crate) fn aicore(&self) -> AiCore {
@@ -100,7 +107,8 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
         return json_response(&json!({"access_token": "t", "token_type": "bearer", "expires_in": 3600}));
     }
     if path == "/v2/lm/deployments" {
-        let id = *shared.deployment.lock().unwrap();
+        let once = shared.deployment_once.lock().unwrap().take();
+        let id = once.unwrap_or(*shared.deployment.lock().unwrap());
         return json_response(&json!({"count": 1, "resources": [{
             "id": id, "status": "RUNNING", "scenarioId": "orchestration", "configurationName": "defaultOrchestrationConfig",
             "createdAt": "2026-01-01T00:00:00Z", "deploymentUrl": "", "details": {}
