@@ -482,6 +482,8 @@ impl Inner {
                 .gateway
                 .list(deployments::WHAT, "/v2/lm/deployments", Some("$top=10000"))
                 .await?;
+            #[cfg(feature = "panic-injection")]
+            crate::panic_injection::at("list", &body);
             let value = Deployments::read(&body, &inner.gateway.base_url)?;
             Ok(Fetched {
                 value,

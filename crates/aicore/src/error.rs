@@ -250,15 +250,15 @@ impl Error {
     }
 
     /// Whether the connection failed before an answer began for a reason that may pass, so that the same request
-    /// may be sent again: DNS, connect, timeout, a connection that broke before the answer's head. Not TLS: an
-    /// untrusted certificate stays untrusted.
+    /// may be sent again: DNS, connect, timeout, a connection that broke before the answer's head, a fetch that was
+    /// interrupted on the way to it. Not TLS: an untrusted certificate stays untrusted.
     pub fn is_connect(&self) -> bool {
         matches!(
             self,
             Self::Unreachable {
                 failure: Failure::Dns | Failure::Connect | Failure::Timeout | Failure::Broken,
                 ..
-            }
+            } | Self::Interrupted { .. }
         )
     }
 

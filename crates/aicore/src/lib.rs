@@ -20,6 +20,8 @@ mod inference_client;
 mod machine;
 mod names;
 mod open_connections;
+#[cfg(feature = "panic-injection")]
+pub mod panic_injection;
 mod route;
 mod selectable;
 mod service_key;

@@ -238,6 +238,8 @@ async fn respond(
         Endpoint::Answer => {
             ongoing.counts();
             let body = request_body::read(&head.headers, body, &configuration.limits).await?;
+            #[cfg(feature = "panic-injection")]
+            coretap_aicore::panic_injection::at("handler", &body);
             let knowledge = &shared.knowledge;
             return forward(
                 configuration,

@@ -115,7 +115,11 @@ where
     fn take(&mut self, next: Option<Result<Frame<Bytes>, B::Error>>) {
         let progress = match next {
             Some(Ok(frame)) => match frame.into_data() {
-                Ok(bytes) => self.answer.push(&bytes, &mut self.out),
+                Ok(bytes) => {
+                    #[cfg(feature = "panic-injection")]
+                    coretap_aicore::panic_injection::at("stream", &bytes);
+                    self.answer.push(&bytes, &mut self.out)
+                }
                 Err(_trailers) => return,
             },
             Some(Err(error)) => return self.cut(&causes(&error)),

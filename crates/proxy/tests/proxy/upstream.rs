@@ -46,6 +46,7 @@ struct Shared {
     deployment: Mutex<&'static str>,
     is_down: AtomicBool,
     lists: AtomicUsize,
+    deployment_once: Mutex<Option<&'static str>>,
 }
 
 /// The running stand-in.
@@ -64,6 +65,7 @@ impl Upstream {
             deployment: Mutex::new("d-first"),
             is_down: AtomicBool::new(false),
             lists: AtomicUsize::new(0),
+            deployment_once: Mutex::default(),
         });
         let router = Router::new().fallback(answer).with_state(Arc::clone(&shared));
         tokio::spawn(async move { axum::serve(listener, router).await });
@@ -88,6 +90,11 @@ impl Upstream {
     /// From now on the list of deployments names this one.
     pub(crate) fn deploy(&self, id: &'static str) {
         *self.shared.deployment.lock().unwrap() = id;
+    }
+
+    /// The next list of deployments names this one, and those after it what they named before.
+    pub(crate) fn deploy_once(&self, id: &'static str) {
+        *self.shared.deployment_once.lock().unwrap() = Some(id);
     }
 
     pub(crate) fn aicore(&self) -> AiCore {
@@ -125,7 +132,8 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
                 .body(Body::from("no healthy upstream"))
                 .unwrap();
         }
-        let id = *shared.deployment.lock().unwrap();
+        let once = shared.deployment_once.lock().unwrap().take();
+        let id = once.unwrap_or(*shared.deployment.lock().unwrap());
         return json_response(&json!({"count": 1, "resources": [{
             "id": id, "status": "RUNNING", "scenarioId": "orchestration", "configurationName": "defaultOrchestrationConfig",
             "createdAt": "2026-01-01T00:00:00Z", "deploymentUrl": "", "details": {}
