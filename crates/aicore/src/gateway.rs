@@ -5,7 +5,8 @@ use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
 use http::header::{
-    ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HOST, HeaderMap, HeaderName, HeaderValue, USER_AGENT,
+    ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, DATE, HOST, HeaderMap, HeaderName, HeaderValue,
+    USER_AGENT,
 };
 use http::{Method, StatusCode, Uri};
 use http_body_util::{BodyExt, Full};
@@ -79,6 +80,8 @@ impl Gateway {
         let for_inference = |mut headers: HeaderMap| {
             headers.insert(HOST, host.clone());
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            // A place for the length as well; hyper would make the map grow for it.
+            headers.insert(CONTENT_LENGTH, HeaderValue::from_static(""));
             headers
         };
         Ok(Self {
@@ -108,6 +111,7 @@ impl Gateway {
                 *request.uri_mut() = uri.clone();
                 *request.headers_mut() = headers.clone();
                 request.headers_mut().insert(AUTHORIZATION, authorization);
+                request.headers_mut().insert(CONTENT_LENGTH, body.len().into());
                 async move {
                     let clients = self.clients.get();
                     let response = clients.inference.send(request).await;

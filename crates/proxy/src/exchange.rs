@@ -167,15 +167,23 @@ impl fmt::Display for Line<'_> {
         out.write_str(" ")?;
         out.write_str(&exchange.path)?;
         let ms = u64::try_from(exchange.duration.as_millis()).unwrap_or(u64::MAX);
-        write!(out, " {} {ms} ms", exchange.status)?;
-        out.write_str(" id=")?;
+        // Numbers as plain texts: the formatter's way with them costs more than the rest of the line.
+        let mut number = itoa::Buffer::new();
+        out.write_str(" ")?;
+        out.write_str(number.format(exchange.status))?;
+        out.write_str(" ")?;
+        out.write_str(number.format(ms))?;
+        out.write_str(" ms id=")?;
         out.write_str(&exchange.id)?;
         if let Some(route) = exchange.route {
             out.write_str(" route=")?;
             out.write_str(route_name(route))?;
         }
         if let Some(output) = exchange.usage.output {
-            write!(out, " tokens={}+{output}", exchange.usage.total_input())?;
+            out.write_str(" tokens=")?;
+            out.write_str(number.format(exchange.usage.total_input()))?;
+            out.write_str("+")?;
+            out.write_str(number.format(output))?;
         }
         if exchange.retries > 0 {
             write!(out, " retries={}", exchange.retries)?;

@@ -117,9 +117,11 @@ impl<'a> Value<'a> {
         if self.document.escaped_names {
             return self.text().is_some_and(|text| text.is(name));
         }
-        let length = self.node().map_or(0, |node| node.end - node.start);
+        let Some(node) = self.node() else { return false };
+        let (start, end) = (node.start as usize + 1, node.end as usize);
         // Nearly every name that is asked for has another length than the one that stands there.
-        length as usize == name.len() + 2 && self.get().get(1..=name.len()) == Some(name)
+        end - start == name.len() + 1
+            && self.document.text.as_bytes().get(start..end - 1) == Some(name.as_bytes())
     }
 }
 
@@ -141,10 +143,9 @@ impl<'a> Object<'a> {
 
     /// The value of a member. An explicit `null` counts as absent; of two members with one name the last one holds.
     pub fn get(self, name: &str) -> Option<Value<'a>> {
-        let mut found = None;
         let Value { document, position } = self.0;
-        let end = self.0.next();
-        let mut member = position + 1;
+        let (mut member, end) = (position + 1, self.0.next());
+        let mut found = None;
         while member < end {
             let value = Value {
                 document,
@@ -153,6 +154,7 @@ impl<'a> Object<'a> {
             if (Value { document, position: member }).is_name(name) {
                 found = Some(value);
             }
+            // Behind the last node stands nothing, which ends the loop.
             member = value.next();
         }
         found.filter(|value| !value.is_null())

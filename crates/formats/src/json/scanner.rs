@@ -29,8 +29,8 @@ pub(super) struct Scanned {
 /// # Errors
 /// The byte at which it stops being JSON, or at which it is nested deeper than 256 levels.
 pub(super) fn scan(text: &str) -> Result<Scanned, usize> {
-    // A small request has a node for each 30 bytes or so, a large one is mostly text.
-    let mut scanner = Scanner::new(text.as_bytes(), (text.len() / 32).clamp(16, 4096));
+    // Where there is little text there is a node for each 20 bytes or so; a large body is mostly text.
+    let mut scanner = Scanner::new(text.as_bytes(), (text.len() / 16).clamp(16, 4096));
     match scanner.scan() {
         Some(()) => Ok(Scanned {
             nodes: scanner.nodes,
@@ -68,6 +68,8 @@ struct Scanner<'a> {
     nodes: Vec<Node>,
     /// The position of the innermost object or list that is open; `OUTSIDE` where none is.
     open: u32,
+    /// Whether it is an object.
+    in_object: bool,
     depth: usize,
     escaped_names: bool,
     surrogates: bool,
@@ -83,6 +85,7 @@ impl<'a> Scanner<'a> {
             at: 0,
             nodes: Vec::with_capacity(nodes),
             open: OUTSIDE,
+            in_object: false,
             depth: 0,
             escaped_names: false,
             surrogates: false,
@@ -103,7 +106,9 @@ impl<'a> Scanner<'a> {
     /// Scans a string, number or literal, or enters an object or list; says whether it entered one that is not empty.
     fn value(&mut self) -> Option<bool> {
         match self.skip_space()? {
-            b'"' => self.string()?,
+            b'"' => {
+                self.string()?;
+            }
             b'{' => return self.enter(true),
             b'[' => return self.enter(false),
             b't' => self.literal(b"true")?,
@@ -119,10 +124,11 @@ impl<'a> Scanner<'a> {
         if self.depth == DEEPEST {
             return None;
         }
-        let container = self.nodes.len();
+        let container = u32::try_from(self.nodes.len()).ok()?;
         self.push(self.at, self.at);
         self.nodes.last_mut()?.next = self.open;
-        self.open = u32::try_from(container).ok()?;
+        self.open = container;
+        self.in_object = object;
         self.depth += 1;
         self.at += 1;
         let end = if object { b'}' } else { b']' };
@@ -140,26 +146,27 @@ impl<'a> Scanner<'a> {
     fn leave(&mut self) -> Option<bool> {
         while self.open != OUTSIDE {
             let container = self.open as usize;
-            let behind = self.nodes.len();
             let byte = self.skip_space()?;
-            let node = self.nodes.get_mut(container)?;
-            let object = self.bytes.get(node.start as usize) == Some(&b'{');
             // An empty object or list comes here straight from its beginning, so a comma is no use there.
-            if byte == b',' && behind > container + 1 {
+            if byte == b',' && self.nodes.len() > container + 1 {
                 self.at += 1;
-                if object {
+                if self.in_object {
                     self.name()?;
                 }
                 return Some(true);
             }
-            if byte != if object { b'}' } else { b']' } {
+            if byte != if self.in_object { b'}' } else { b']' } {
                 return None;
             }
             self.at += 1;
             self.depth -= 1;
+            let (end, behind) = (self.at, self.nodes.len());
+            let node = self.nodes.get_mut(container)?;
             self.open = node.next;
-            node.end = u32::try_from(self.at).ok()?;
+            node.end = u32::try_from(end).ok()?;
             node.next = u32::try_from(behind).ok()?;
+            let outer = self.nodes.get(self.open as usize);
+            self.in_object = outer.is_some_and(|outer| self.bytes.get(outer.start as usize) == Some(&b'{'));
         }
         self.skip_space().is_none().then_some(false)
     }
@@ -178,10 +185,7 @@ impl<'a> Scanner<'a> {
         if self.skip_space()? != b'"' {
             return None;
         }
-        let start = self.at;
-        self.string()?;
-        let name = self.bytes.get(start..self.at)?;
-        self.escaped_names |= memchr::memchr(b'\\', name).is_some();
+        self.escaped_names |= self.string()?;
         if self.skip_space()? != b':' {
             return None;
         }
@@ -200,14 +204,14 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    fn string(&mut self) -> Option<()> {
+    /// Scans a string, and says whether it holds an escape.
+    fn string(&mut self) -> Option<bool> {
         let start = self.at;
         let mut at = start + 1;
+        let mut escaped = false;
         loop {
-            let rest = self.bytes.get(at..)?;
-            let run = find_special(rest)?;
-            at += run;
-            match rest.get(run..)? {
+            at += find_special(self.bytes.get(at..)?)?;
+            match self.bytes.get(at..)? {
                 [b'"', ..] => break,
                 [b'\\', b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't', ..] => at += 2,
                 [b'\\', b'u', digits @ ..] if digits.get(..4)?.iter().all(u8::is_ascii_hexdigit) => {
@@ -219,10 +223,11 @@ impl<'a> Scanner<'a> {
                     return None;
                 }
             }
+            escaped = true;
         }
         self.at = at + 1;
         self.push(start, self.at);
-        Some(())
+        Some(escaped)
     }
 
     fn literal(&mut self, literal: &[u8]) -> Option<()> {

@@ -7,6 +7,7 @@ const ONES: u64 = u64::from_ne_bytes([1; 8]);
 const HIGH_BITS: u64 = u64::from_ne_bytes([0x80; 8]);
 
 /// The position of the first quote, backslash or control character.
+#[inline]
 pub(super) fn find_special(bytes: &[u8]) -> Option<usize> {
     /// In source code an escape stands every twenty bytes or so, and names are short: eight bytes at a time find those at
     /// once. A longer run is worth the start of a search over many more.

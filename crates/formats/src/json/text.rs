@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 
-use serde::de::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use super::write::{replace_lone_surrogates, write_string};
@@ -85,7 +84,9 @@ impl<'a> Text<'a> {
 
     /// Whether the decoded string is `plain`.
     pub fn is(&self, plain: &str) -> bool {
-        self.escaped() == plain || (self.0.contains('\\') && self.decode() == plain)
+        let escaped = self.escaped();
+        // An escape makes a string longer, so that most others are told by their length.
+        escaped == plain || (escaped.len() > plain.len() && escaped.contains('\\') && self.decode() == plain)
     }
 
     /// The same text, owning its literal.
@@ -113,12 +114,5 @@ impl<'a> Text<'a> {
         }
         joined.push('"');
         Text(Cow::Owned(joined))
-    }
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let raw = <&'a RawValue>::deserialize(deserializer)?;
-        Text::from_raw(raw).ok_or_else(|| serde::de::Error::custom("expected a string"))
     }
 }

@@ -153,6 +153,7 @@ impl Whole {
         match finished {
             Block::None => {}
             Block::Text(text) => {
+                out.reserve(text.len() + 32);
                 out.extend_from_slice(b"{\"type\":\"text\",\"text\":\"");
                 out.extend_from_slice(text.as_bytes());
                 out.extend_from_slice(b"\"}");

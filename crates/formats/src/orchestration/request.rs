@@ -17,7 +17,7 @@ pub(crate) fn write(conversation: &mut Conversation<'_>, target: &Target<'_>, ou
     repair::repair(conversation);
     repair::repair_tools(conversation, true);
     let mut dropped = Vec::new();
-    let mut parameters = Vec::new();
+    let mut parameters = Vec::with_capacity(128);
     openai::write_parameters(conversation, target, &mut parameters);
     openai::write_tool_choice(conversation, &mut parameters);
 
