@@ -8,6 +8,7 @@
 //! ServiceKey ─▶ Connection ─▶ AiCore ─▶ route("claude-sonnet-4-5") ─▶ Route ─▶ send(route, body) ─▶ Response
 //! ```
 
+mod aliases;
 mod cached;
 mod catalogue;
 mod client;
@@ -17,19 +18,24 @@ mod excerpt;
 mod gateway;
 mod inference_client;
 mod names;
+mod restriction;
 mod route;
+mod routing;
 mod selectable;
 mod service_key;
 mod token;
 mod transport;
 
+pub use aliases::{Alias, Aliases};
 pub use catalogue::{AllowedScenario, Catalogue, CatalogueModel, ModelVersion};
 pub use client::{AiCore, Connection, InferenceRequest};
 pub use deployments::{Deployment, Deployments};
 pub use error::{CODES, Error, Failure};
 pub use gateway::Response;
 pub use names::agent_alias;
+pub use restriction::Restriction;
 pub use route::{Family, Route};
+pub use routing::Purpose;
 pub use selectable::{HiddenModel, Reason, SelectableModel, Selection};
 pub use service_key::ServiceKey;
 pub use transport::Timeouts;

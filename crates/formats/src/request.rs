@@ -121,7 +121,7 @@ pub fn count_tokens(body: &[u8]) -> Result<u64, ReadError> {
 }
 
 /// The body as text that every JSON reader takes.
-fn text(body: &[u8]) -> Result<Cow<'_, str>, ReadError> {
+pub(crate) fn text(body: &[u8]) -> Result<Cow<'_, str>, ReadError> {
     let text = std::str::from_utf8(body)
         .map_err(|error| ReadError::new("", format!("is not UTF-8 (byte {})", error.valid_up_to())))?;
     Ok(json::replace_lone_surrogates(text))

@@ -12,6 +12,7 @@
 mod admission;
 mod attempt;
 mod configuration;
+mod embeddings;
 mod exchange;
 mod forward;
 mod knowledge;

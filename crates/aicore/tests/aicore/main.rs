@@ -2,9 +2,15 @@
 //! answers.
 
 #[cfg(test)]
+mod aliases;
+#[cfg(test)]
+mod embeddings;
+#[cfg(test)]
 mod lists;
 #[cfg(test)]
 mod network;
+#[cfg(test)]
+mod orchestration;
 #[cfg(test)]
 mod routes;
 #[cfg(test)]

@@ -9,6 +9,8 @@
 
 mod access;
 mod answers;
+mod embeddings;
+mod moved;
 mod running;
 mod streams;
 mod upstream;
