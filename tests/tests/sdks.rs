@@ -35,6 +35,7 @@ async fn drive(driver: &str, routes: &[(Mode, &str, &str)]) {
                 KEY,
                 model,
                 &format!("http://{}", simulator.address),
+                &format!("{mode:?}"),
             ])
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap())
@@ -93,4 +94,13 @@ async fn openai_in_orchestration() {
         (Mode::Orchestration, "anthropic--claude-4.5-sonnet", "event"),
     ];
     drive("openai_sdk.py", &models).await;
+}
+
+#[tokio::test]
+async fn openai_embeddings() {
+    let routes = [
+        (Mode::Foundation, "text-embedding-3-small", "random"),
+        (Mode::Orchestration, "text-embedding-3-small", "event"),
+    ];
+    drive("openai_embeddings.py", &routes).await;
 }

@@ -40,6 +40,8 @@ function models(orchestration: boolean): ModelView[] {
       inputCost: null,
       outputCost: null,
       runningDeployments: orchestration ? null : 0,
+      deprecated: false,
+      retirementDate: null,
     };
   });
   return [
@@ -52,6 +54,8 @@ function models(orchestration: boolean): ModelView[] {
       inputCost: "0.00244 CU",
       outputCost: "0.01221 CU",
       runningDeployments: orchestration ? null : 2,
+      deprecated: true,
+      retirementDate: "2026-12-31",
     },
     {
       name: "gpt-5",
@@ -62,6 +66,8 @@ function models(orchestration: boolean): ModelView[] {
       inputCost: "0.00113 CU",
       outputCost: null,
       runningDeployments: orchestration ? null : 1,
+      deprecated: true,
+      retirementDate: null,
     },
     ...many,
   ];

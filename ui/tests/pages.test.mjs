@@ -119,7 +119,7 @@ describe("the window", { concurrency: 2 }, () => {
     assert.equal(await property(page, "save-connection", "disabled"), true);
     await fill(page, "model", "gpt-5");
     await becomes(page, "save-connection", "disabled", false);
-    assert.match(await page.locator("#model-facts").textContent(), /400,000 tokens.*Sees images/);
+    assert.match(await page.locator("#model-facts").textContent(), /400,000 tokens.*Sees images.*will be retired/);
     await picture(page, "filled");
 
     // What was typed outlives a look at another page.
@@ -259,7 +259,7 @@ describe("the window", { concurrency: 2 }, () => {
     await becomes(page, "model", "value", "anthropic--claude-4-sonnet");
     // All, and the newest one of the model that was chosen with it.
     assert.equal(await page.locator("#deployment-list ui5-radio-button").count(), 7);
-    assert.match(await page.locator("#model-facts").textContent(), /\(2 running\)/);
+    assert.match(await page.locator("#model-facts").textContent(), /\(2 running\).*retires on 2026-12-31/);
     await picture(page, "deployment");
     await becomes(page, "save-connection", "disabled", false);
     await page.locator("#save-connection").click();

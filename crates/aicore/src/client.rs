@@ -2,20 +2,22 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 
+use crate::aliases::Aliases;
 use crate::cached::{Cached, Fetched};
 use crate::catalogue::{self, Catalogue};
 use crate::deployments::{self, Deployments};
 use crate::error::Error;
-use crate::excerpt::excerpt;
 use crate::gateway::{Gateway, Response};
 use crate::machine::{Change, Machine, ThisMachine, Watched};
-use crate::names::{self, Known, Resolution};
-use crate::route::{Family, Route, direct_family};
+use crate::restriction::Restrictions;
+use crate::route::Route;
+use crate::routing::{Choice, Purpose, Routing};
 use crate::selectable::{self, SelectableModel, Selection};
 use crate::service_key::ServiceKey;
 use crate::transport::Timeouts;
@@ -41,9 +43,12 @@ pub struct Connection {
     pub orchestration: bool,
     /// The model for names that mean nothing here, in any spelling; `None`: such a name is an error.
     pub selected_model: Option<String>,
-    /// Foundation mode: the deployment that its model is reached at while it runs; other models, and this one while it
-    /// does not run, are reached at their newest.
+    /// The deployment to use while it runs. Foundation mode: its model is reached there; other models, and this one
+    /// while it does not run, are reached at their newest. Orchestration mode: all models are reached through it; while
+    /// it does not run, through the default one, else the newest.
     pub selected_deployment: Option<String>,
+    /// Names of the person's own for models; they go before all others.
+    pub aliases: Aliases,
 }
 
 /// A body for a route, in the format of the route's family.
@@ -63,19 +68,21 @@ pub struct AiCore {
 
 struct Inner {
     gateway: Arc<Gateway>,
-    orchestration: bool,
-    selected_model: Option<String>,
-    selected_deployment: Option<String>,
+    choice: Choice,
     deployments: Arc<Cached<Deployments>>,
+    restrictions: Arc<Restrictions>,
     catalogue: Arc<Cached<Catalogue>>,
     routes: RwLock<Option<Routes>>,
+    /// Whether the log has been told that the chosen deployment is not used.
+    told_about_choice: AtomicBool,
 }
 
 /// Routes by asked name, as long as the lists they were made from are the current ones.
 struct Routes {
     deployments: Arc<Deployments>,
     catalogue: Option<Arc<Catalogue>>,
-    by_name: HashMap<Box<str>, Arc<Route>>,
+    for_chat: HashMap<Box<str>, Arc<Route>>,
+    for_embeddings: HashMap<Box<str>, Arc<Route>>,
 }
 
 impl AiCore {
@@ -100,12 +107,17 @@ impl AiCore {
                     timeouts,
                     machine,
                 )?),
-                orchestration: connection.orchestration,
-                selected_model: connection.selected_model.filter(|model| !model.trim().is_empty()),
-                selected_deployment: connection.selected_deployment,
+                choice: Choice {
+                    orchestration: connection.orchestration,
+                    model: connection.selected_model.filter(|model| !model.trim().is_empty()),
+                    deployment: connection.selected_deployment,
+                    aliases: connection.aliases,
+                },
                 deployments: Cached::new(deployments::WHAT),
+                restrictions: Arc::default(),
                 catalogue: Cached::new(catalogue::WHAT),
                 routes: RwLock::new(None),
+                told_about_choice: AtomicBool::new(false),
             }),
         })
     }
@@ -117,7 +129,7 @@ impl AiCore {
 
     /// Whether all models are reached through the orchestration deployment.
     pub fn is_orchestration(&self) -> bool {
-        self.inner.orchestration
+        self.inner.choice.orchestration
     }
 
     /// The same service key and resource group with another mode or selection. Token, lists and sockets are shared, so
@@ -128,23 +140,29 @@ impl AiCore {
         orchestration: bool,
         selected_model: Option<String>,
         selected_deployment: Option<String>,
+        aliases: Aliases,
     ) -> Self {
         Self {
             inner: Arc::new(Inner {
                 gateway: Arc::clone(&self.inner.gateway),
-                orchestration,
-                selected_model: selected_model.filter(|model| !model.trim().is_empty()),
-                selected_deployment,
+                choice: Choice {
+                    orchestration,
+                    model: selected_model.filter(|model| !model.trim().is_empty()),
+                    deployment: selected_deployment,
+                    aliases,
+                },
                 deployments: Arc::clone(&self.inner.deployments),
+                restrictions: Arc::clone(&self.inner.restrictions),
                 catalogue: Arc::clone(&self.inner.catalogue),
                 routes: RwLock::new(None),
+                told_about_choice: AtomicBool::new(false),
             }),
         }
     }
 
     /// The model for names that mean nothing to SAP AI Core, as it was chosen.
     pub fn selected_model(&self) -> Option<&str> {
-        self.inner.selected_model.as_deref()
+        self.inner.choice.model.as_deref()
     }
 
     /// How many connections for requests are open to the Base URL, used or kept for the next request.
@@ -152,24 +170,36 @@ impl AiCore {
         self.inner.gateway.open_connections()
     }
 
-    /// Finds out where the model is reached that an agent asks for by `asked`.
+    /// Finds out where the model is reached that an agent asks for by `asked`, to have its next message.
     ///
     /// # Errors
-    /// [`Error::ModelUnknown`], [`Error::NoDeployment`], [`Error::NoOrchestrationDeployment`],
-    /// [`Error::FamilyUnsupported`], and whatever kept the list of deployments from being read.
+    /// [`Error::ModelUnknown`], [`Error::ModelRestricted`], [`Error::ModelPurpose`], [`Error::NoDeployment`],
+    /// [`Error::NoOrchestrationDeployment`], [`Error::FamilyUnsupported`], and whatever kept the list of deployments
+    /// from being read.
     pub async fn route(&self, asked: &str) -> Result<Arc<Route>, Error> {
+        self.route_for(Purpose::Chat, asked).await
+    }
+
+    /// The same for any purpose. The selected model answers for unknown names in conversations only.
+    ///
+    /// # Errors
+    /// Those of [`AiCore::route`].
+    pub async fn route_for(&self, purpose: Purpose, asked: &str) -> Result<Arc<Route>, Error> {
         let inner = &self.inner;
         let deployments = self.deployments().await?;
         let catalogue = inner.catalogue.peek(|| inner.fetch_catalogue());
-        if let Some(route) = inner.known_route(asked, &deployments, catalogue.as_ref()) {
+        if let Some(route) = inner.known_route(asked, purpose, &deployments, catalogue.as_ref()) {
             return Ok(route);
         }
         let catalogue = match catalogue {
-            None if inner.needs_catalogue(&deployments) => inner.catalogue_in_time().await,
+            // Only the catalogue says for sure which models make embeddings.
+            None if purpose == Purpose::Embeddings || inner.needs_catalogue(&deployments) => {
+                inner.catalogue_in_time().await
+            }
             found => found,
         };
-        match inner.find_route(asked, &deployments, catalogue.as_deref()) {
-            Ok(route) => Ok(inner.remember(asked, route, deployments, catalogue)),
+        match inner.find_route(asked, purpose, &deployments, catalogue.as_deref()) {
+            Ok(route) => Ok(inner.remember(asked, purpose, route, deployments, catalogue)),
             Err(error @ (Error::NoDeployment { .. } | Error::NoOrchestrationDeployment { .. })) => {
                 // It may have been deployed a moment ago.
                 let newer = inner
@@ -179,11 +209,30 @@ impl AiCore {
                 if Arc::ptr_eq(&newer, &deployments) {
                     return Err(error);
                 }
-                let route = inner.find_route(asked, &newer, catalogue.as_deref())?;
-                Ok(inner.remember(asked, route, newer, catalogue))
+                let route = inner.find_route(asked, purpose, &newer, catalogue.as_deref())?;
+                Ok(inner.remember(asked, purpose, route, newer, catalogue))
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// The route of a name by a list of deployments that is not older than `age`: after a 404 said that the deployment of
+    /// a request begun so long ago is gone. Whoever learns it at the same time shares one call.
+    ///
+    /// # Errors
+    /// Those of [`AiCore::route`].
+    pub async fn route_anew(
+        &self,
+        purpose: Purpose,
+        asked: &str,
+        age: Duration,
+    ) -> Result<Arc<Route>, Error> {
+        let inner = &self.inner;
+        inner
+            .deployments
+            .get_younger_than(age, || inner.fetch_deployments())
+            .await?;
+        self.route_for(purpose, asked).await
     }
 
     /// Sends one request. A refused token is replaced and the request sent once more: at most once in 30 s, but three
@@ -276,11 +325,15 @@ impl AiCore {
     /// Those of [`AiCore::selectable_models`].
     pub async fn selection(&self) -> Result<Selection, Error> {
         let deployments = self.deployments().await?;
-        if self.inner.orchestration {
-            if deployments.orchestration().is_none() {
-                return Err(self.inner.no_orchestration());
+        let choice = &self.inner.choice;
+        if choice.orchestration {
+            let running = deployments.orchestration(choice.deployment.as_deref());
+            if running.is_empty() {
+                return Err(Error::NoOrchestrationDeployment {
+                    resource_group: self.resource_group().to_owned(),
+                });
             }
-            return Ok(selectable::through_orchestration(&*self.models().await?));
+            return Ok(selectable::through_orchestration(&*self.models().await?, &running));
         }
         let catalogue = self.inner.catalogue_in_time().await;
         Ok(selectable::deployed(&deployments, catalogue.as_deref()))
@@ -312,7 +365,12 @@ impl AiCore {
         true
     }
 
-    /// Forgets the deployments, after a 404 said that one of them is gone: the next request reads the list anew.
+    /// The aliases, the one that goes first first.
+    pub fn aliases(&self) -> &Aliases {
+        &self.inner.choice.aliases
+    }
+
+    /// Forgets the deployments: the next request reads the list anew.
     pub fn forget_deployments(&self) {
         self.inner.deployments.forget();
     }
@@ -323,7 +381,7 @@ impl fmt::Debug for AiCore {
         f.debug_struct("AiCore")
             .field("base_url", &self.inner.gateway.base_url.as_str())
             .field("resource_group", &self.inner.gateway.resource_group)
-            .field("orchestration", &self.inner.orchestration)
+            .field("orchestration", &self.inner.choice.orchestration)
             .finish_non_exhaustive()
     }
 }
@@ -332,90 +390,23 @@ impl Inner {
     fn find_route(
         &self,
         asked: &str,
+        purpose: Purpose,
         deployments: &Deployments,
         catalogue: Option<&Catalogue>,
     ) -> Result<Route, Error> {
-        if self.orchestration {
-            self.orchestration_route(asked, deployments, catalogue)
-        } else {
-            self.direct_route(asked, deployments, catalogue)
-        }
-    }
-
-    fn orchestration_route(
-        &self,
-        asked: &str,
-        deployments: &Deployments,
-        catalogue: Option<&Catalogue>,
-    ) -> Result<Route, Error> {
-        let deployment = deployments
-            .orchestration()
-            .ok_or_else(|| self.no_orchestration())?;
-        let names: Vec<&str> = catalogue
-            .into_iter()
-            .flat_map(Catalogue::of_orchestration)
-            .map(|model| model.name.as_str())
-            .collect();
-        let known = if names.is_empty() {
-            Known::Unavailable
-        } else {
-            Known::All(&names)
+        let routing = Routing {
+            base_url: &self.gateway.base_url,
+            resource_group: &self.gateway.resource_group,
+            choice: &self.choice,
+            deployments,
+            catalogue,
         };
-        let Some(resolution) = names::resolve(asked, known, self.selected_model.as_deref()) else {
-            let mut available: Vec<_> = names.iter().map(|&name| name.to_owned()).collect();
-            available.sort_unstable();
-            return Err(Error::ModelUnknown {
-                asked: excerpt(asked, 100),
-                available,
-            });
-        };
-        let Resolution { model, long_context } = resolution;
-        Route::new(
-            &self.gateway.base_url,
-            deployment,
-            Family::Orchestration,
-            model,
-            long_context,
-        )
-    }
-
-    fn direct_route(
-        &self,
-        asked: &str,
-        deployments: &Deployments,
-        catalogue: Option<&Catalogue>,
-    ) -> Result<Route, Error> {
-        let names: Vec<&str> = deployments
-            .foundation()
-            .filter_map(|row| row.model.as_deref())
-            .collect();
-        let not_deployed = || Error::NoDeployment {
-            resource_group: self.gateway.resource_group.clone(),
-            model: excerpt(&names::likely(asked), 100),
-            running: deployments.running_models(),
-        };
-        let Resolution { model, long_context } =
-            names::resolve(asked, Known::All(&names), self.selected_model.as_deref())
-                .ok_or_else(not_deployed)?;
-        let deployment = deployments
-            .of_model(&model, self.selected_deployment.as_deref())
-            .ok_or_else(not_deployed)?;
-        let listed = || catalogue?.model(&model)?.executable_id.as_deref();
-        match direct_family(&model, deployment.executable_id.as_deref().or_else(listed)) {
-            Ok(family) => Route::new(&self.gateway.base_url, deployment, family, model, long_context),
-            Err(reason) => Err(Error::FamilyUnsupported { model, reason }),
-        }
-    }
-
-    fn no_orchestration(&self) -> Error {
-        Error::NoOrchestrationDeployment {
-            resource_group: self.gateway.resource_group.clone(),
-        }
+        routing.find(asked, purpose)
     }
 
     /// Names in orchestration mode, and the family of a deployment that does not say its executable.
     fn needs_catalogue(&self, deployments: &Deployments) -> bool {
-        self.orchestration || deployments.foundation().any(|row| row.executable_id.is_none())
+        self.choice.orchestration || deployments.foundation().any(|row| row.executable_id.is_none())
     }
 
     /// The catalogue, if it comes soon enough: whoever names a model by SAP's name does not need it.
@@ -436,21 +427,25 @@ impl Inner {
     fn known_route(
         &self,
         asked: &str,
+        purpose: Purpose,
         deployments: &Arc<Deployments>,
         catalogue: Option<&Arc<Catalogue>>,
     ) -> Option<Arc<Route>> {
         let routes = self.routes.read().unwrap_or_else(PoisonError::into_inner);
-        routes
+        let routes = routes
             .as_ref()
-            .filter(|routes| routes.are_of(deployments, catalogue))?
-            .by_name
-            .get(asked)
-            .cloned()
+            .filter(|routes| routes.are_of(deployments, catalogue))?;
+        let by_name = match purpose {
+            Purpose::Chat => &routes.for_chat,
+            Purpose::Embeddings => &routes.for_embeddings,
+        };
+        by_name.get(asked).cloned()
     }
 
     fn remember(
         &self,
         asked: &str,
+        purpose: Purpose,
         route: Route,
         deployments: Arc<Deployments>,
         catalogue: Option<Arc<Catalogue>>,
@@ -459,16 +454,20 @@ impl Inner {
         if asked.len() <= LONGEST_NAME {
             let mut routes = self.routes.write().unwrap_or_else(PoisonError::into_inner);
             let current = routes.take().filter(|routes| {
-                routes.are_of(&deployments, catalogue.as_ref()) && routes.by_name.len() < MOST_ROUTES
+                routes.are_of(&deployments, catalogue.as_ref())
+                    && routes.for_chat.len() + routes.for_embeddings.len() < MOST_ROUTES
             });
-            routes
-                .insert(current.unwrap_or_else(|| Routes {
-                    deployments,
-                    catalogue,
-                    by_name: HashMap::new(),
-                }))
-                .by_name
-                .insert(asked.into(), Arc::clone(&route));
+            let routes = routes.insert(current.unwrap_or_else(|| Routes {
+                deployments,
+                catalogue,
+                for_chat: HashMap::new(),
+                for_embeddings: HashMap::new(),
+            }));
+            let by_name = match purpose {
+                Purpose::Chat => &mut routes.for_chat,
+                Purpose::Embeddings => &mut routes.for_embeddings,
+            };
+            by_name.insert(asked.into(), Arc::clone(&route));
         }
         route
     }
@@ -484,7 +483,14 @@ impl Inner {
                 .await?;
             #[cfg(feature = "panic-injection")]
             crate::panic_injection::at("list", &body);
-            let value = Deployments::read(&body, &inner.gateway.base_url)?;
+            let mut value = Deployments::read(&body, &inner.gateway.base_url)?;
+            inner.restrictions.fill_in(&mut value, &inner.gateway).await;
+            let chosen = inner.choice.deployment.as_deref();
+            if let Some(problem) = chosen.and_then(|id| value.why_not(id, inner.choice.orchestration))
+                && !inner.told_about_choice.swap(true, Ordering::Relaxed)
+            {
+                tracing::warn!("{problem} Others are used instead.");
+            }
             Ok(Fetched {
                 value,
                 fresh_for: DEPLOYMENTS_FRESH_FOR,

@@ -1,5 +1,7 @@
 //! The deployments of a resource group (sap-wire.md §2.1).
 
+use std::cmp::Reverse;
+
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use time::OffsetDateTime;
@@ -7,6 +9,7 @@ use time::format_description::well_known::Rfc3339;
 use url::Url;
 
 use crate::error::Error;
+use crate::restriction::Restriction;
 
 pub(crate) const WHAT: &str = "the list of deployments";
 
@@ -28,6 +31,8 @@ pub struct Deployment {
     pub status: String,
     /// `orchestration` (or the old `llm-orchestration`), `foundation-models`, or a scenario of the tenant's own.
     pub scenario_id: Option<String>,
+    /// The configuration's id.
+    pub configuration_id: Option<String>,
     /// The configuration's name, for example `defaultOrchestrationConfig`.
     pub configuration_name: Option<String>,
     /// Which API the model speaks, for example `azure-openai`; often absent.
@@ -39,6 +44,8 @@ pub struct Deployment {
     /// When it was made; absent if the date could not be read.
     #[serde(with = "time::serde::rfc3339::option")]
     pub created_at: Option<OffsetDateTime>,
+    /// The models that it allows or denies, in orchestration deployments; `None` if all are allowed, as far as is known.
+    pub restriction: Option<Restriction>,
     /// Why it is never called although it runs, as a sentence; `None` if nothing speaks against it.
     pub problem: Option<String>,
 }
@@ -73,21 +80,16 @@ impl Deployments {
         Ok(Self { rows, unreadable })
     }
 
-    /// The running orchestration deployment to use: the default configuration's, else the newest (sap-wire.md §4.8).
-    pub(crate) fn orchestration(&self) -> Option<&Deployment> {
-        self.callable()
-            .filter(|row| {
-                matches!(
-                    row.scenario_id.as_deref(),
-                    Some("orchestration" | "llm-orchestration")
-                )
-            })
-            .max_by_key(|row| {
-                (
-                    row.configuration_name.as_deref() == Some("defaultOrchestrationConfig"),
-                    row.created_at,
-                )
-            })
+    /// The running orchestration deployments, the one to use first first: the chosen one alone if it is among them, else
+    /// the default configuration's, then the newest (sap-wire.md §4.8).
+    pub(crate) fn orchestration(&self, chosen: Option<&str>) -> Vec<&Deployment> {
+        let mut running: Vec<_> = self.callable().filter(|row| row.is_orchestration()).collect();
+        if let Some(chosen) = running.iter().find(|row| chosen == Some(row.id.as_str())) {
+            return vec![chosen];
+        }
+        let is_default = |row: &Deployment| row.configuration_name.as_deref() == Some("defaultOrchestrationConfig");
+        running.sort_by_key(|row| Reverse((is_default(row), row.created_at)));
+        running
     }
 
     /// The running deployment of a model: the preferred one if it is among them, else the newest.
@@ -120,6 +122,25 @@ impl Deployments {
         names
     }
 
+    /// Why the chosen deployment is not used in this mode, as a sentence; `None` if it is.
+    pub(crate) fn why_not(&self, chosen: &str, orchestration: bool) -> Option<String> {
+        let Some(row) = self.rows.iter().find(|row| row.id == chosen) else {
+            return Some(format!(
+                "The chosen deployment '{chosen}' does not exist in this resource group."
+            ));
+        };
+        if !row.is_running() {
+            return Some(format!("The chosen deployment '{chosen}' is {}.", row.status));
+        }
+        if let Some(problem) = &row.problem {
+            return Some(format!("The chosen deployment '{chosen}' is not used. {problem}"));
+        }
+        (row.is_orchestration() != orchestration).then(|| {
+            let mode = if orchestration { "orchestration" } else { "a model of its own" };
+            format!("The chosen deployment '{chosen}' is none of {mode}.")
+        })
+    }
+
     fn callable(&self) -> impl Iterator<Item = &Deployment> {
         self.rows.iter().filter(|row| row.is_callable())
     }
@@ -134,6 +155,21 @@ impl Deployment {
     /// Whether requests can be sent to it: it runs, and nothing speaks against it.
     pub fn is_callable(&self) -> bool {
         self.is_running() && self.problem.is_none()
+    }
+
+    /// Whether it is of the scenario `orchestration`, which old tenants call `llm-orchestration` (sap-wire.md §2.1).
+    pub fn is_orchestration(&self) -> bool {
+        matches!(
+            self.scenario_id.as_deref(),
+            Some("orchestration" | "llm-orchestration")
+        )
+    }
+
+    /// Whether it lets requests for this model through, as far as is known.
+    pub(crate) fn lets_through(&self, model: &str) -> bool {
+        self.restriction
+            .as_ref()
+            .is_none_or(|restriction| restriction.lets_through(model))
     }
 }
 
@@ -150,6 +186,7 @@ struct Row {
     id: String,
     status: String,
     scenario_id: Option<String>,
+    configuration_id: Option<String>,
     configuration_name: Option<String>,
     executable_id: Option<String>,
     created_at: Option<String>,
@@ -197,6 +234,7 @@ impl Row {
             id: self.id,
             status: self.status,
             scenario_id: self.scenario_id,
+            configuration_id: self.configuration_id,
             configuration_name: self.configuration_name,
             executable_id: self.executable_id.filter(|id| !id.is_empty()),
             model,
@@ -204,6 +242,7 @@ impl Row {
             created_at: self
                 .created_at
                 .and_then(|at| OffsetDateTime::parse(&at, &Rfc3339).ok()),
+            restriction: None,
             problem,
         }
     }
@@ -211,7 +250,7 @@ impl Row {
     /// Inference URLs are made of the Base URL and the id. A row that doesn't fit that may be somebody's attempt to be
     /// sent the token.
     fn problem(&self, base_url: &Url) -> Option<String> {
-        if !is_deployment_id(&self.id) {
+        if !is_id(&self.id) {
             return Some("Its id is none that SAP AI Core gives.".to_owned());
         }
         let url = self.deployment_url.as_deref().filter(|url| !url.is_empty())?;
@@ -226,8 +265,8 @@ impl Row {
     }
 }
 
-/// Spec `AiDeploymentId`: `^[\w.-]{4,64}$`; nothing that could change the path of a URL.
-fn is_deployment_id(id: &str) -> bool {
+/// Spec `AiDeploymentId` and `AiConfigurationId`: `^[\w.-]{4,64}$`; nothing that could change the path of a URL.
+pub(crate) fn is_id(id: &str) -> bool {
     (4..=64).contains(&id.len())
         && id
             .bytes()
@@ -245,6 +284,11 @@ mod tests {
             &base_url,
         )
         .unwrap()
+    }
+
+    fn order<'d>(list: &'d Deployments, chosen: Option<&str>) -> Vec<&'d str> {
+        let order = list.orchestration(chosen);
+        order.into_iter().map(|row| row.id.as_str()).collect()
     }
 
     fn foundation(id: &str, created: &str, model: &str) -> String {
@@ -354,21 +398,33 @@ mod tests {
             .replace("RUNNING", "STOPPED")
             .replace("\"default\"", "\"stopped\"");
         assert_eq!(
-            read(&[&*newest, &legacy, &default].join(","))
-                .orchestration()
-                .unwrap()
-                .id,
-            "default"
+            order(&read(&[&*newest, &legacy, &default].join(",")), None),
+            ["default", "newest", "legacy"]
         );
         assert_eq!(
-            read(&[&*legacy, &newest, &stopped].join(","))
-                .orchestration()
-                .unwrap()
-                .id,
-            "newest"
+            order(&read(&[&*legacy, &newest, &stopped].join(",")), Some("stopped")),
+            ["newest", "legacy"]
         );
-        assert_eq!(read(&legacy).orchestration().unwrap().id, "legacy");
-        assert!(read(&stopped).orchestration().is_none());
+        let all = read(&[&*newest, &legacy, &default, &stopped].join(","));
+        assert_eq!(order(&all, Some("legacy")), ["legacy"]);
+        assert_eq!(order(&all, Some("gone")).len(), 3);
+        assert_eq!(order(&read(&stopped), None), [""; 0]);
+        for (chosen, orchestration, sentence) in [
+            ("legacy", true, None),
+            (
+                "gone",
+                true,
+                Some("The chosen deployment 'gone' does not exist in this resource group."),
+            ),
+            ("stopped", true, Some("The chosen deployment 'stopped' is STOPPED.")),
+            (
+                "legacy",
+                false,
+                Some("The chosen deployment 'legacy' is none of a model of its own."),
+            ),
+        ] {
+            assert_eq!(all.why_not(chosen, orchestration).as_deref(), sentence);
+        }
     }
 
     #[test]

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use http::StatusCode;
 
+use crate::routing::Purpose;
+
 /// How a connection failed before an answer began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Failure {
@@ -118,17 +120,28 @@ pub enum Error {
         existing: Vec<String>,
     },
 
+    /// A person's alias can't be used.
+    #[error("The alias '{name}' {reason}.")]
+    AliasRefused {
+        /// The alias.
+        name: String,
+        /// What is wrong with it, as the end of a sentence.
+        reason: &'static str,
+    },
     /// Orchestration mode: the name is neither SAP's nor can it be turned into one of SAP's.
-    #[error("SAP AI Core has no model '{asked}'; there are: {}.", listed(available))]
+    #[error("SAP AI Core has no model '{asked}'{}; there are: {}.", for_alias(alias.as_deref()), listed(available))]
     ModelUnknown {
-        /// The name that was asked for, shortened.
+        /// The name that was asked for, or that an alias stands for, shortened.
         asked: String,
+        /// The alias that was asked for.
+        alias: Option<String>,
         /// The models that orchestration offers.
         available: Vec<String>,
     },
     /// Foundation mode: no RUNNING deployment of the model.
     #[error(
-        "Resource group '{resource_group}' has no running deployment of '{model}'; {}.",
+        "Resource group '{resource_group}' has no running deployment of '{model}'{}; {}.",
+        for_alias(alias.as_deref()),
         running_sentence(running)
     )]
     NoDeployment {
@@ -136,6 +149,8 @@ pub enum Error {
         resource_group: String,
         /// SAP's name of the model, or the asked one when no SAP name could be derived.
         model: String,
+        /// The alias that was asked for.
+        alias: Option<String>,
         /// The models that have a RUNNING deployment.
         running: Vec<String>,
     },
@@ -144,6 +159,29 @@ pub enum Error {
     NoOrchestrationDeployment {
         /// The connection's resource group.
         resource_group: String,
+    },
+    /// Orchestration mode: no orchestration deployment lets the model through (sap-wire.md §2.3).
+    #[error(
+        "The orchestration deployments of resource group '{resource_group}' do not allow '{model}'; allowed are: {}.",
+        listed(allowed)
+    )]
+    ModelRestricted {
+        /// The connection's resource group.
+        resource_group: String,
+        /// SAP's name of the model.
+        model: String,
+        /// The models that are allowed.
+        allowed: Vec<String>,
+    },
+    /// A model for embeddings was asked for an answer, or another one for embeddings.
+    #[error("{}", purpose_sentence(model, *purpose, available))]
+    ModelPurpose {
+        /// SAP's name of the model.
+        model: String,
+        /// What was asked of it.
+        purpose: Purpose,
+        /// The models that do what was asked.
+        available: Vec<String>,
     },
     /// The model's own API is one that Coretap does not write.
     #[error("'{model}' can't be reached directly: {reason}.")]
@@ -216,6 +254,7 @@ pub const CODES: &[&str] = &[
     "CONFIG-URL",
     "CONFIG-RESOURCE-GROUP",
     "CONFIG-CERTIFICATES",
+    "CONFIG-ALIAS",
     "AUTH-TOKEN-REFUSED",
     "AUTH-KEY-REVOKED",
     "AUTH-URL-NOT-OAUTH",
@@ -225,6 +264,8 @@ pub const CODES: &[&str] = &[
     "ROUTE-MODEL-UNKNOWN",
     "ROUTE-NO-DEPLOYMENT",
     "ROUTE-NO-ORCHESTRATION",
+    "ROUTE-MODEL-RESTRICTED",
+    "ROUTE-MODEL-PURPOSE",
     "ROUTE-FAMILY-UNSUPPORTED",
     "UPSTREAM-DNS",
     "UPSTREAM-CONNECT",
@@ -292,6 +333,10 @@ impl Error {
                 "CONFIG-CERTIFICATES",
                 "Install the system's certificates (on Debian and Ubuntu the package ca-certificates).",
             ),
+            Self::AliasRefused { .. } => (
+                "CONFIG-ALIAS",
+                "Correct the line under [aliases] in settings.toml: the name that agents ask for = \"the model that it means\".",
+            ),
             Self::TokenRefused { .. } => (
                 "AUTH-TOKEN-REFUSED",
                 "Check that the service key still exists in SAP BTP cockpit and that id and secret come from the same key.",
@@ -325,9 +370,17 @@ impl Error {
                 "ROUTE-NO-ORCHESTRATION",
                 "Start a deployment of the scenario 'orchestration' in SAP AI Launchpad; 'coretap deployments' shows what there is and what is wrong with it.",
             ),
+            Self::ModelRestricted { .. } => (
+                "ROUTE-MODEL-RESTRICTED",
+                "Ask for an allowed model, choose another orchestration deployment, or ask whoever runs your SAP AI Core to allow it.",
+            ),
+            Self::ModelPurpose { .. } => (
+                "ROUTE-MODEL-PURPOSE",
+                "Ask embedding models at /v1/embeddings and all others at /v1/messages or /v1/chat/completions.",
+            ),
             Self::FamilyUnsupported { .. } => (
                 "ROUTE-FAMILY-UNSUPPORTED",
-                "Turn on orchestration mode: it reaches the chat models of every provider.",
+                "Turn on orchestration mode: it reaches the models of every provider.",
             ),
             Self::Unreachable { failure, .. } => match failure {
                 Failure::Dns => (
@@ -385,6 +438,22 @@ fn titled(title: Option<&str>) -> String {
     title.map(|title| format!(" (\"{title}\")")).unwrap_or_default()
 }
 
+fn for_alias(alias: Option<&str>) -> String {
+    alias.map_or_else(String::new, |alias| {
+        format!(" (which the alias '{alias}' stands for)")
+    })
+}
+
+fn purpose_sentence(model: &str, purpose: Purpose, available: &[String]) -> String {
+    match purpose {
+        Purpose::Chat => format!("'{model}' makes embeddings; it does not answer."),
+        Purpose::Embeddings => format!(
+            "'{model}' makes no embeddings; models that do: {}.",
+            listed(available)
+        ),
+    }
+}
+
 fn running_sentence(running: &[String]) -> String {
     if running.is_empty() {
         "nothing is running there".to_owned()
@@ -420,6 +489,7 @@ mod tests {
         let error = Error::NoDeployment {
             resource_group: "team".into(),
             model: "gpt-5".into(),
+            alias: None,
             running: vec!["gpt-4o".into(), "anthropic--claude-4.5-sonnet".into()],
         };
         assert_eq!(
@@ -429,11 +499,12 @@ mod tests {
         let error = Error::NoDeployment {
             resource_group: "x".into(),
             model: "gpt-5".into(),
+            alias: Some("smart".into()),
             running: vec![],
         };
         assert_eq!(
             error.to_string(),
-            "Resource group 'x' has no running deployment of 'gpt-5'; nothing is running there."
+            "Resource group 'x' has no running deployment of 'gpt-5' (which the alias 'smart' stands for); nothing is running there."
         );
     }
 
@@ -457,6 +528,10 @@ mod tests {
             },
             Error::ResourceGroupRefused,
             Error::HttpClient(Arc::clone(&cause)),
+            Error::AliasRefused {
+                name: "x".into(),
+                reason: "names no model",
+            },
             Error::TokenRefused {
                 status,
                 text: text.clone(),
@@ -484,15 +559,27 @@ mod tests {
             },
             Error::ModelUnknown {
                 asked: "x".into(),
+                alias: None,
                 available: vec![],
             },
             Error::NoDeployment {
                 resource_group: "x".into(),
                 model: "x".into(),
+                alias: None,
                 running: vec![],
             },
             Error::NoOrchestrationDeployment {
                 resource_group: "x".into(),
+            },
+            Error::ModelRestricted {
+                resource_group: "x".into(),
+                model: "x".into(),
+                allowed: vec![],
+            },
+            Error::ModelPurpose {
+                model: "x".into(),
+                purpose: Purpose::Chat,
+                available: vec![],
             },
             Error::FamilyUnsupported {
                 model: "x".into(),

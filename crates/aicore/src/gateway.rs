@@ -205,18 +205,29 @@ impl Gateway {
         })
     }
 
-    /// The resource groups of the tenant (sap-wire.md §2.3); `None` if this service key may not list them.
-    pub(crate) async fn resource_groups(&self) -> Result<Option<Vec<String>>, Error> {
-        const WHAT: &str = "the list of resource groups";
-        // Most keys may not list the groups: their 403 must not cost everybody else the token.
+    /// The body of a list that many service keys may not read; `None` if this one may not, or there is none. Its 403 must
+    /// not cost everybody else the token.
+    pub(crate) async fn list_if_allowed(
+        &self,
+        what: &'static str,
+        path: &str,
+    ) -> Result<Option<Bytes>, Error> {
         let token = self.tokens.get().await?;
-        let request = self.list_request("/v2/admin/resourceGroups", None, token.authorization.clone());
+        let request = self.list_request(path, None, token.authorization.clone());
         let response = self.clients.get().lists.execute(request).await;
         let response = response.map_err(|error| transport::unreachable(&self.base_url, error))?;
         if !response.status().is_success() {
             return Ok(None);
         }
-        let body = transport::read_bounded(response, LONGEST_LIST, WHAT).await?;
+        transport::read_bounded(response, LONGEST_LIST, what).await.map(Some)
+    }
+
+    /// The resource groups of the tenant (sap-wire.md §2.3); `None` if this service key may not list them.
+    pub(crate) async fn resource_groups(&self) -> Result<Option<Vec<String>>, Error> {
+        const WHAT: &str = "the list of resource groups";
+        let Some(body) = self.list_if_allowed(WHAT, "/v2/admin/resourceGroups").await? else {
+            return Ok(None);
+        };
         let groups = serde_json::from_slice::<ResourceGroups>(&body).ok();
         Ok(groups.map(|groups| {
             groups

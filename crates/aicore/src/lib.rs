@@ -8,6 +8,7 @@
 //! ServiceKey ─▶ Connection ─▶ AiCore ─▶ route("claude-sonnet-4-5") ─▶ Route ─▶ send(route, body) ─▶ Response
 //! ```
 
+mod aliases;
 mod cached;
 mod catalogue;
 mod client;
@@ -22,12 +23,15 @@ mod names;
 mod open_connections;
 #[cfg(feature = "panic-injection")]
 pub mod panic_injection;
+mod restriction;
 mod route;
+mod routing;
 mod selectable;
 mod service_key;
 mod token;
 mod transport;
 
+pub use aliases::{Alias, Aliases};
 pub use catalogue::{AllowedScenario, Catalogue, CatalogueModel, ModelVersion};
 pub use client::{AiCore, Connection, InferenceRequest};
 pub use deployments::{Deployment, Deployments};
@@ -35,7 +39,9 @@ pub use error::{CODES, Error, Failure};
 pub use gateway::Response;
 pub use machine::{Change, Machine, Watched};
 pub use names::agent_alias;
+pub use restriction::Restriction;
 pub use route::{Family, Route};
+pub use routing::Purpose;
 pub use selectable::{HiddenModel, Reason, SelectableModel, Selection};
 pub use service_key::ServiceKey;
 pub use transport::Timeouts;

@@ -61,7 +61,7 @@ pub fn agent_alias(sap_name: &str) -> Option<String> {
 }
 
 /// Prefixes by which other tools say where a model is reached, and `[1m]`, say where and how, not which model.
-fn strip(asked: &str) -> (&str, bool) {
+pub(crate) fn strip(asked: &str) -> (&str, bool) {
     const PREFIXES: [&str; 3] = ["sap", "anthropic", "openai"];
     let asked = asked.trim();
     let asked = match asked.split_once('/') {

@@ -5,6 +5,7 @@ use url::Url;
 
 use crate::deployments::Deployment;
 use crate::error::Error;
+use crate::routing::Purpose;
 use crate::service_key::{base_uri, below};
 
 /// The version that Azure's data plane is asked for (sap-wire.md §3.2); without one it answers 404.
@@ -13,11 +14,11 @@ const AZURE_API_VERSION: &str = "api-version=2024-12-01-preview";
 /// The API that a deployment speaks. A family is listed here when `formats` writes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Family {
-    /// SAP's harmonized API for all models: orchestration v2 completion (sap-wire.md §4).
+    /// SAP's harmonized API for all models: orchestration v2 completion and embeddings (sap-wire.md §4).
     Orchestration,
     /// Anthropic's Messages as Amazon Bedrock's `InvokeModel` takes them (sap-wire.md §3.3).
     Claude,
-    /// Azure OpenAI chat completions (sap-wire.md §3.2).
+    /// Azure OpenAI chat completions and embeddings (sap-wire.md §3.2).
     AzureOpenAi,
 }
 
@@ -43,6 +44,7 @@ impl Route {
         base_url: &Url,
         deployment: &Deployment,
         family: Family,
+        purpose: Purpose,
         model: String,
         long_context: bool,
     ) -> Result<Self, Error> {
@@ -52,10 +54,16 @@ impl Route {
             url.set_query(query);
             base_uri(&url)
         };
-        let (path, stream_path, query) = match family {
-            Family::Orchestration => ("/v2/completion", "/v2/completion", None),
-            Family::Claude => ("/invoke", "/invoke-with-response-stream", None),
-            Family::AzureOpenAi => ("/chat/completions", "/chat/completions", Some(AZURE_API_VERSION)),
+        let (path, stream_path, query) = match (family, purpose) {
+            (Family::Orchestration, Purpose::Chat) => ("/v2/completion", "/v2/completion", None),
+            (Family::Orchestration, Purpose::Embeddings) => ("/v2/embeddings", "/v2/embeddings", None),
+            (Family::Claude, _) => ("/invoke", "/invoke-with-response-stream", None),
+            (Family::AzureOpenAi, Purpose::Chat) => {
+                ("/chat/completions", "/chat/completions", Some(AZURE_API_VERSION))
+            }
+            (Family::AzureOpenAi, Purpose::Embeddings) => {
+                ("/embeddings", "/embeddings", Some(AZURE_API_VERSION))
+            }
         };
         let version = deployment
             .model_version
@@ -75,13 +83,17 @@ impl Route {
 
 /// The family of a model that has a deployment of its own, by its executable (sap-wire.md §3.1), or why there is none,
 /// as the end of a sentence.
-pub(crate) fn direct_family(model: &str, executable_id: Option<&str>) -> Result<Family, String> {
+pub(crate) fn direct_family(
+    model: &str,
+    executable_id: Option<&str>,
+    purpose: Purpose,
+) -> Result<Family, String> {
     let model = model.to_ascii_lowercase();
     match executable_id.or_else(|| executable_by_name(&model)) {
-        Some("azure-openai") if model.starts_with("text-embedding") => {
-            Err("it makes embeddings, not answers".to_owned())
-        }
         Some("azure-openai") => Ok(Family::AzureOpenAi),
+        Some(other) if purpose == Purpose::Embeddings => {
+            Err(format!("Coretap does not speak its API for embeddings ({other})"))
+        }
         Some("aws-bedrock") if model.starts_with("anthropic--") => Ok(Family::Claude),
         Some("aws-bedrock") => {
             Err("of Amazon Bedrock's models Coretap speaks only to Claude directly".to_owned())
@@ -127,7 +139,6 @@ mod tests {
             ("gpt-oss", Some("aicore-opensource"), None),
             ("tenants-own", Some("azure-openai"), Some(Family::AzureOpenAi)),
             ("tenants-own", None, None),
-            ("text-embedding-3-small", None, None),
             ("anthropic--claude-4.5-sonnet", None, Some(Family::Claude)),
             (
                 "Anthropic--Claude-4.5-Sonnet",
@@ -139,10 +150,19 @@ mod tests {
             ("sonar-pro", None, None),
         ] {
             assert_eq!(
-                direct_family(model, executable).ok(),
+                direct_family(model, executable, Purpose::Chat).ok(),
                 family,
                 "{model} {executable:?}"
             );
+        }
+        for (model, family) in [
+            ("text-embedding-3-small", Some(Family::AzureOpenAi)),
+            ("amazon--titan-embed-text", None),
+            ("anthropic--claude-embed", None),
+            ("gemini-embedding", None),
+        ] {
+            let found = direct_family(model, None, Purpose::Embeddings);
+            assert_eq!(found.ok(), family, "{model}");
         }
     }
 }

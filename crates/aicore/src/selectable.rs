@@ -5,19 +5,22 @@
 use serde::Serialize;
 
 use crate::catalogue::{Catalogue, CatalogueModel};
-use crate::deployments::Deployments;
+use crate::deployments::{Deployment, Deployments};
 use crate::names::agent_alias;
 use crate::route::direct_family;
+use crate::routing::Purpose;
 
 /// A coding agent's own instructions and tools fill less than this; Kilo Code draws the same line.
 const SHORTEST_CONTEXT: u64 = 32_000;
 
 /// The models of a connection: those worth offering, and those left out.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Selection {
-    /// The models that can be asked for, by name.
+    /// The models that can be asked for an answer, by name.
     pub models: Vec<SelectableModel>,
-    /// The models that make text but are of no use to a coding agent, by name. A request that names one is still sent.
+    /// The models that can be asked for embeddings, by name.
+    pub embeddings: Vec<SelectableModel>,
+    /// The models that make text but are not offered, by name.
     pub hidden: Vec<HiddenModel>,
 }
 
@@ -42,6 +45,10 @@ pub struct SelectableModel {
     pub agent_alias: Option<String>,
     /// How many RUNNING deployments it has; `None` in orchestration mode, which needs none of its own.
     pub running_deployments: Option<usize>,
+    /// Whether its latest version will be retired, as far as the catalogue says.
+    pub deprecated: bool,
+    /// The day when its latest version will be retired, as SAP writes it (mostly `2026-12-31`), if that is decided.
+    pub retirement_date: Option<String>,
 }
 
 /// A model that is left out of the offer.
@@ -64,55 +71,67 @@ pub enum Reason {
         /// Tokens that fit into one request and its answer.
         tokens: u64,
     },
+    /// No orchestration deployment allows it: the one reason for which a request that names it is not sent.
+    Restricted,
 }
 
-/// All chat models of the catalogue that orchestration reaches.
-pub(crate) fn through_orchestration(catalogue: &Catalogue) -> Selection {
-    let mut selection = Selection::empty();
-    for model in catalogue.of_orchestration().filter(|model| makes_text(model)) {
-        selection.add(SelectableModel::new(&model.name, Some(model), None), Some(model));
+/// The models of the catalogue that orchestration reaches, through one of these deployments.
+pub(crate) fn through_orchestration(catalogue: &Catalogue, deployments: &[&Deployment]) -> Selection {
+    let mut selection = Selection::default();
+    for entry in catalogue.of_orchestration() {
+        let is_allowed = deployments
+            .iter()
+            .any(|deployment| deployment.lets_through(&entry.name));
+        let model = SelectableModel::new(&entry.name, Some(entry), None);
+        selection.add(model, Some(entry), is_allowed);
     }
     selection.sorted()
 }
 
 /// The models with running deployments whose API Coretap speaks. Without a catalogue they are known by their names only.
 pub(crate) fn deployed(deployments: &Deployments, catalogue: Option<&Catalogue>) -> Selection {
-    let mut selection = Selection::empty();
+    let mut selection = Selection::default();
     for row in deployments.foundation() {
         let Some(name) = row.model.as_deref() else {
             continue;
         };
+        if let Some(known) = selection.named(name) {
+            known.running_deployments = known.running_deployments.map(|count| count + 1);
+            continue;
+        }
         let entry = catalogue.and_then(|catalogue| catalogue.model(name));
         let executable = row
             .executable_id
             .as_deref()
             .or_else(|| entry?.executable_id.as_deref());
-        if direct_family(name, executable).is_err() || entry.is_some_and(|entry| !makes_text(entry)) {
-            continue;
-        }
-        if selection.hidden.iter().any(|model| model.name == name) {
-            continue;
-        }
-        match selection.models.iter_mut().find(|model| model.name == name) {
-            Some(model) => model.running_deployments = model.running_deployments.map(|count| count + 1),
-            None => selection.add(SelectableModel::new(name, entry, Some(1)), entry),
+        let purpose = Purpose::of(name, entry).unwrap_or(Purpose::Chat);
+        let is_hidden = selection.hidden.iter().any(|model| model.name == name);
+        if direct_family(name, executable, purpose).is_ok() && !is_hidden {
+            selection.add(SelectableModel::new(name, entry, Some(1)), entry, true);
         }
     }
     selection.sorted()
 }
 
 impl Selection {
-    fn empty() -> Self {
-        Self {
-            models: Vec::new(),
-            hidden: Vec::new(),
-        }
+    fn named(&mut self, name: &str) -> Option<&mut SelectableModel> {
+        let mut all = self.models.iter_mut().chain(&mut self.embeddings);
+        all.find(|model| model.name == name)
     }
 
-    fn add(&mut self, model: SelectableModel, entry: Option<&CatalogueModel>) {
-        match entry.and_then(reason_to_hide) {
-            None => self.models.push(model),
-            Some(reason) => self.hidden.push(HiddenModel {
+    /// Puts a model where it belongs. Rerankers and the like are models for nothing that Coretap does.
+    fn add(&mut self, model: SelectableModel, entry: Option<&CatalogueModel>, is_allowed: bool) {
+        let reason = if is_allowed {
+            entry.and_then(reason_to_hide)
+        } else {
+            Some(Reason::Restricted)
+        };
+        match (Purpose::of(&model.name, entry), reason) {
+            (Some(Purpose::Embeddings), _) if is_allowed => self.embeddings.push(model),
+            (Some(Purpose::Embeddings), _) => {}
+            (None, _) if entry.is_some_and(says_what_it_can) => {}
+            (_, None) => self.models.push(model),
+            (_, Some(reason)) => self.hidden.push(HiddenModel {
                 name: model.name,
                 reason,
             }),
@@ -120,7 +139,9 @@ impl Selection {
     }
 
     fn sorted(mut self) -> Self {
-        self.models.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        for models in [&mut self.models, &mut self.embeddings] {
+            models.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        }
         self.hidden.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         self
     }
@@ -157,13 +178,19 @@ impl SelectableModel {
             output_cost: price("outputCost"),
             agent_alias: agent_alias(name),
             running_deployments,
+            deprecated: latest.is_some_and(|latest| latest.deprecated),
+            retirement_date: latest
+                .and_then(|latest| latest.retirement_date.as_deref())
+                .map(str::trim)
+                .filter(|date| !date.is_empty())
+                .map(str::to_owned),
         }
     }
 }
 
-/// Embedding and reranking models are none to talk to. A catalogue that lists no capabilities has not excluded any.
-fn makes_text(model: &CatalogueModel) -> bool {
-    model.latest().is_none_or(|latest| {
-        latest.capabilities.is_empty() || latest.capabilities.iter().any(|can| can == "text-generation")
-    })
+/// A catalogue that lists no capabilities has excluded none.
+fn says_what_it_can(model: &CatalogueModel) -> bool {
+    model
+        .latest()
+        .is_some_and(|latest| !latest.capabilities.is_empty())
 }

@@ -40,7 +40,8 @@ impl App {
     /// When the system names no folder for settings.
     pub fn open(environment: &impl Fn(&str) -> Option<String>) -> Result<Self, Error> {
         let (store, trouble) = Store::open(&folder(environment).ok_or(Error::NoFolder)?);
-        let notices = trouble.iter().map(ProblemView::from).collect();
+        let (_, unusable) = store.settings().aliases();
+        let notices = trouble.iter().chain(&unusable).map(ProblemView::from).collect();
         let no_proxy = environment("NO_PROXY").or_else(|| environment("no_proxy"));
         let app = App {
             inner: Inner::new(store, notices, no_proxy),

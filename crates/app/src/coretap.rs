@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use coretap_aicore::{AiCore, Connection, Deployment, SelectableModel, Selection, ServiceKey, Timeouts};
+use coretap_aicore::{AiCore, Alias, Connection, Deployment, Selection, ServiceKey, Timeouts};
 use coretap_proxy::{Configuration, Exchange, Limits, LocalKey, Proxy, RunState, check_port};
 use secrecy::ExposeSecret;
 use tokio::sync::{mpsc, watch};
@@ -90,6 +90,7 @@ impl Coretap {
                 settings.orchestration,
                 settings.selected_model,
                 settings.selected_deployment,
+                settings.aliases,
             )
         } else {
             let aicore = client(&service_key, &settings)?;
@@ -147,33 +148,23 @@ impl Coretap {
         self.proxy.state()
     }
 
-    /// Asks SAP AI Core for a token and the deployments now and takes what comes of it into the run state: for whoever
-    /// knows that the way may have changed, like a network that is another one. It asks no model. Does nothing to a proxy
-    /// that does not listen.
-    pub async fn probe(&self) {
-        self.proxy.probe().await;
-    }
-
     /// Token, resource group, deployments, models, each told as it goes; it ends at the first that fails. Gives the models
     /// if all worked.
     pub async fn check(&self, mut tell: impl FnMut(Step) + Send) -> Option<Selection> {
         check::lists(&self.aicore(), &mut tell).await
     }
 
-    /// The models that agents can ask for.
-    ///
-    /// # Errors
-    /// When SAP AI Core can't be reached or says no.
-    pub async fn models(&self) -> Result<Vec<SelectableModel>, Error> {
-        Ok(self.selection().await?.models)
-    }
-
-    /// The same with those that are left out.
+    /// The models that agents can ask for, those for embeddings, and those that are left out.
     ///
     /// # Errors
     /// When SAP AI Core can't be reached or says no.
     pub async fn selection(&self) -> Result<Selection, Error> {
         Ok(self.aicore().selection().await?)
+    }
+
+    /// The person's own names for models, the one that goes first first.
+    pub fn aliases(&self) -> Vec<Alias> {
+        self.aicore().aliases().iter().cloned().collect()
     }
 
     /// All deployments of the resource group, whatever their status.
@@ -207,6 +198,7 @@ fn client(service_key: &ServiceKey, settings: &Settings) -> Result<AiCore, Error
         orchestration: settings.orchestration,
         selected_model: settings.selected_model.clone(),
         selected_deployment: settings.selected_deployment.clone(),
+        aliases: settings.aliases.clone(),
     };
     Ok(AiCore::new(connection, Timeouts::default())?)
 }

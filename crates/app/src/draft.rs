@@ -1,6 +1,6 @@
 //! The form of a connection: what is wrong with it, the service key that it stands for, what there is to choose from.
 
-use coretap_aicore::{AiCore, Connection, Deployment, SelectableModel, ServiceKey, Timeouts};
+use coretap_aicore::{AiCore, Aliases, Connection, Deployment, SelectableModel, ServiceKey, Timeouts};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::binding;
@@ -154,6 +154,8 @@ impl ConnectionDraft {
             orchestration: self.orchestration,
             selected_model: self.model.clone(),
             selected_deployment: self.deployment.clone(),
+            // The test asks for a model by its own name.
+            aliases: Aliases::default(),
         };
         Ok(AiCore::new(connection, Timeouts::default())?)
     }
@@ -231,6 +233,8 @@ impl From<SelectableModel> for ModelView {
             running_deployments: model
                 .running_deployments
                 .map(|count| u64::try_from(count).unwrap_or(u64::MAX)),
+            deprecated: model.deprecated,
+            retirement_date: model.retirement_date,
         }
     }
 }

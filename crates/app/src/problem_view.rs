@@ -103,6 +103,11 @@ impl From<LeftOut> for HiddenModel {
     fn from(model: LeftOut) -> Self {
         let hint = "Choose another model; a request that names this one is still sent.";
         let problem = match model.reason {
+            Reason::Restricted => ProblemView::new(
+                "ROUTE-MODEL-RESTRICTED",
+                format!("The orchestration deployment does not allow '{}'.", model.name),
+                "Choose another model, or ask whoever runs your SAP AI Core to allow it.",
+            ),
             Reason::DoesNotStream => ProblemView::new(
                 "MODEL-HIDDEN-STREAMING",
                 format!("'{}' does not stream, and coding agents do.", model.name),

@@ -267,6 +267,7 @@ impl Inner {
             orchestration: connection.orchestration,
             selected_model: connection.model,
             selected_deployment: connection.deployment,
+            aliases: file.aliases().0,
         }
     }
 

@@ -1,6 +1,6 @@
 //! What the person has set: flags, then the environment, then the settings file, then the defaults.
 
-use coretap_aicore::ServiceKey;
+use coretap_aicore::{Aliases, ServiceKey};
 use coretap_proxy::LocalKey;
 use secrecy::{ExposeSecret, SecretString};
 
@@ -23,6 +23,7 @@ const LOCAL_KEY: &str = "CORETAP_API_KEY";
 const PORT: &str = "CORETAP_PORT";
 const ORCHESTRATION: &str = "CORETAP_ORCHESTRATION";
 const MODEL: &str = "CORETAP_MODEL";
+const DEPLOYMENT: &str = "CORETAP_DEPLOYMENT";
 
 /// The resource group that every tenant has.
 pub(crate) const DEFAULT_GROUP: &str = "default";
@@ -52,8 +53,10 @@ pub struct Settings {
     pub orchestration: bool,
     /// The model for names that mean nothing here.
     pub selected_model: Option<String>,
-    /// Foundation mode: the deployment of that model.
+    /// The deployment to use while it runs: of that model, or in orchestration mode of all.
     pub selected_deployment: Option<String>,
+    /// Names of the person's own for models.
+    pub aliases: Aliases,
 }
 
 /// Where models come from.
@@ -102,6 +105,10 @@ impl Settings {
                 None
             });
         }
+        let (aliases, problems) = file.aliases();
+        for problem in problems {
+            tracing::warn!(code = problem.code(), "{problem} It is left out. {}", problem.hint());
+        }
         let demo = matches!(source, Source::Demo);
         // The simulator's models and groups are not the connection's.
         let connection = if demo && !flags.demo {
@@ -119,7 +126,10 @@ impl Settings {
                 .or(connection.resource_group)
                 .unwrap_or_else(|| DEFAULT_GROUP.to_owned()),
             selected_model: set(environment, MODEL).or(connection.model),
-            selected_deployment: connection.deployment,
+            selected_deployment: set(environment, DEPLOYMENT)
+                .map(|id| id.trim().to_owned())
+                .or(connection.deployment),
+            aliases,
         })
     }
 }
@@ -497,6 +507,27 @@ mod tests {
             (1, "b".to_owned(), false, Some("gpt-5".to_owned()))
         );
         assert_eq!(seen(&variables, Some(2)).0, 2);
+    }
+
+    #[test]
+    fn a_deployment_is_chosen_by_variable_or_file_and_aliases_by_the_file() {
+        let home = tempfile::tempdir().unwrap();
+        let text = "version = 1\n[[connections]]\ndeployment = \"d-file\"\n[aliases]\nfast = \"gpt-4o\"\nbad = \"\"\n";
+        std::fs::write(home.path().join("settings.toml"), text).unwrap();
+        let folder = home.path().display().to_string();
+        let service_key = key("a");
+        for (variable, deployment) in [("", "d-file"), (" d-variable ", "d-variable")] {
+            let environment = [
+                ("AICORE_SERVICE_KEY", service_key.as_str()),
+                ("CORETAP_HOME", &folder),
+                ("CORETAP_API_KEY", "k"),
+                ("CORETAP_DEPLOYMENT", variable),
+            ];
+            let settings = read(Flags::default(), &environment).unwrap();
+            assert_eq!(settings.selected_deployment.as_deref(), Some(deployment));
+            let aliases: Vec<_> = settings.aliases.iter().map(|alias| &*alias.name).collect();
+            assert_eq!(aliases, ["fast"]);
+        }
     }
 
     #[test]

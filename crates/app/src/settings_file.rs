@@ -1,8 +1,10 @@
 //! `settings.toml`: what stays set between runs. It never holds a secret.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use coretap_aicore::{Alias, Aliases};
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
@@ -30,6 +32,9 @@ pub(crate) struct SettingsFile {
     /// Connections to SAP AI Core: one, for now.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) connections: Vec<ConnectionSettings>,
+    /// Names of the person's own for models. A row that can't be used is reported and stays, and the others hold.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    aliases: BTreeMap<String, toml::Value>,
 }
 
 impl Default for SettingsFile {
@@ -40,6 +45,7 @@ impl Default for SettingsFile {
             start_proxy: false,
             simulator: false,
             connections: Vec::new(),
+            aliases: BTreeMap::new(),
         }
     }
 }
@@ -66,7 +72,7 @@ pub(crate) struct ConnectionSettings {
     /// The model for names that mean nothing here.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) model: Option<String>,
-    /// Foundation mode: the deployment of that model.
+    /// The deployment to use while it runs: of that model, or in orchestration mode of all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) deployment: Option<String>,
 }
@@ -137,6 +143,20 @@ impl SettingsFile {
         Ok(())
     }
 
+    /// The aliases that can be used, and what is wrong with the others.
+    pub(crate) fn aliases(&self) -> (Aliases, Vec<Error>) {
+        let mut aliases = Vec::new();
+        let mut problems = Vec::new();
+        for (name, model) in &self.aliases {
+            // What is no text is as good as none.
+            match Alias::new(name, model.as_str().unwrap_or_default()) {
+                Ok(alias) => aliases.push(alias),
+                Err(problem) => problems.push(Error::AiCore(problem)),
+            }
+        }
+        (Aliases::new(aliases), problems)
+    }
+
     /// The connection in use.
     pub(crate) fn connection(&self) -> ConnectionSettings {
         self.connections.first().cloned().unwrap_or_default()
@@ -198,6 +218,30 @@ mod tests {
             (Some(true), Some("gpt-4o"))
         );
         assert_eq!(load("version = 1").unwrap().connection().model, None);
+    }
+
+    #[test]
+    fn an_alias_that_cannot_be_used_leaves_the_others() {
+        let text = "version = 1\n[aliases]\n\"claude-*\" = \"gpt-4o\"\nfast = 5\nslow = \"\"\n";
+        let file = load(text).unwrap();
+        let (aliases, problems) = file.aliases();
+        let aliases: Vec<_> = aliases.iter().map(|alias| (&*alias.name, &*alias.model)).collect();
+        assert_eq!(aliases, [("claude-*", "gpt-4o")]);
+        let problems: Vec<_> = problems.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            problems,
+            ["The alias 'fast' names no model.", "The alias 'slow' names no model."]
+        );
+        // A window that changes something else loses none of them.
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join(FILE);
+        let changed = SettingsFile {
+            port: Some(4711),
+            connections: vec![ConnectionSettings::default()],
+            ..file.clone()
+        };
+        changed.write(&path).unwrap();
+        assert_eq!(SettingsFile::read(&path).unwrap().unwrap().aliases, file.aliases);
     }
 
     #[test]

@@ -256,6 +256,10 @@ pub struct ModelView {
     /// How many RUNNING deployments it has; `None` in orchestration mode.
     #[ts(type = "number | null")]
     pub running_deployments: Option<u64>,
+    /// Whether it will be retired.
+    pub deprecated: bool,
+    /// The day when it will be, as SAP writes it (mostly `2026-12-31`), if that is decided.
+    pub retirement_date: Option<String>,
 }
 
 /// A model that is there but can't be selected.

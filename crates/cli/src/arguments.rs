@@ -22,6 +22,8 @@ Environment:
   CORETAP_ORCHESTRATION  true: all models through the orchestration deployment; false: each through
                          a deployment of its own [default: false, with --demo true]
   CORETAP_MODEL          the model for names that SAP AI Core does not know [default: none]
+  CORETAP_DEPLOYMENT     the id of the deployment to use while it runs; in orchestration mode for all
+                         models, else for its own [default: the newest, in orchestration the default one]
   CORETAP_HOME           the folder of settings.toml [default: the platform's folder for settings]
   RUST_LOG               how much is logged on stderr [default: info]
 

@@ -1,7 +1,9 @@
 //! The commands that print something and end.
 
 use coretap_app::agents::{Agent, Form, Setup, Shell, snippet};
-use coretap_app::{Coretap, Deployment, Error, Flags, SelectableModel, Settings, local_key, port};
+use coretap_app::{
+    Alias, Coretap, Deployment, Error, Flags, SelectableModel, Selection, Settings, local_key, port,
+};
 use serde::Serialize;
 
 use crate::environment;
@@ -9,15 +11,40 @@ use crate::print;
 
 /// `coretap models`
 pub(crate) async fn models(json: bool) -> Result<(), Error> {
-    let models = connection().await?.models().await?;
+    let coretap = connection().await?;
+    let selection = coretap.selection().await?;
+    let aliases = coretap.aliases();
     if json {
-        print_json(&models);
+        print_json(&Listed {
+            selection: &selection,
+            aliases: &aliases,
+        });
         return Ok(());
     }
-    let head = ["MODEL", "AGENTS SAY", "PROVIDER", "CONTEXT", "DEPLOYMENTS"];
-    let rows: Vec<_> = models.iter().map(model_row).collect();
+    let head = ["MODEL", "AGENTS SAY", "PROVIDER", "CONTEXT", "DEPLOYMENTS", "NOTE"];
+    let rows: Vec<_> = selection.models.iter().map(model_row).collect();
     print::out(&print::table(head, &rows));
+    if !selection.embeddings.is_empty() {
+        let head = ["EMBEDDINGS", "", "PROVIDER", "CONTEXT", "DEPLOYMENTS", "NOTE"];
+        let rows: Vec<_> = selection.embeddings.iter().map(model_row).collect();
+        print::out(&format!("\n{}", print::table(head, &rows)));
+    }
+    if !aliases.is_empty() {
+        let rows: Vec<_> = aliases
+            .iter()
+            .map(|alias| [alias.name.clone(), alias.model.clone()])
+            .collect();
+        print::out(&format!("\n{}", print::table(["ALIAS", "MEANS"], &rows)));
+    }
     Ok(())
+}
+
+/// What `coretap models --json` prints.
+#[derive(Serialize)]
+struct Listed<'a> {
+    #[serde(flatten)]
+    selection: &'a Selection,
+    aliases: &'a [Alias],
 }
 
 /// `coretap deployments`
@@ -82,7 +109,7 @@ async fn connection() -> Result<Coretap, Error> {
     Coretap::new(Settings::read(Flags::default(), &environment).await?, None).await
 }
 
-fn model_row(model: &SelectableModel) -> [String; 5] {
+fn model_row(model: &SelectableModel) -> [String; 6] {
     [
         model.name.clone(),
         model.agent_alias.clone().unwrap_or_default(),
@@ -94,6 +121,11 @@ fn model_row(model: &SelectableModel) -> [String; 5] {
         model
             .running_deployments
             .map_or_else(|| "orchestration".to_owned(), |count| count.to_string()),
+        match &model.retirement_date {
+            Some(date) => format!("retires on {date}"),
+            None if model.deprecated => "will be retired".to_owned(),
+            None => String::new(),
+        },
     ]
 }
 
@@ -102,7 +134,14 @@ fn deployment_row(deployment: &Deployment) -> [String; 6] {
         deployment.id.clone(),
         deployment.status.clone(),
         deployment.scenario_id.clone().unwrap_or_default(),
-        deployment.model.clone().unwrap_or_default(),
+        match (&deployment.model, &deployment.restriction) {
+            (Some(model), _) => model.clone(),
+            (None, Some(restriction)) if restriction.allows => {
+                format!("only {}", restriction.models.join(", "))
+            }
+            (None, Some(restriction)) => format!("all but {}", restriction.models.join(", ")),
+            (None, None) => String::new(),
+        },
         deployment.configuration_name.clone().unwrap_or_default(),
         deployment.problem.clone().unwrap_or_default(),
     ]

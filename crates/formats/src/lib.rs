@@ -13,6 +13,7 @@ mod azure;
 mod chat;
 mod claude;
 pub mod conversation;
+mod embeddings;
 mod error;
 pub mod event;
 pub mod json;
@@ -30,6 +31,9 @@ mod tokens;
 mod upstream_error;
 
 pub use answer::{Answer, AnswerOptions, AnswerStream, Outcome, Progress, answer, answer_as_stream};
+pub use embeddings::{
+    EmbeddingFormat, EmbeddingRequest, Encoding, embedding_answer, write_embedding_request,
+};
 pub use error::{AgentError, ReadError, error_body};
 pub use models::{ListedModel, model_entry, model_list};
 pub use request::{UpstreamRequest, count_tokens, model_name, write_request};

@@ -14,6 +14,10 @@ pub struct ListedModel<'a> {
     pub owner: &'a str,
     /// When it was made, in seconds since 1970; 0 where nobody knows.
     pub created: u64,
+    /// Whether it will be retired: OpenAI's list says so by members of Coretap's own.
+    pub deprecated: bool,
+    /// When, as SAP writes it, if that is known.
+    pub retirement_date: Option<&'a str>,
 }
 
 /// The body of `GET /v1/models`: OpenAI's `{"object":"list","data":[…]}`, or for [`AgentFormat::Messages`] Anthropic's
@@ -66,6 +70,13 @@ fn write_entry(agent: AgentFormat, model: &ListedModel<'_>, out: &mut Vec<u8>) {
             write_count(out, model.created);
             out.extend_from_slice(b",\"owned_by\":");
             write_string(out, model.owner);
+            if model.deprecated {
+                out.extend_from_slice(b",\"deprecated\":true");
+            }
+            if let Some(date) = model.retirement_date {
+                out.extend_from_slice(b",\"retirement_date\":");
+                write_string(out, date);
+            }
         }
     }
     out.push(b'}');
@@ -109,12 +120,16 @@ mod tests {
             display_name: "Claude \"4.5\"",
             owner: "Anthropic",
             created: 0,
+            deprecated: false,
+            retirement_date: None,
         },
         ListedModel {
             id: "gpt-4o",
             display_name: "GPT-4o",
             owner: "OpenAI",
             created: 1_709_251_199,
+            deprecated: true,
+            retirement_date: Some("2026-12-31"),
         },
     ];
 
@@ -141,13 +156,13 @@ mod tests {
             String::from_utf8(model_list(AgentFormat::ChatCompletions, &MODELS)).unwrap(),
             concat!(
                 r#"{"object":"list","data":[{"id":"claude-sonnet-4-5","object":"model","created":0,"#,
-                r#""owned_by":"Anthropic"},{"id":"gpt-4o","object":"model","created":1709251199,"owned_by":"OpenAI"}]}"#,
+                r#""owned_by":"Anthropic"},{"id":"gpt-4o","object":"model","created":1709251199,"owned_by":"OpenAI","deprecated":true,"retirement_date":"2026-12-31"}]}"#,
             )
         );
         let entry = model_entry(AgentFormat::ChatCompletions, &MODELS[1]);
         assert_eq!(
             entry,
-            br#"{"id":"gpt-4o","object":"model","created":1709251199,"owned_by":"OpenAI"}"#
+            br#"{"id":"gpt-4o","object":"model","created":1709251199,"owned_by":"OpenAI","deprecated":true,"retirement_date":"2026-12-31"}"#
         );
     }
 

@@ -11,7 +11,7 @@ use coretap_formats::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
 use http_body::Body;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http_body_util::{BodyExt, Collected, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use tokio::time::{Instant, timeout_at};
 
@@ -117,7 +117,27 @@ pub(crate) async fn attempt(
     agent_streams: bool,
 ) -> Result<Begun, Fault> {
     let deadline = Instant::now() + limits.first_byte;
-    let response = timeout_at(deadline, aicore.send(route, InferenceRequest { stream, body }))
+    let request = InferenceRequest { stream, body };
+    let (upstream, upstream_id) = reach(aicore, route, limits, request, deadline).await?;
+    if stream {
+        let opening = open(upstream, AnswerStream::new(options), deadline, limits).await?;
+        return Ok(Begun::Stream { opening, upstream_id });
+    }
+    let whole = read_whole(upstream, limits).await?;
+    let translate = if agent_streams { answer_as_stream } else { answer };
+    let answer = translate(&options, &whole).map_err(|failure| Fault::Refused(failure.into()))?;
+    Ok(Begun::Whole { answer, upstream_id })
+}
+
+/// Sends a request and gives the answer's body and the upstream's id for it; a refusal is read to its end.
+pub(crate) async fn reach(
+    aicore: &AiCore,
+    route: &Route,
+    limits: &Limits,
+    request: InferenceRequest,
+    deadline: Instant,
+) -> Result<(Incoming, Option<HeaderValue>), Fault> {
+    let response = timeout_at(deadline, aicore.send(route, request))
         .await
         .map_err(|_| silent(limits.first_byte))?
         .map_err(Fault::Core)?;
@@ -143,12 +163,12 @@ pub(crate) async fn attempt(
             in_stream: false,
         }));
     }
-    let upstream_id = upstream_id(&head.headers);
-    if stream {
-        let opening = open(upstream, AnswerStream::new(options), deadline, limits).await?;
-        return Ok(Begun::Stream { opening, upstream_id });
-    }
-    let whole = Limited::new(upstream, limits.answer)
+    Ok((upstream, upstream_id(&head.headers)))
+}
+
+/// Reads a whole answer, as long as answers may be.
+pub(crate) async fn read_whole(upstream: Incoming, limits: &Limits) -> Result<Bytes, Fault> {
+    Limited::new(upstream, limits.answer)
         .collect()
         .await
         .map_err(|error| {
@@ -157,11 +177,8 @@ pub(crate) async fn attempt(
             } else {
                 Fault::Cut(causes(&*error))
             }
-        })?
-        .to_bytes();
-    let translate = if agent_streams { answer_as_stream } else { answer };
-    let answer = translate(&options, &whole).map_err(|failure| Fault::Refused(failure.into()))?;
-    Ok(Begun::Whole { answer, upstream_id })
+        })
+        .map(Collected::to_bytes)
 }
 
 /// Reads a stream's first events until the model says something, or until events that only open have stood alone for

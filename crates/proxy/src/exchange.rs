@@ -99,6 +99,11 @@ impl Ongoing {
         self.shared.health.request_begins();
     }
 
+    /// How long ago its head came.
+    pub(crate) fn age(&self) -> Duration {
+        self.started.elapsed()
+    }
+
     /// The head of the answer goes out. It is no success before [`Ongoing::answered`].
     pub(crate) fn begun(&mut self, status: u16) {
         self.exchange.status = status;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use coretap_aicore::Route;
+use coretap_aicore::{Purpose, Route};
 use coretap_formats::{AgentFormat, AnswerOptions, Target, UpstreamRequest, model_name, write_request};
 use http::{HeaderMap, HeaderName};
 
@@ -87,8 +87,7 @@ pub(crate) async fn forward(
             if refusal.status == 404 && !rerouted {
                 // The deployment may be gone, and another one there.
                 rerouted = true;
-                aicore.forget_deployments();
-                let route = aicore.route(&asked).await?;
+                let route = aicore.route_anew(Purpose::Chat, &asked, ongoing.age()).await?;
                 if route.deployment_id != ready.route.deployment_id {
                     prepared = Some(prepare(knowledge, agent, body, &betas, route, ongoing)?);
                     ongoing.exchange.retries += 1;

@@ -14,6 +14,7 @@ mod attempt;
 mod compression;
 mod configuration;
 mod connection;
+mod embeddings;
 mod exchange;
 mod forward;
 mod health;

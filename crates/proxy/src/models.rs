@@ -1,13 +1,13 @@
 //! `/v1/models`: what agents may ask for.
 
-use coretap_aicore::{AiCore, SelectableModel};
+use coretap_aicore::{AiCore, Error, SelectableModel, Selection};
 use coretap_formats::{AgentFormat, ListedModel, model_entry, model_list};
 
 use crate::problem::Problem;
 
-/// The list in the agent's shape.
+/// The list in the agent's shape. Anthropic's clients ask no model for embeddings; all others may.
 pub(crate) async fn list(aicore: &AiCore, agent: AgentFormat) -> Result<Vec<u8>, Problem> {
-    let models = aicore.selectable_models().await?;
+    let models = offered(aicore, agent).await?;
     let listed: Vec<_> = models
         .iter()
         .map(|model| listed(model, id(model, agent)))
@@ -17,15 +17,30 @@ pub(crate) async fn list(aicore: &AiCore, agent: AgentFormat) -> Result<Vec<u8>,
 
 /// One entry of the list, under the name it was asked by.
 pub(crate) async fn entry(aicore: &AiCore, agent: AgentFormat, asked: &str) -> Result<Vec<u8>, Problem> {
-    let models = aicore.selectable_models().await?;
+    let models = offered(aicore, agent).await?;
     let named = |name: &str| models.iter().find(|model| model.name.eq_ignore_ascii_case(name));
     let model = match named(asked) {
         Some(model) => Some(model),
         // Whatever name a request may carry is a name of a model here too.
-        None => named(&aicore.route(asked).await?.model),
+        None => match aicore.route(asked).await {
+            Err(Error::ModelPurpose { model, .. }) => named(&model),
+            route => named(&route?.model),
+        },
     };
     let model = model.ok_or_else(|| Problem::model_not_listed(asked))?;
     Ok(model_entry(agent, &listed(model, asked)))
+}
+
+async fn offered(aicore: &AiCore, agent: AgentFormat) -> Result<Vec<SelectableModel>, Problem> {
+    let Selection {
+        mut models,
+        embeddings,
+        ..
+    } = aicore.selection().await?;
+    if agent == AgentFormat::ChatCompletions {
+        models.extend(embeddings);
+    }
+    Ok(models)
 }
 
 /// Claude Code tells what a model can do by its name, so it gets the names that it knows; everybody else gets SAP's.
@@ -42,5 +57,7 @@ fn listed<'a>(model: &'a SelectableModel, id: &'a str) -> ListedModel<'a> {
         display_name: &model.display_name,
         owner: model.provider.as_deref().unwrap_or("sap-ai-core"),
         created: 0,
+        deprecated: model.deprecated,
+        retirement_date: model.retirement_date.as_deref(),
     }
 }

@@ -208,7 +208,7 @@ impl Problem {
         let hint = if path.contains("/v1/v1/") {
             "The base URL has one '/v1' too many: Anthropic clients want http://127.0.0.1:PORT, OpenAI clients want http://127.0.0.1:PORT/v1."
         } else {
-            "Coretap answers /v1/messages, /v1/messages/count_tokens, /v1/chat/completions and /v1/models, also below /anthropic and /openai."
+            "Coretap answers /v1/messages, /v1/messages/count_tokens, /v1/chat/completions, /v1/embeddings and /v1/models, also below /anthropic and /openai."
         };
         Problem::new(
             404,
@@ -442,6 +442,7 @@ impl From<coretap_aicore::Error> for Problem {
             | Error::UrlRefused { .. }
             | Error::ResourceGroupRefused
             | Error::HttpClient(_)
+            | Error::AliasRefused { .. }
             | Error::TokenRefused { .. }
             | Error::KeyRevoked { .. }
             | Error::NotOAuth { .. }
@@ -450,7 +451,9 @@ impl From<coretap_aicore::Error> for Problem {
             Error::ModelUnknown { .. }
             | Error::NoDeployment { .. }
             | Error::NoOrchestrationDeployment { .. }
+            | Error::ModelRestricted { .. }
             | Error::FamilyUnsupported { .. } => problem(404),
+            Error::ModelPurpose { .. } => problem(400),
             Error::TokenUnavailable { .. } => problem(529).after(OVERLOAD_PAUSE),
             Error::Unreachable {
                 failure: Failure::Timeout,

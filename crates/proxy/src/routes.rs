@@ -15,6 +15,7 @@ use http::{Method, request};
 use crate::admission;
 use crate::attempt::Begun;
 use crate::configuration::Configuration;
+use crate::embeddings::embed;
 use crate::exchange::{Ongoing, set_request_id};
 use crate::forward::{Forwarded, forward};
 use crate::models;
@@ -28,6 +29,8 @@ use crate::stream::AgentStream;
 enum Endpoint<'a> {
     /// `/v1/messages` or `/v1/chat/completions`: the answer of a model.
     Answer,
+    /// `/v1/embeddings`
+    Embeddings,
     /// `/v1/messages/count_tokens`
     CountTokens,
     /// `/v1/models`
@@ -69,6 +72,7 @@ fn find<'a>(path: &'a str, headers: &HeaderMap) -> Place<'a> {
     let (endpoint, format) = match path {
         "/v1/messages" => (Endpoint::Answer, Messages),
         "/v1/chat/completions" => (Endpoint::Answer, ChatCompletions),
+        "/v1/embeddings" => (Endpoint::Embeddings, ChatCompletions),
         "/v1/messages/count_tokens" => (Endpoint::CountTokens, Messages),
         "/v1/models" => (Endpoint::Models, told()),
         "/v1/responses" => (Endpoint::Responses, ChatCompletions),
@@ -95,7 +99,7 @@ fn below<'a>(path: &'a str, prefix: &str) -> Option<&'a str> {
 impl Endpoint<'_> {
     fn methods(self) -> &'static str {
         match self {
-            Endpoint::Answer | Endpoint::CountTokens => "POST",
+            Endpoint::Answer | Endpoint::Embeddings | Endpoint::CountTokens => "POST",
             Endpoint::Models | Endpoint::Model(_) | Endpoint::Health => "GET",
             Endpoint::Responses | Endpoint::Alive | Endpoint::Unknown => "HEAD",
         }
@@ -117,6 +121,7 @@ impl Endpoint<'_> {
     /// For the log: paths that we know are no news, others are somebody's mistake worth reading.
     fn name(self, path: &str) -> Cow<'static, str> {
         match self {
+            Endpoint::Embeddings => Cow::Borrowed("/v1/embeddings"),
             Endpoint::CountTokens => Cow::Borrowed("/v1/messages/count_tokens"),
             Endpoint::Models => Cow::Borrowed("/v1/models"),
             Endpoint::Health => Cow::Borrowed("/health"),
@@ -252,6 +257,12 @@ async fn respond(
             .await
             .map(Answered::Model);
         }
+        Endpoint::Embeddings => {
+            let body = request_body::read(&head.headers, body, configuration.limits.body).await?;
+            return embed(configuration, &shared.knowledge, &body, ongoing)
+                .await
+                .map(Answered::Model);
+        }
         Endpoint::CountTokens => {
             let body = request_body::read(&head.headers, body, &configuration.limits).await?;
             format!(r#"{{"input_tokens":{}}}"#, count_tokens(&body)?).into_bytes()
@@ -384,6 +395,7 @@ mod tests {
                     ("/v1/messages", Endpoint::Answer, Messages),
                     ("/v1/messages/count_tokens", Endpoint::CountTokens, Messages),
                     ("/v1/chat/completions", Endpoint::Answer, ChatCompletions),
+                    ("/v1/embeddings", Endpoint::Embeddings, ChatCompletions),
                 ] {
                     let whole = format!("{prefix}{path}{slash}");
                     assert_eq!(

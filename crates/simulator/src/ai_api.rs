@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use crate::answer::Answer;
 use crate::catalogue::{self, Family, MODELS, Model};
-use crate::deployments::{self, DEPLOYMENTS, Deployment, RESOURCE_GROUPS};
+use crate::deployments::{self, Deployment, RESOURCE_GROUPS, Restriction};
 use crate::options::{BackendDetails, Options};
 use crate::query;
 
@@ -33,20 +33,16 @@ pub(crate) fn answer(
             "/api/v2/lm",
         );
     };
-    let Some((_, filled)) = RESOURCE_GROUPS.iter().find(|(name, _)| *name == group) else {
+    if !RESOURCE_GROUPS.contains(&group) {
         return Answer::refusal(403, "RBAC: access denied");
-    };
+    }
     if method != Method::GET {
         return error(405, "01010004", "Method not allowed", "/api/v2/lm");
     }
     match segments {
-        ["lm", "deployments"] if *filled => list(query, base, options),
-        ["lm", "deployments"] => Answer::json(200, json!({"count": 0, "resources": []}).to_string()),
-        ["lm", "deployments", "$count"] => {
-            let count = if *filled { matching(query).count() } else { 0 };
-            Answer::text(200, &count.to_string())
-        }
-        ["lm", "deployments", id] => match deployments::deployment(id).filter(|_| *filled) {
+        ["lm", "deployments"] => list(group, query, base, options),
+        ["lm", "deployments", "$count"] => Answer::text(200, &matching(group, query).count().to_string()),
+        ["lm", "deployments", id] => match deployments::deployment(id, group) {
             Some(deployment) => Answer::json(
                 200,
                 deployment_row(deployment, base, BackendDetails::Both).to_string(),
@@ -58,7 +54,9 @@ pub(crate) fn answer(
                 &format!("/api/v2/deployments/{id}"),
             ),
         },
-        ["lm", "configurations", id] => match DEPLOYMENTS.iter().find(|row| configuration_id(row) == *id) {
+        ["lm", "configurations", id] => match deployments::of_group(group)
+            .find(|row| configuration_id(row) == *id)
+        {
             Some(deployment) => Answer::json(200, configuration(deployment).to_string()),
             None => error(
                 404,
@@ -91,12 +89,12 @@ fn error(status: u16, code: &str, message: &str, target: &str) -> Answer {
     Answer::json(status, body.to_string()).because(message)
 }
 
-fn matching(query: &str) -> impl Iterator<Item = &'static Deployment> {
+fn matching(group: &str, query: &str) -> impl Iterator<Item = &'static Deployment> {
     let scenario = query::value(query, "scenarioId");
     let status = query::value(query, "status");
     let configuration = query::value(query, "configurationId");
     let executables = query::value(query, "executableIds");
-    DEPLOYMENTS.iter().filter(move |row| {
+    deployments::of_group(group).filter(move |row| {
         scenario.as_ref().is_none_or(|wanted| wanted == row.scenario)
             && status.as_ref().is_none_or(|wanted| wanted == row.status)
             && configuration
@@ -108,7 +106,7 @@ fn matching(query: &str) -> impl Iterator<Item = &'static Deployment> {
     })
 }
 
-fn list(query: &str, base: &str, options: &Options) -> Answer {
+fn list(group: &str, query: &str, base: &str, options: &Options) -> Answer {
     let number = |key: &str| query::value(query, key).map(|text| text.parse::<usize>());
     let (top, skip) = match (number("$top"), number("$skip")) {
         (Some(Err(_)), _) | (_, Some(Err(_))) => {
@@ -138,7 +136,7 @@ fn list(query: &str, base: &str, options: &Options) -> Answer {
             "/api/v2/lm/deployments",
         );
     }
-    let all: Vec<&Deployment> = matching(query).collect();
+    let all: Vec<&Deployment> = matching(group, query).collect();
     let rows: Vec<Value> = all
         .iter()
         .enumerate()
@@ -177,12 +175,32 @@ fn configuration(row: &Deployment) -> Value {
         "scenarioId": row.scenario,
         "executableId": executable(row),
         "createdAt": row.created,
-        "parameterBindings": [
-            {"key": "modelName", "value": row.model},
-            {"key": "modelVersion", "value": "latest"}
-        ],
+        "parameterBindings": parameter_bindings(row),
         "inputArtifactBindings": [],
     })
+}
+
+fn parameter_bindings(row: &Deployment) -> Value {
+    if !row.orchestration() {
+        return json!([
+            {"key": "modelName", "value": row.model},
+            {"key": "modelVersion", "value": "latest"}
+        ]);
+    }
+    let list = |models: &[&str]| {
+        let models: Vec<Value> = models.iter().map(|name| json!({"modelName": name})).collect();
+        Value::Array(models).to_string()
+    };
+    let (list, kind) = match row.restriction {
+        // As SAP's tutorials write it.
+        Restriction::Nothing => ("null".to_owned(), "allow"),
+        Restriction::Allow(models) => (list(models), "allow"),
+        Restriction::Deny(models) => (list(models), "deny"),
+    };
+    json!([
+        {"key": "modelFilterList", "value": list},
+        {"key": "modelFilterListType", "value": kind}
+    ])
 }
 
 fn deployment_row(row: &Deployment, base: &str, spelling: BackendDetails) -> Value {
@@ -304,7 +322,7 @@ fn model_row(model: &Model) -> Value {
 fn resource_groups() -> Answer {
     let rows: Vec<Value> = RESOURCE_GROUPS
         .iter()
-        .map(|(name, _)| {
+        .map(|name| {
             json!({
                 "resourceGroupId": name,
                 "tenantId": "00000000-0000-4000-8000-000000000001",

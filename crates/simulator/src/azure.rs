@@ -1,13 +1,17 @@
-//! Azure OpenAI chat: `/chat/completions?api-version=…` (sap-wire.md §3.2).
+//! Azure OpenAI: `/chat/completions?api-version=…` and `/embeddings?api-version=…` (sap-wire.md §3.2).
 
 mod answer;
+mod embeddings;
 mod read;
 mod request;
 mod rules;
 
 use serde_json::{Value, json};
 
+pub(crate) use embeddings::embeddings;
+
 use crate::answer::Answer;
+use crate::catalogue::{Family, Model};
 use crate::json::parse;
 use crate::model;
 use crate::query;
@@ -36,29 +40,53 @@ impl Refusal {
             code: Some(code),
         }
     }
+
+    /// The model is none for this operation.
+    fn unsupported(operation: &str, model: &Model) -> Self {
+        let message = format!(
+            "The {operation} operation does not work with the specified model, {}. Please choose different model and \
+             try again. You can learn more about which models can be used with each operation here: \
+             https://go.microsoft.com/fwlink/?linkid=2197993.",
+            model.name
+        );
+        Self {
+            message,
+            param: None,
+            code: Some("OperationNotSupported"),
+        }
+    }
+}
+
+/// The model and the body of a request that names the version of the API.
+fn opened(asked: &Asked<'_>) -> Result<(&'static Model, Value), Answer> {
+    if query::value(asked.query, "api-version").is_none_or(|version| version.is_empty()) {
+        let body = json!({"error": {"code": "404", "message": "Resource not found"}});
+        return Err(Answer::json(404, body.to_string()).because("api-version is missing"));
+    }
+    let model = asked.model().ok_or_else(|| {
+        refuse(&Refusal::of(
+            "model",
+            "DeploymentNotFound",
+            "The API deployment does not exist.",
+        ))
+    })?;
+    let body = parse(asked.body).map_err(|error| {
+        refuse(&Refusal::new(format!(
+            "We could not parse the JSON body of your request: {error}"
+        )))
+    })?;
+    Ok((model, body))
 }
 
 /// Answers `/chat/completions`.
 pub(crate) fn chat(asked: &Asked<'_>) -> Answer {
-    if query::value(asked.query, "api-version").is_none_or(|version| version.is_empty()) {
-        let body = json!({"error": {"code": "404", "message": "Resource not found"}});
-        return Answer::json(404, body.to_string()).because("api-version is missing");
+    let (model, body) = match opened(asked) {
+        Ok(opened) => opened,
+        Err(refused) => return refused,
+    };
+    if model.family == Family::Embedding {
+        return refuse(&Refusal::unsupported("chatCompletion", model));
     }
-    let Some(model) = asked.model() else {
-        return refuse(&Refusal::of(
-            "model",
-            "DeploymentNotFound",
-            "The API deployment does not exist.",
-        ));
-    };
-    let body = match parse(asked.body) {
-        Ok(body) => body,
-        Err(error) => {
-            return refuse(&Refusal::new(format!(
-                "We could not parse the JSON body of your request: {error}"
-            )));
-        }
-    };
     let conversation = request::validate(&body)
         .and_then(|()| rules::check(&body, model))
         .and_then(|()| read::conversation(&body, model));

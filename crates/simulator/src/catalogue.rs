@@ -373,6 +373,23 @@ pub(crate) static MODELS: &[Model] = &[
         streaming: false,
         ..OTHER
     },
+    Model {
+        name: "text-embedding-ada-002",
+        vendor: "text-embedding-ada-002",
+        display: "Text Embedding Ada 002",
+        provider: "OpenAI",
+        executable: "azure-openai",
+        family: Family::Embedding,
+        context: 8_192,
+        output: 0,
+        streaming: false,
+        versions: &[Version {
+            name: "2",
+            deprecated: true,
+            retirement: "2027-04-30",
+        }],
+        ..OTHER
+    },
 ];
 
 impl Model {

@@ -4,6 +4,8 @@
 pub(crate) struct Deployment {
     /// Its id.
     pub(crate) id: &'static str,
+    /// The resource group that it is in; no other one knows it.
+    pub(crate) group: &'static str,
     /// Its scenario.
     pub(crate) scenario: &'static str,
     /// The name of its configuration.
@@ -14,6 +16,18 @@ pub(crate) struct Deployment {
     pub(crate) status: &'static str,
     /// When it was made.
     pub(crate) created: &'static str,
+    /// Which models its configuration lets through.
+    pub(crate) restriction: Restriction,
+}
+
+/// Which models a configuration lets through (sap-wire.md §2.3).
+pub(crate) enum Restriction {
+    /// All.
+    Nothing,
+    /// These.
+    Allow(&'static [&'static str]),
+    /// All but these.
+    Deny(&'static [&'static str]),
 }
 
 impl Deployment {
@@ -26,6 +40,15 @@ impl Deployment {
     pub(crate) fn orchestration(&self) -> bool {
         matches!(self.scenario, "orchestration" | "llm-orchestration")
     }
+
+    /// Whether it lets requests for a model through.
+    pub(crate) fn allows(&self, model: &str) -> bool {
+        match self.restriction {
+            Restriction::Nothing => true,
+            Restriction::Allow(models) => models.contains(&model),
+            Restriction::Deny(models) => !models.contains(&model),
+        }
+    }
 }
 
 const fn row(
@@ -36,16 +59,26 @@ const fn row(
 ) -> Deployment {
     Deployment {
         id,
+        group: "default",
         scenario: "foundation-models",
         configuration: model,
         model,
         status,
         created,
+        restriction: Restriction::Nothing,
     }
 }
 
-/// The deployments of the resource group `default`; the group `empty` has none.
-pub(crate) static DEPLOYMENTS: &[Deployment] = &[
+const fn orchestration(id: &'static str, configuration: &'static str, created: &'static str) -> Deployment {
+    Deployment {
+        scenario: "orchestration",
+        configuration,
+        ..row(id, "", "RUNNING", created)
+    }
+}
+
+/// The deployments of all resource groups; the group `empty` has none.
+static DEPLOYMENTS: &[Deployment] = &[
     // The older twin stands first: a client that takes the first row takes the wrong one.
     row("d0a4f8e21b7c9d30", "gpt-4o", "RUNNING", "2025-01-14T09:12:44Z"),
     row("d19b998f347341aa", "gpt-4o", "RUNNING", "2025-07-28T22:45:25Z"),
@@ -82,39 +115,61 @@ pub(crate) static DEPLOYMENTS: &[Deployment] = &[
         "2025-03-03T03:03:03Z",
     ),
     row("d9unknown0000001", "", "UNKNOWN", "2026-11-21T00:00:00Z"),
+    orchestration(
+        "d0aa11bb22cc33dd",
+        "defaultOrchestrationConfig",
+        "2025-02-01T10:00:00Z",
+    ),
+    orchestration("d1aa11bb22cc33ee", "team-orchestration", "2026-06-15T10:00:00Z"),
     Deployment {
-        id: "d0aa11bb22cc33dd",
-        scenario: "orchestration",
-        configuration: "defaultOrchestrationConfig",
-        model: "",
-        status: "RUNNING",
-        created: "2025-02-01T10:00:00Z",
-    },
-    Deployment {
-        id: "d1aa11bb22cc33ee",
-        scenario: "orchestration",
-        configuration: "team-orchestration",
-        model: "",
-        status: "RUNNING",
-        created: "2026-06-15T10:00:00Z",
-    },
-    Deployment {
-        id: "d2aa11bb22cc33ff",
         scenario: "llm-orchestration",
-        configuration: "legacy-orchestration",
-        model: "",
-        status: "RUNNING",
-        created: "2024-04-04T04:04:04Z",
+        ..orchestration(
+            "d2aa11bb22cc33ff",
+            "legacy-orchestration",
+            "2024-04-04T04:04:04Z",
+        )
+    },
+    row(
+        "dae0f1c2b3a49586",
+        "text-embedding-3-small",
+        "RUNNING",
+        "2025-11-11T11:11:11Z",
+    ),
+    // What another resource group has is not there for `default`, though it would be of use.
+    Deployment {
+        group: "restricted",
+        ..row("db00c0ffee000001", "gpt-4.1", "RUNNING", "2026-01-01T00:00:00Z")
+    },
+    Deployment {
+        group: "restricted",
+        restriction: Restriction::Allow(&["gpt-4o", "text-embedding-3-small"]),
+        ..orchestration(
+            "db00c0ffee000002",
+            "defaultOrchestrationConfig",
+            "2026-01-02T00:00:00Z",
+        )
+    },
+    Deployment {
+        group: "restricted",
+        restriction: Restriction::Deny(&["gpt-5", "gpt-5-mini", "gpt-5.5"]),
+        ..orchestration("db00c0ffee000003", "no-gpt-5", "2026-01-03T00:00:00Z")
     },
 ];
 
-/// The deployment of an id.
-pub(crate) fn deployment(id: &str) -> Option<&'static Deployment> {
-    DEPLOYMENTS.iter().find(|deployment| deployment.id == id)
+/// The deployment of an id in a resource group.
+pub(crate) fn deployment(id: &str, group: &str) -> Option<&'static Deployment> {
+    of_group(group).find(|deployment| deployment.id == id)
 }
 
-/// The resource groups, and whether each holds the deployments.
-pub(crate) static RESOURCE_GROUPS: &[(&str, bool)] = &[("default", true), ("empty", false)];
+/// The deployments of a resource group.
+pub(crate) fn of_group(group: &str) -> impl Iterator<Item = &'static Deployment> {
+    DEPLOYMENTS
+        .iter()
+        .filter(move |deployment| deployment.group == group)
+}
+
+/// The resource groups.
+pub(crate) static RESOURCE_GROUPS: &[&str] = &["default", "empty", "restricted"];
 
 #[cfg(test)]
 mod tests {

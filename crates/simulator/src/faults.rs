@@ -174,6 +174,8 @@ impl Fault {
             Route::Invoke,
             Route::InvokeStream,
             Route::Chat,
+            Route::Embeddings,
+            Route::OrchestrationEmbeddings,
             Route::Other,
         ];
         ["any", "inference"].contains(&self.route.as_str())
@@ -330,17 +332,22 @@ impl Fault {
 fn dialect_error(route: Route, status: u16, retry_after: Option<u64>) -> Value {
     let throttled = status == 429;
     match route {
-        Route::Completion => {
-            let message = if throttled {
-                "429 - LLM Module: Too many requests, please retry later.".to_owned()
+        Route::Completion | Route::OrchestrationEmbeddings => {
+            let module = if route == Route::Completion {
+                "LLM Module"
             } else {
-                format!("{status} - LLM Module: The model could not answer.")
+                "Embedding Module"
+            };
+            let message = if throttled {
+                format!("429 - {module}: Too many requests, please retry later.")
+            } else {
+                format!("{status} - {module}: The model could not answer.")
             };
             let mut error = json!({
                 "request_id": "ecb33455-6983-4baa-9889-ab391ddcd9b4",
                 "code": status,
                 "message": message,
-                "location": "LLM Module",
+                "location": module,
             });
             if let Some(seconds) = retry_after {
                 set(&mut error, "headers", json!({"retry-after": seconds.to_string()}));
@@ -366,7 +373,7 @@ fn dialect_error(route: Route, status: u16, retry_after: Option<u64>) -> Value {
             "target": "/api/v2/lm",
             "details": {},
         }}),
-        Route::Chat | Route::Other => {
+        Route::Chat | Route::Embeddings | Route::Other => {
             let message = if throttled {
                 "Requests to the ChatCompletions_Create Operation have exceeded the call rate limit. Please retry later."
             } else {

@@ -25,6 +25,7 @@ mod route;
 mod server;
 mod shape;
 mod tokens;
+mod vectors;
 mod wants;
 
 pub use options::{BackendDetails, Chunking, FinishReason, Options};
@@ -36,4 +37,12 @@ pub use server::Simulator;
 /// The service's words for the first difference.
 pub fn check_orchestration_request(body: &serde_json::Value) -> Result<(), String> {
     orchestration::validate(body)
+}
+
+/// Whether `body` is a request for orchestration's embeddings as SAP's spec has it; says what is wrong otherwise.
+///
+/// # Errors
+/// The service's words for the first difference.
+pub fn check_embeddings_request(body: &serde_json::Value) -> Result<(), String> {
+    orchestration::validate_embeddings(body)
 }

@@ -1,6 +1,7 @@
-//! The orchestration service, `/v2/completion` (sap-wire.md §4).
+//! The orchestration service, `/v2/completion` and `/v2/embeddings` (sap-wire.md §4).
 
 mod answer;
+mod embeddings;
 mod modules;
 mod parameters;
 mod read;
@@ -13,11 +14,13 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value};
 
 use crate::answer::Answer;
+use crate::catalogue::Model;
 use crate::conversation::Conversation;
 use crate::json;
 use crate::model;
 use crate::server::Asked;
 
+pub(crate) use embeddings::{embed, validate as validate_embeddings};
 pub(crate) use read::choice;
 pub(crate) use request::validate;
 
@@ -45,6 +48,23 @@ impl Failure {
             message: format!("400 - Request Body: {message}"),
             location: "Request Body",
         }
+    }
+}
+
+impl Asked<'_> {
+    /// Refuses a model that the deployment's configuration does not allow (sap-wire.md §2.3; the words are not known).
+    fn check_restriction(&self, model: &Model, module: &'static str) -> Result<(), Failure> {
+        if self.deployment.allows(model.name) {
+            return Ok(());
+        }
+        Err(Failure {
+            code: 403,
+            message: format!(
+                "403 - {module}: Model {} is not allowed by the model restriction of this deployment.",
+                model.name
+            ),
+            location: module,
+        })
     }
 }
 
@@ -84,7 +104,7 @@ pub(crate) fn complete(asked: &Asked<'_>) -> Answer {
     };
     let mut failures = Vec::new();
     for modules in configurations {
-        match prepare(&body, modules, streaming) {
+        match prepare(asked, &body, modules, streaming) {
             Ok(prepared) => {
                 let mut reply = model::answer(&prepared.conversation, asked.number);
                 if asked.filtered {
@@ -134,20 +154,26 @@ impl From<Failure> for Refused {
     }
 }
 
-fn prepare(body: &Value, modules: &Value, streaming: bool) -> Result<Prepared, Refused> {
+fn prepare(
+    asked: &Asked<'_>,
+    body: &Value,
+    modules: &Value,
+    streaming: bool,
+) -> Result<Prepared, Refused> {
     let (rendered, own) = render(body, modules)?;
     let configuration = modules.pointer("/prompt_templating").unwrap_or(&Value::Null);
     let model = rules::model(configuration)?;
+    asked.check_restriction(model, "LLM Module")?;
     if streaming && !model.streaming {
         return Err(Failure::model("Streaming is not supported for this model").into());
     }
-    let asked = rules::Request {
+    let request = rules::Request {
         model,
         messages: &rendered,
         history: rendered.len() - own,
         configuration,
     };
-    let conversation = asked.check().and_then(|()| read::conversation(&asked));
+    let conversation = request.check().and_then(|()| read::conversation(&request));
     match conversation {
         Ok(conversation) => Ok(Prepared {
             conversation,

@@ -11,12 +11,16 @@ pub(crate) enum Route {
     Models,
     /// Orchestration.
     Completion,
+    /// Orchestration's embeddings.
+    OrchestrationEmbeddings,
     /// Claude on Bedrock.
     Invoke,
     /// Claude on Bedrock, as a stream.
     InvokeStream,
     /// Azure OpenAI chat.
     Chat,
+    /// Azure OpenAI embeddings.
+    Embeddings,
     /// Anything else.
     Other,
 }
@@ -31,6 +35,8 @@ impl Route {
             ["v2", "lm", "scenarios", _, "models"] | ["v2", "lm", "models"] => Self::Models,
             ["v2", "inference", "deployments", _, rest @ ..] => match rest {
                 ["v2", "completion"] => Self::Completion,
+                ["v2", "embeddings"] => Self::OrchestrationEmbeddings,
+                ["embeddings"] => Self::Embeddings,
                 ["invoke"] => Self::Invoke,
                 ["invoke-with-response-stream"] => Self::InvokeStream,
                 ["chat", "completions"] => Self::Chat,
@@ -47,6 +53,8 @@ impl Route {
             Self::Deployments => "deployments",
             Self::Models => "models",
             Self::Completion => "completion",
+            Self::OrchestrationEmbeddings => "orchestration_embeddings",
+            Self::Embeddings => "embeddings",
             Self::Invoke => "invoke",
             Self::InvokeStream => "invoke_stream",
             Self::Chat => "chat",
@@ -58,7 +66,12 @@ impl Route {
     pub(crate) fn is_inference(self) -> bool {
         matches!(
             self,
-            Self::Completion | Self::Invoke | Self::InvokeStream | Self::Chat
+            Self::Completion
+                | Self::OrchestrationEmbeddings
+                | Self::Invoke
+                | Self::InvokeStream
+                | Self::Chat
+                | Self::Embeddings
         )
     }
 }

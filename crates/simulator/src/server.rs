@@ -193,7 +193,8 @@ pub(crate) struct Asked<'a> {
     pub(crate) body: &'a [u8],
     /// Whether a content filter ends the answer.
     pub(crate) filtered: bool,
-    deployment: &'static Deployment,
+    /// The deployment that is called.
+    pub(crate) deployment: &'static Deployment,
 }
 
 impl Asked<'_> {
@@ -369,11 +370,10 @@ fn answer(
     let ["inference", "deployments", id, call @ ..] = rest else {
         return ai_api::answer(method, rest, query, group, &state.base, options);
     };
-    let holds = group.and_then(|group| RESOURCE_GROUPS.iter().find(|(name, _)| *name == group));
-    let Some((_, filled)) = holds else {
+    let Some(group) = group.filter(|group| RESOURCE_GROUPS.contains(group)) else {
         return Answer::refusal(403, "RBAC: access denied");
     };
-    let deployment = match deployments::deployment(id).filter(|_| *filled) {
+    let deployment = match deployments::deployment(id, group) {
         Some(deployment) if deployment.running() => deployment,
         Some(deployment) if deployment.status == "DEAD" => {
             return Answer::refusal(503, "no healthy upstream");
@@ -403,9 +403,11 @@ fn answer(
     let executable = asked.model().map_or("", |model| model.executable);
     match (call, executable) {
         (["v2", "completion"], _) if deployment.orchestration() => orchestration::complete(&asked),
+        (["v2", "embeddings"], _) if deployment.orchestration() => orchestration::embed(&asked),
         (["invoke"], "aws-bedrock") => bedrock::invoke(&asked, false),
         (["invoke-with-response-stream"], "aws-bedrock") => bedrock::invoke(&asked, true),
         (["chat", "completions"], "azure-openai") => azure::chat(&asked),
+        (["embeddings"], "azure-openai") => azure::embeddings(&asked),
         _ => Answer::refusal(404, "Not Found"),
     }
 }

@@ -15,6 +15,8 @@ pub(crate) enum Shape {
     Anything,
     /// Any string.
     Text,
+    /// A string of at least one character.
+    FilledText,
     /// A string of at most so many characters.
     ShortText { longest: usize },
     /// A string of 1 to `longest` letters, digits, `-` and `_`.
@@ -211,6 +213,14 @@ pub(crate) fn check(shape: &Shape, value: &Value) -> Result<(), Misfit> {
     match shape {
         Shape::Anything => Ok(()),
         Shape::Text => value.as_str().map_or_else(|| wrong("string"), |_| Ok(())),
+        Shape::FilledText => match value.as_str() {
+            None => wrong("string"),
+            Some("") => Err(Misfit::here(Problem::TooFew {
+                found: value.clone(),
+                least: 1,
+            })),
+            Some(_) => Ok(()),
+        },
         Shape::ShortText { longest } => match value.as_str() {
             None => wrong("string"),
             Some(text) if text.chars().count() <= *longest => Ok(()),

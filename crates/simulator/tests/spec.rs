@@ -15,7 +15,7 @@ mod client;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use coretap_simulator::check_orchestration_request;
+use coretap_simulator::{check_embeddings_request, check_orchestration_request};
 use fastrand::Rng;
 use jsonschema::Validator;
 use serde_json::{Map, Value, json};
@@ -42,8 +42,8 @@ fn spec() -> Option<PathBuf> {
     None
 }
 
-/// The schema of a request. `OpenAPI` 3.0 says `nullable` and `exclusiveMinimum: true` in its own way.
-fn validator(spec: &Path) -> Validator {
+/// One schema of the spec. `OpenAPI` 3.0 says `nullable` and `exclusiveMinimum: true` in its own way.
+fn validator(spec: &Path, name: &str) -> Validator {
     fn translate(value: &mut Value) {
         match value {
             Value::Object(members) => {
@@ -65,7 +65,7 @@ fn validator(spec: &Path) -> Validator {
     let mut document: Value = serde_yaml_ng::from_str(&text).unwrap();
     translate(&mut document);
     let schema = json!({
-        "$ref": "#/components/schemas/CompletionPostRequest",
+        "$ref": format!("#/components/schemas/{name}"),
         "components": {"schemas": document["components"]["schemas"]},
     });
     jsonschema::draft202012::new(&schema).unwrap()
@@ -361,7 +361,7 @@ impl Tally {
 #[test]
 fn what_the_spec_refuses_the_simulator_refuses() {
     let Some(spec) = spec() else { return };
-    let validator = validator(&spec);
+    let validator = validator(&spec, "CompletionPostRequest");
     let rich = [everything(), by_reference()];
     let mut bodies: Vec<Value> = fixtures(&spec).into_values().collect();
     bodies.extend(rich.iter().cloned());
@@ -390,6 +390,34 @@ fn what_the_spec_refuses_the_simulator_refuses() {
     tally.conclude(&format!(
         "{MUTATIONS} random mutations of all requests, seed {SEED}"
     ));
+}
+
+#[test]
+fn of_embeddings_both_take_and_refuse_the_same() {
+    let Some(spec) = spec() else { return };
+    let validator = validator(&spec, "EmbeddingsPostRequest");
+    let rich = json!({
+        "config": {"modules": {
+            "embeddings": {"model": {"name": "text-embedding-3-large", "version": "latest", "timeout": 600, "max_retries": 2,
+                "params": {"dimensions": 256, "encoding_format": ["float", "base64"], "normalize": false, "more": 1}}},
+            "masking": {"masking_providers": [{
+                "type": "sap_data_privacy_integration", "method": "anonymization", "entities": [{"type": "profile-email"}]
+            }]}
+        }},
+        "input": {"text": ["a", "b"], "type": "document"}
+    });
+    let mut refused = 0;
+    for body in every_change(&rich).into_iter().chain([rich]) {
+        let here = check_embeddings_request(&body);
+        // For JSON Schema `1.0` is an integer.
+        if here.as_ref().is_err_and(|words| words.contains(".0 is not of type 'integer'")) {
+            continue;
+        }
+        assert_eq!(validator.is_valid(&body), here.is_ok(), "{here:?} {body}");
+        refused += usize::from(here.is_err());
+    }
+    println!("refused by both: {refused}");
+    assert!(refused >= 400, "too few are refused to show anything: {refused}");
 }
 
 /// Which fixtures the service's rules refuse, and why: the tenant lacks what they refer to, or the model does

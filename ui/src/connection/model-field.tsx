@@ -6,6 +6,7 @@ import { ComboBox } from "@ui5/webcomponents-react/ComboBox";
 import { ComboBoxItem } from "@ui5/webcomponents-react/ComboBoxItem";
 import { ComboBoxItemGroup } from "@ui5/webcomponents-react/ComboBoxItemGroup";
 import { Panel } from "@ui5/webcomponents-react/Panel";
+import type { TFunction } from "i18next";
 import { useMemo } from "react";
 import { useTranslation } from "react-i18next";
 
@@ -93,6 +94,7 @@ function ModelItem({ model }: { model: ModelView }) {
     model.contextLength === null ? null : t("connection.context", { tokens: formatTokens(model.contextLength) }),
     model.images ? t("connection.images") : null,
     model.runningDeployments === null ? null : t("connection.running", { count: model.runningDeployments }),
+    retirement(model, t),
   ].filter((fact) => fact !== null);
   return <ComboBoxItem text={model.name} additionalText={facts.join(" · ")} />;
 }
@@ -112,8 +114,16 @@ function ModelFacts({ model }: { model: ModelView }) {
           ? t("connection.costOf.output", { output: outputCost })
           : null,
     model.runningDeployments === null ? null : t("connection.running", { count: model.runningDeployments }),
+    retirement(model, t),
   ].filter((fact) => fact !== null);
   return <span id="model-facts">{facts.join(" · ")}</span>;
+}
+
+function retirement({ deprecated, retirementDate }: ModelView, t: TFunction): string | null {
+  if (retirementDate !== null) {
+    return t("connection.retires", { date: retirementDate });
+  }
+  return deprecated ? t("connection.deprecated") : null;
 }
 
 function HiddenModels({ models }: { models: HiddenModel[] }) {

@@ -144,6 +144,8 @@ export const en = {
     cost: "Input costs {{input}}, output {{output}}",
     costOf: { input: "Input costs {{input}}", output: "Output costs {{output}}" },
     running: "({{count}} running)",
+    retires: "retires on {{date}}",
+    deprecated: "will be retired",
     hidden_one: "{{count}} model can’t be used",
     hidden_other: "{{count}} models can’t be used",
     deployment: "Deployment",

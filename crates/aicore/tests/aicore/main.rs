@@ -2,11 +2,17 @@
 //! answers.
 
 #[cfg(test)]
+mod aliases;
+#[cfg(test)]
+mod embeddings;
+#[cfg(test)]
 mod lists;
 #[cfg(test)]
 mod machine;
 #[cfg(test)]
 mod network;
+#[cfg(test)]
+mod orchestration;
 #[cfg(test)]
 mod routes;
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 
-use coretap_aicore::{AiCore, Connection, InferenceRequest, ServiceKey, Timeouts};
+use coretap_aicore::{AiCore, Aliases, Connection, InferenceRequest, ServiceKey, Timeouts};
 use rustls::ServerConfig;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
@@ -105,6 +105,7 @@ fn reaching(auth_url: &str, base_url: &str) -> AiCore {
         orchestration: false,
         selected_model: None,
         selected_deployment: None,
+        aliases: Aliases::default(),
     };
     AiCore::new(connection, Timeouts::default()).unwrap()
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use coretap_aicore::{AiCore, Connection, Error, InferenceRequest, Response, ServiceKey, Timeouts};
+use coretap_aicore::{AiCore, Aliases, Connection, Error, InferenceRequest, Response, ServiceKey, Timeouts};
 use http::StatusCode;
 use http_body_util::BodyExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -156,6 +156,7 @@ fn reaching(auth_url: &str, base_url: &str) -> AiCore {
         orchestration: false,
         selected_model: None,
         selected_deployment: None,
+        aliases: Aliases::default(),
     };
     AiCore::new(connection, Timeouts::default()).unwrap()
 }

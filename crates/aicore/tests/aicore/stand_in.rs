@@ -9,7 +9,7 @@ use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{ConnectInfo, Request, State};
 use axum::response::Response;
-use coretap_aicore::{AiCore, Connection, ServiceKey, Timeouts};
+use coretap_aicore::{AiCore, Aliases, Connection, ServiceKey, Timeouts};
 use http::{HeaderMap, Method};
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, Semaphore};
@@ -184,6 +184,7 @@ impl StandIn {
             orchestration: false,
             selected_model: None,
             selected_deployment: None,
+            aliases: Aliases::default(),
         }
     }
 

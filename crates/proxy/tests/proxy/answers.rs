@@ -239,25 +239,3 @@ async fn a_model_that_cannot_stream_is_asked_for_a_whole_answer_from_then_on() {
         assert_eq!(asked, [true, false, false]);
     }
 }
-
-#[tokio::test]
-async fn a_deployment_that_moved_is_found_again_once() {
-    let gone = || Reply::Status(404, &[], "Not Found".into());
-    let upstream = Upstream::start([hello(), gone(), hello(), gone()]).await;
-    let mut test = UnderTest::start(upstream.aicore(), quick()).await;
-    assert_eq!(test.ask("/v1/messages", true).await.status(), 200);
-    upstream.deploy("d-second");
-    assert_eq!(test.ask("/v1/messages", true).await.status(), 200);
-    let deployments: Vec<_> = upstream.seen().into_iter().map(|(id, _)| id).collect();
-    assert_eq!(deployments, ["d-first", "d-first", "d-second"]);
-    // Nothing else is deployed: the 404 is the answer, and nobody is asked twice.
-    let response = test.ask("/v1/messages", true).await;
-    assert_eq!((response.status().as_u16(), upstream.seen().len()), (404, 4));
-    let codes: Vec<_> = [
-        test.exchange().await.code,
-        test.exchange().await.code,
-        test.exchange().await.code,
-    ]
-    .into();
-    assert_eq!(codes, [None, None, Some("UPSTREAM-NOT-FOUND")]);
-}

@@ -11,6 +11,8 @@ mod access;
 mod answers;
 mod bodies;
 mod network;
+mod embeddings;
+mod moved;
 mod running;
 mod streams;
 mod upstream;

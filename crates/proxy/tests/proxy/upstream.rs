@@ -14,17 +14,19 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use bytes::Bytes;
-use coretap_aicore::{AiCore, Connection, ServiceKey, Timeouts};
+use coretap_aicore::{AiCore, Aliases, Connection, ServiceKey, Timeouts};
 use coretap_proxy::{Configuration, Exchange, Limits, LocalKey, Proxy};
 use http_body::Frame;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Barrier, mpsc, watch};
 
 /// The local key of every proxy under test.
 pub(crate) const KEY: &str = "sk-test";
 /// The model that is asked for.
 pub(crate) const MODEL: &str = "anthropic--claude-4.5-sonnet";
+/// The model for embeddings.
+pub(crate) const EMBEDDING: &str = "text-embedding-3-small";
 
 /// What one inference request is answered with.
 pub(crate) enum Reply {
@@ -45,9 +47,17 @@ struct Shared {
     seen: Mutex<Vec<(String, Value)>>,
     deployment: Mutex<&'static str>,
     is_down: AtomicBool,
-    lists: AtomicUsize,
     deployment_once: Mutex<Option<&'static str>>,
+    /// How often the deployments were listed.
+    lists: AtomicUsize,
+    /// Whether requests are answered without the test's word: with `hello`, or with 404 where nothing is deployed.
+    answers_itself: AtomicBool,
+    /// Where as many such 404s wait for each other.
+    crowd: Barrier,
 }
+
+/// How many requests are told together that their deployment is gone.
+pub(crate) const CROWD: usize = 200;
 
 /// The running stand-in.
 pub(crate) struct Upstream {
@@ -64,8 +74,10 @@ impl Upstream {
             seen: Mutex::default(),
             deployment: Mutex::new("d-first"),
             is_down: AtomicBool::new(false),
-            lists: AtomicUsize::new(0),
             deployment_once: Mutex::default(),
+            lists: AtomicUsize::new(0),
+            answers_itself: AtomicBool::new(false),
+            crowd: Barrier::new(CROWD),
         });
         let router = Router::new().fallback(answer).with_state(Arc::clone(&shared));
         tokio::spawn(async move { axum::serve(listener, router).await });
@@ -97,8 +109,24 @@ impl Upstream {
         *self.shared.deployment_once.lock().unwrap() = Some(id);
     }
 
+    /// How often the deployments were listed.
+    pub(crate) fn lists(&self) -> usize {
+        self.shared.lists.load(Ordering::SeqCst)
+    }
+
+    /// From now on every request is answered with `hello`; those to a deployment that is not there with 404, once a
+    /// whole [`CROWD`] of them has come.
+    pub(crate) fn answer_by_itself(&self) {
+        self.shared.answers_itself.store(true, Ordering::SeqCst);
+    }
+
     pub(crate) fn aicore(&self) -> AiCore {
         aicore(&format!("http://{}", self.address))
+    }
+
+    /// The same in foundation mode: models have the deployments `…-model` and `…-vectors`.
+    pub(crate) fn foundation(&self) -> AiCore {
+        self.aicore().with_choice(false, None, None, Aliases::default())
     }
 }
 
@@ -116,6 +144,7 @@ pub(crate) fn connection(base: &str) -> Connection {
         orchestration: true,
         selected_model: None,
         selected_deployment: None,
+        aliases: Aliases::default(),
     }
 }
 
@@ -134,16 +163,32 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
         }
         let once = shared.deployment_once.lock().unwrap().take();
         let id = once.unwrap_or(*shared.deployment.lock().unwrap());
-        return json_response(&json!({"count": 1, "resources": [{
+        let of_model = |suffix: &str, model: &str, executable: &str| {
+            json!({"id": format!("{id}-{suffix}"), "status": "RUNNING", "scenarioId": "foundation-models",
+                "executableId": executable, "createdAt": "2026-01-01T00:00:00Z",
+                "details": {"resources": {"backendDetails": {"model": {"name": model, "version": "1"}}}}})
+        };
+        let orchestration = json!({
             "id": id, "status": "RUNNING", "scenarioId": "orchestration", "configurationName": "defaultOrchestrationConfig",
             "createdAt": "2026-01-01T00:00:00Z", "deploymentUrl": "", "details": {}
-        }]}));
+        });
+        return json_response(&json!({"count": 3, "resources": [
+            orchestration,
+            of_model("model", MODEL, "aws-bedrock"),
+            of_model("vectors", EMBEDDING, "azure-openai"),
+        ]}));
     }
     let Some((id, _)) = path
         .strip_prefix("/v2/inference/deployments/")
         .and_then(|rest| rest.split_once('/'))
     else {
-        return json_response(&json!({"count": 1, "resources": [{
+        let embedding = json!({
+            "model": EMBEDDING, "displayName": "Text Embedding 3 Small", "provider": "OpenAI", "executableId": "azure-openai",
+            "accessType": "Remote", "description": "",
+            "versions": [{"name": "1", "isLatest": true, "deprecated": true, "retirementDate": "2027-01-31",
+                          "capabilities": ["embeddings"]}]
+        });
+        return json_response(&json!({"count": 2, "resources": [embedding, {
             "model": MODEL, "displayName": "Claude 4.5 Sonnet", "provider": "Anthropic", "executableId": "aws-bedrock",
             "accessType": "Remote", "description": "",
             "allowedScenarios": [{"scenarioId": "orchestration", "executableId": "orchestration"}],
@@ -156,6 +201,20 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
         .unwrap();
     let body: Value = serde_json::from_slice(&body).unwrap();
     shared.seen.lock().unwrap().push((id.to_owned(), body));
+    if shared.answers_itself.load(Ordering::SeqCst) {
+        let there = id.starts_with(*shared.deployment.lock().unwrap());
+        if !there {
+            shared.crowd.wait().await;
+        }
+        let status = if there { 200 } else { 404 };
+        return Response::builder()
+            .status(status)
+            .header("content-type", "text/event-stream")
+            .body(Body::from(
+                [opening(), text("hello"), stop()].concat() + "data: [DONE]\n\n",
+            ))
+            .unwrap();
+    }
     let reply = shared
         .replies
         .lock()

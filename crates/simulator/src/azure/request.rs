@@ -189,7 +189,7 @@ static TOOL_CALL: Shape = closed(&[
 static CALLED_FUNCTION: Shape = closed(&[must("name", &NAME), must("arguments", &Shape::Text)]);
 
 /// OpenAI's words: `messages[0].content[1].type` and what is wrong there.
-fn words(misfit: &Misfit) -> Refusal {
+pub(super) fn words(misfit: &Misfit) -> Refusal {
     let mut path = String::new();
     for step in &misfit.path {
         match step {

@@ -21,17 +21,27 @@ pub(super) struct Request<'a> {
     pub(super) configuration: &'a Value,
 }
 
-/// The model of a configuration.
+/// The model of a configuration, if the catalogue has it in that version.
+pub(super) fn listed(configuration: &Value) -> Option<&'static Model> {
+    let (name, version) = name_and_version(configuration);
+    catalogue::model(name)
+        .filter(|model| version == "latest" || model.versions.iter().any(|known| known.name == version))
+}
+
+/// The model of a configuration that is to answer.
 pub(super) fn model(configuration: &Value) -> Result<&'static Model, Failure> {
+    let (name, version) = name_and_version(configuration);
+    listed(configuration)
+        .filter(|model| model.family != Family::Embedding)
+        .ok_or_else(|| Failure::model(format_args!("Model {name} in version {version} not found.")))
+}
+
+fn name_and_version(configuration: &Value) -> (&str, &str) {
     let text = |pointer: &str| configuration.pointer(pointer).and_then(Value::as_str);
-    let (name, version) = (
+    (
         text("/model/name").unwrap_or_default(),
         text("/model/version").unwrap_or("latest"),
-    );
-    catalogue::model(name)
-        .filter(|model| model.family != Family::Embedding)
-        .filter(|model| version == "latest" || model.versions.iter().any(|known| known.name == version))
-        .ok_or_else(|| Failure::model(format_args!("Model {name} in version {version} not found.")))
+    )
 }
 
 impl<'a> Request<'a> {

@@ -12,6 +12,7 @@
 mod ai_api;
 mod azure;
 mod bedrock;
+mod embeddings;
 #[path = "../client/mod.rs"]
 mod client;
 mod faults;

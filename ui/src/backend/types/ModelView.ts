@@ -35,4 +35,12 @@ outputCost: string | null,
 /**
  * How many RUNNING deployments it has; `None` in orchestration mode.
  */
-runningDeployments: number | null, };
+runningDeployments: number | null, 
+/**
+ * Whether it will be retired.
+ */
+deprecated: boolean, 
+/**
+ * The day when it will be, as SAP writes it (mostly `2026-12-31`), if that is decided.
+ */
+retirementDate: string | null, };

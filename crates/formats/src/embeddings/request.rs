@@ -1,0 +1,244 @@
+//! Requests for embeddings.
+
+use std::borrow::Cow;
+
+use crate::ReadError;
+use crate::embeddings::{EmbeddingFormat, Encoding};
+use crate::error::Path;
+use crate::json::{Document, Object, Value, write_count, write_name, write_string};
+use crate::request::{members, read_body};
+
+/// The most texts of one request (spec foundation-models, embeddings; OpenAI has the same limit).
+const MOST_INPUTS: usize = 2048;
+
+/// A request for embeddings in the route's format.
+#[derive(Clone, Debug)]
+pub struct EmbeddingRequest {
+    /// The body to send.
+    pub body: Vec<u8>,
+    /// How the agent wants the vectors written.
+    pub encoding: Encoding,
+    /// What was left out, by name.
+    pub dropped: Vec<Cow<'static, str>>,
+}
+
+/// Reads an agent's request for embeddings and writes it for a route. `model` is SAP's name.
+///
+/// # Errors
+/// When the body can't be read, or the route can't take what is asked for; the error names the member.
+pub fn write_embedding_request(
+    body: &[u8],
+    format: EmbeddingFormat,
+    model: &str,
+) -> Result<EmbeddingRequest, ReadError> {
+    read_body(body, |document| write(document, format, model))
+}
+
+fn write(
+    document: &Document<'_>,
+    format: EmbeddingFormat,
+    model: &str,
+) -> Result<EmbeddingRequest, ReadError> {
+    let members = members(document)?;
+    let request = Request::read(members)?;
+    let mut out = Vec::with_capacity(members.literal().len() + 256);
+    match format {
+        EmbeddingFormat::Orchestration => request.write_orchestration(model, &mut out)?,
+        EmbeddingFormat::AzureOpenAi => request.write_azure(&mut out),
+    }
+    Ok(EmbeddingRequest {
+        body: out,
+        encoding: request.encoding.unwrap_or_default(),
+        dropped: dropped(members, format),
+    })
+}
+
+/// What an agent asks for.
+struct Request<'a> {
+    input: Value<'a>,
+    is_tokens: bool,
+    dimensions: Option<u64>,
+    /// `None` where the agent leaves it to the service, which gives floats.
+    encoding: Option<Encoding>,
+    user: Option<Value<'a>>,
+}
+
+impl<'a> Request<'a> {
+    fn read(members: Object<'a>) -> Result<Self, ReadError> {
+        let body = Path::Body;
+        let input = members
+            .get("input")
+            .ok_or_else(|| ReadError::missing(&body.member("input")))?;
+        let dimensions = members.count("dimensions", &body)?;
+        if dimensions == Some(0) {
+            return Err(ReadError::expected(
+                &body.member("dimensions"),
+                "a whole number, 1 or more",
+            ));
+        }
+        let encoding = members
+            .text("encoding_format", &body)?
+            .map(|name| {
+                if name.is("float") {
+                    Ok(Encoding::Float)
+                } else if name.is("base64") {
+                    Ok(Encoding::Base64)
+                } else {
+                    Err(ReadError::expected(
+                        &body.member("encoding_format"),
+                        "\"float\" or \"base64\"",
+                    ))
+                }
+            })
+            .transpose()?;
+        members.text("user", &body)?;
+        Ok(Request {
+            is_tokens: is_tokens(input)?,
+            input,
+            dimensions,
+            encoding,
+            user: members.get("user"),
+        })
+    }
+
+    /// Orchestration gets the text in `input` and everything else as a parameter of the model (spec
+    /// `EmbeddingsPostRequest`, which takes no other member).
+    fn write_orchestration(&self, model: &str, out: &mut Vec<u8>) -> Result<(), ReadError> {
+        if self.is_tokens {
+            return Err(ReadError::new(
+                "input",
+                "is a list of tokens, and SAP's orchestration takes text only: send text, or use foundation mode",
+            ));
+        }
+        out.extend_from_slice(b"{\"config\":{\"modules\":{\"embeddings\":{\"model\":{\"name\":");
+        write_string(out, model);
+        out.extend_from_slice(b",\"version\":\"latest\"");
+        let mut parameters = Vec::new();
+        self.write_parameters(&mut parameters);
+        if let Some(parameters) = parameters.get(1..) {
+            out.extend_from_slice(b",\"params\":{");
+            out.extend_from_slice(parameters);
+            out.push(b'}');
+        }
+        // As for answers: Coretap sends again by itself what is worth it.
+        out.extend_from_slice(b",\"timeout\":1200,\"max_retries\":0}}}},\"input\":{\"text\":");
+        out.extend_from_slice(self.input.get().as_bytes());
+        out.extend_from_slice(b"}}");
+        Ok(())
+    }
+
+    /// Azure's deployment knows its model, and refuses members that it does not know.
+    fn write_azure(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"{\"input\":");
+        out.extend_from_slice(self.input.get().as_bytes());
+        self.write_parameters(out);
+        if let Some(user) = self.user {
+            write_name("user", out);
+            out.extend_from_slice(user.get().as_bytes());
+        }
+        out.push(b'}');
+    }
+
+    /// Each with the comma before it.
+    fn write_parameters(&self, out: &mut Vec<u8>) {
+        if let Some(dimensions) = self.dimensions {
+            write_name("dimensions", out);
+            write_count(out, dimensions);
+        }
+        if let Some(encoding) = self.encoding {
+            write_name("encoding_format", out);
+            out.extend_from_slice(match encoding {
+                Encoding::Float => b"\"float\"".as_slice(),
+                Encoding::Base64 => b"\"base64\"",
+            });
+        }
+    }
+}
+
+/// Checks an input: a text, texts, a list of tokens, or lists of tokens. True if it is tokens.
+fn is_tokens(input: Value<'_>) -> Result<bool, ReadError> {
+    let path = Path::Body.member("input");
+    if let Some(text) = input.text() {
+        return if text.is_empty() {
+            Err(ReadError::expected(&path, "a text that is not empty"))
+        } else {
+            Ok(false)
+        };
+    }
+    let mut list = input
+        .list()
+        .ok_or_else(|| {
+            ReadError::expected(
+                &path,
+                "a string, a list of strings, a list of tokens or a list of such lists",
+            )
+        })?
+        .peekable();
+    let Some(&first) = list.peek() else {
+        return Err(ReadError::expected(&path, "at least one text"));
+    };
+    if is_token(first) {
+        check_tokens(list, &path)?;
+        return Ok(true);
+    }
+    let is_texts = first.text().is_some();
+    for (position, entry) in list.enumerate() {
+        if position == MOST_INPUTS {
+            return Err(ReadError::expected(
+                &path,
+                &format!("at most {MOST_INPUTS} entries"),
+            ));
+        }
+        let path = path.entry(position);
+        if is_texts {
+            entry
+                .text()
+                .filter(|text| !text.is_empty())
+                .ok_or_else(|| ReadError::expected(&path, "a string that is not empty"))?;
+        } else {
+            let tokens = entry
+                .list()
+                .ok_or_else(|| ReadError::expected(&path, "a string or a list of tokens"))?;
+            check_tokens(tokens, &path)?;
+        }
+    }
+    Ok(!is_texts)
+}
+
+fn check_tokens<'a>(tokens: impl Iterator<Item = Value<'a>>, path: &Path<'_>) -> Result<(), ReadError> {
+    let mut count = 0;
+    for (position, token) in tokens.enumerate() {
+        if !is_token(token) {
+            return Err(ReadError::expected(
+                &path.entry(position),
+                "a token, which is a whole number",
+            ));
+        }
+        count += 1;
+    }
+    if count == 0 {
+        return Err(ReadError::expected(path, "at least one token"));
+    }
+    Ok(())
+}
+
+fn is_token(value: Value<'_>) -> bool {
+    value.get().bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// The members that have no place in the route's format.
+fn dropped(members: Object<'_>, format: EmbeddingFormat) -> Vec<Cow<'static, str>> {
+    let taken = |name: &str| match name {
+        "model" | "input" | "dimensions" | "encoding_format" => true,
+        "user" => format == EmbeddingFormat::AzureOpenAi,
+        _ => false,
+    };
+    let mut dropped = Vec::new();
+    for (name, value) in members.members() {
+        let name = name.decode();
+        if !taken(&name) && !value.is_null() && !dropped.iter().any(|one: &Cow<'_, str>| *one == name) {
+            dropped.push(Cow::Owned(name.into_owned()));
+        }
+    }
+    dropped
+}

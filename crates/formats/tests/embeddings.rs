@@ -1,0 +1,209 @@
+//! Embeddings, from OpenAI's format into each route's and back.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+
+use coretap_formats::event::Failure;
+use coretap_formats::{Answer, EmbeddingFormat, Encoding, embedding_answer, write_embedding_request};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use EmbeddingFormat::{AzureOpenAi, Orchestration};
+
+const MODEL: &str = "text-embedding-3-small";
+
+fn written(body: &Value, format: EmbeddingFormat) -> (String, Encoding, Vec<String>) {
+    let request = write_embedding_request(body.to_string().as_bytes(), format, MODEL).unwrap();
+    let dropped = request.dropped.into_iter().map(std::borrow::Cow::into_owned);
+    (
+        String::from_utf8(request.body).unwrap(),
+        request.encoding,
+        dropped.collect(),
+    )
+}
+
+fn refused(body: &Value, format: EmbeddingFormat) -> String {
+    let error = write_embedding_request(body.to_string().as_bytes(), format, MODEL).unwrap_err();
+    error.to_string()
+}
+
+fn answer(body: &str, format: EmbeddingFormat, encoding: Encoding) -> Result<Answer, Failure> {
+    embedding_answer(body.as_bytes(), format, "asked", encoding)
+}
+
+#[test]
+fn a_request_for_orchestration_holds_what_its_spec_takes() {
+    let body = json!({"model": "text-embedding-3-small", "input": ["a", "{{?b}} früh \"c\""], "dimensions": 256,
+        "encoding_format": "base64", "user": "u", "input_type": "query", "nothing": null});
+    let (body, encoding, dropped) = written(&body, Orchestration);
+    assert_eq!(
+        body,
+        r#"{"config":{"modules":{"embeddings":{"model":{"name":"text-embedding-3-small","version":"latest","params":{"dimensions":256,"encoding_format":"base64"},"timeout":1200,"max_retries":0}}}},"input":{"text":["a","{{?b}} früh \"c\""]}}"#
+    );
+    assert_eq!(encoding, Encoding::Base64);
+    assert_eq!(dropped, ["input_type", "user"]);
+    let (body, encoding, dropped) = written(&json!({"input": "a"}), Orchestration);
+    assert_eq!(
+        body,
+        r#"{"config":{"modules":{"embeddings":{"model":{"name":"text-embedding-3-small","version":"latest","timeout":1200,"max_retries":0}}}},"input":{"text":"a"}}"#
+    );
+    assert_eq!((encoding, dropped.len()), (Encoding::Float, 0));
+}
+
+#[test]
+fn a_request_for_azure_keeps_what_azure_takes() {
+    let all = json!({"model": "m", "input": "a", "dimensions": 256, "encoding_format": "float", "user": "u",
+        "metadata": {}});
+    let (body, encoding, dropped) = written(&all, AzureOpenAi);
+    assert_eq!(
+        body,
+        r#"{"input":"a","dimensions":256,"encoding_format":"float","user":"u"}"#
+    );
+    assert_eq!((encoding, dropped), (Encoding::Float, vec!["metadata".to_owned()]));
+    // Tokens go as they are; what is not given is not made up.
+    for input in [json!([1, 2, 100_257]), json!([[1, 2], [3]]), json!(["a", "b"])] {
+        let (body, ..) = written(
+            &json!({"model": "m", "input": input, "dimensions": null, "encoding_format": null, "user": null}),
+            AzureOpenAi,
+        );
+        assert_eq!(body, json!({ "input": input }).to_string());
+    }
+}
+
+#[test]
+fn what_cannot_be_asked_is_told_by_its_member() {
+    let many = vec!["x"; 2049];
+    for format in [Orchestration, AzureOpenAi] {
+        for (body, words) in [
+            (json!({"model": "m"}), "input: is required"),
+            (json!({"input": null}), "input: is required"),
+            (json!({"input": ""}), "input: expected a text that is not empty"),
+            (json!({"input": []}), "input: expected at least one text"),
+            (json!({"input": 5}), "input: expected a string, a list of strings"),
+            (json!({"input": {"text": "a"}}), "input: expected a string, a list"),
+            (json!({"input": many}), "input: expected at most 2048 entries"),
+            (json!({"input": ["a", ""]}), "input.1: expected a string that is not empty"),
+            (json!({"input": ["a", 5]}), "input.1: expected a string"),
+            (json!({"input": [5, "a"]}), "input.1: expected a token"),
+            (json!({"input": [1.5]}), "input.0: expected a string or a list of tokens"),
+            (json!({"input": [-1]}), "input.0: expected a string or a list of tokens"),
+            (json!({"input": [[]]}), "input.0: expected at least one token"),
+            (json!({"input": [[1], "a"]}), "input.1: expected a string or a list of tokens"),
+            (json!({"input": [[1, "a"]]}), "input.0.1: expected a token"),
+            (json!({"input": "a", "dimensions": 0}), "dimensions: expected a whole number, 1 or more"),
+            (json!({"input": "a", "dimensions": "x"}), "dimensions: expected a whole number"),
+            (json!({"input": "a", "encoding_format": "int8"}), "encoding_format: expected \"float\" or \"base64\""),
+            (json!({"input": "a", "user": 5}), "user: expected a string"),
+            (json!(["a"]), "body: expected a JSON object"),
+        ] {
+            let error = refused(&body, format);
+            assert!(error.starts_with(words), "{error} instead of {words}");
+        }
+    }
+    for input in [json!([1, 2]), json!([[1, 2]])] {
+        assert_eq!(
+            refused(&json!({ "input": input }), Orchestration),
+            "input: is a list of tokens, and SAP's orchestration takes text only: send text, or use foundation mode"
+        );
+    }
+}
+
+/// Numbers as services write them; none may be written anew.
+const NUMBERS: &str = "[0.015282119, -1.0e-5,1E+2, 0.1000,-0]";
+
+fn orchestration(embedding: &str) -> String {
+    format!(
+        r#"{{"request_id": "r", "final_result": {{"object": "list", "data": [{{"object": "embedding",
+            "embedding": {embedding}, "index": 0}}], "model": "{MODEL}", "usage": {{"prompt_tokens": 5, "total_tokens": 6}}}}}}"#
+    )
+}
+
+#[test]
+fn an_answer_is_openais_list_under_the_asked_name() {
+    let azure = format!(
+        r#"{{"object":"list","data":[{{"object":"embedding","index":0,"embedding":{NUMBERS}}}],"model":"x","usage":{{"prompt_tokens":5,"total_tokens":6}}}}"#
+    );
+    let expected = format!(
+        r#"{{"object":"list","data":[{{"object":"embedding","index":0,"embedding":{NUMBERS}}}],"model":"asked","usage":{{"prompt_tokens":5,"total_tokens":6}}}}"#
+    );
+    for (body, format) in [(orchestration(NUMBERS), Orchestration), (azure, AzureOpenAi)] {
+        let answer = answer(&body, format, Encoding::Float).unwrap();
+        assert_eq!(String::from_utf8(answer.body).unwrap(), expected);
+        assert_eq!((answer.outcome.usage.input, answer.outcome.usage.output), (Some(5), Some(0)));
+    }
+}
+
+#[test]
+fn a_vector_that_comes_in_another_encoding_is_converted() {
+    // 1.0 and -2.5, as Python's struct.pack("<2f", 1.0, -2.5) has them.
+    let base64 = r#""AACAPwAAIMA=""#;
+    let both = format!(r#"{{"float": [1, -2.5], "base64": {base64}}}"#);
+    let escaped = r#""AACAPwAAIMA\u003d""#;
+    for (embedding, encoding, expected) in [
+        ("[1, -2.5]", Encoding::Base64, json!("AACAPwAAIMA=")),
+        (base64, Encoding::Base64, json!("AACAPwAAIMA=")),
+        (base64, Encoding::Float, json!([1.0, -2.5])),
+        (escaped, Encoding::Float, json!([1.0, -2.5])),
+        (&both, Encoding::Float, json!([1, -2.5])),
+        (&both, Encoding::Base64, json!("AACAPwAAIMA=")),
+        (r#"{"float": [1, -2.5]}"#, Encoding::Base64, json!("AACAPwAAIMA=")),
+    ] {
+        let answer = answer(&orchestration(embedding), Orchestration, encoding).unwrap();
+        let body: Value = serde_json::from_slice(&answer.body).unwrap();
+        assert_eq!(body["data"][0]["embedding"], expected, "{embedding} {encoding:?}");
+    }
+}
+
+#[test]
+fn what_is_no_answer_is_a_failure() {
+    let refusal = r#"{"error":{"request_id":"r","code":429,"message":"429 - Embedding Module: slow down","location":"x"}}"#;
+    for format in [Orchestration, AzureOpenAi] {
+        let failure = answer(refusal, format, Encoding::Float).unwrap_err();
+        assert_eq!(
+            (failure.status, failure.message.as_str()),
+            (429, "429 - Embedding Module: slow down")
+        );
+        for broken in ["", "<html>", "{}", "[]", r#"{"final_result": {"data": [{}]}}"#] {
+            assert_eq!(answer(broken, format, Encoding::Float).unwrap_err().status, 502, "{broken}");
+        }
+    }
+    // Not a whole number of floats, no base64, not a number, no vector.
+    for (embedding, encoding) in [
+        (r#""AACAPwA=""#, Encoding::Float),
+        (r#""*""#, Encoding::Float),
+        (r#""AADAfw==""#, Encoding::Float),
+        ("[true]", Encoding::Base64),
+        ("5", Encoding::Float),
+        ("5", Encoding::Base64),
+        ("null", Encoding::Float),
+        (r#"{"int8": [1]}"#, Encoding::Float),
+        (r#"{"float": {"float": [1]}}"#, Encoding::Float),
+    ] {
+        let failure = answer(&orchestration(embedding), Orchestration, encoding).unwrap_err();
+        assert_eq!(failure.status, 502, "{embedding}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_vector_is_the_same_in_both_encodings(vector in proptest::collection::vec(
+        any::<f32>().prop_filter("JSON has no such number", |number| number.is_finite()), 0..64,
+    )) {
+        let floats = serde_json::to_string(&vector).unwrap();
+        let there = answer(&orchestration(&floats), Orchestration, Encoding::Base64).unwrap();
+        let there: Value = serde_json::from_slice(&there.body).unwrap();
+        let base64 = there["data"][0]["embedding"].to_string();
+        let back = answer(&orchestration(&base64), Orchestration, Encoding::Float).unwrap();
+        let back = String::from_utf8(back.body).unwrap();
+        prop_assert!(back.contains(&format!("\"embedding\":{floats}}}")), "{} {}", back, floats);
+    }
+
+    #[test]
+    fn no_input_makes_it_panic(body in proptest::collection::vec(any::<u8>(), 0..200), text in r#"[\[\]{}",:0-9a\-.]{0,60}"#) {
+        let body = [body, text.into_bytes()];
+        for body in &body {
+            for format in [Orchestration, AzureOpenAi] {
+                drop(write_embedding_request(body, format, MODEL));
+                drop(embedding_answer(body, format, MODEL, Encoding::Base64));
+            }
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! The way of a request for embeddings: like that of any other (see `forward`), but its answer is always whole.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use coretap_aicore::{Family, InferenceRequest, Purpose, Route};
+use coretap_formats::{
+    EmbeddingFormat, EmbeddingRequest, Encoding, embedding_answer, model_name, write_embedding_request,
+};
+use tokio::time::Instant;
+
+use crate::attempt::{Begun, Fault, reach, read_whole};
+use crate::configuration::Configuration;
+use crate::exchange::Ongoing;
+use crate::forward::Forwarded;
+use crate::knowledge::{Knowledge, ModelKnowledge};
+use crate::problem::Problem;
+use crate::retry;
+
+/// A request as one route takes it.
+struct Prepared {
+    route: Arc<Route>,
+    model: Arc<ModelKnowledge>,
+    format: EmbeddingFormat,
+    encoding: Encoding,
+    body: Bytes,
+}
+
+/// Takes a request to SAP AI Core and waits for its answer.
+pub(crate) async fn embed(
+    configuration: &Configuration,
+    knowledge: &Knowledge,
+    body: &Bytes,
+    ongoing: &mut Ongoing,
+) -> Result<Forwarded, Problem> {
+    let asked = model_name(body)?;
+    ongoing.exchange.asked_model = Some(asked.clone().into_owned());
+    let aicore = &configuration.aicore;
+    let limits = &configuration.limits;
+
+    let mut prepared: Option<Prepared> = None;
+    let mut rerouted = false;
+    let mut pauses = 0;
+    loop {
+        let tried = async {
+            let ready = if let Some(ready) = prepared.take() {
+                ready
+            } else {
+                let route = aicore.route_for(Purpose::Embeddings, &asked).await;
+                prepare(knowledge, body, route.map_err(Fault::Core)?, ongoing).map_err(Fault::Final)?
+            };
+            let ready = prepared.insert(ready);
+            let request = InferenceRequest {
+                stream: false,
+                body: ready.body.clone(),
+            };
+            let deadline = Instant::now() + limits.first_byte;
+            let (upstream, upstream_id) = reach(aicore, &ready.route, limits, request, deadline).await?;
+            let whole = read_whole(upstream, limits).await?;
+            let answer = embedding_answer(&whole, ready.format, &asked, ready.encoding)
+                .map_err(|failure| Fault::Refused(failure.into()))?;
+            Ok(Forwarded {
+                begun: Begun::Whole { answer, upstream_id },
+                model: Arc::clone(&ready.model),
+            })
+        };
+        let fault = match tried.await {
+            Ok(forwarded) => return Ok(forwarded),
+            Err(fault) => fault,
+        };
+
+        if let (Fault::Refused(refusal), Some(ready)) = (&fault, &prepared)
+            && refusal.status == 404
+            && !rerouted
+        {
+            // The deployment may be gone, and another one there.
+            rerouted = true;
+            let route = aicore
+                .route_anew(Purpose::Embeddings, &asked, ongoing.age())
+                .await?;
+            if route.deployment_id != ready.route.deployment_id {
+                prepared = Some(prepare(knowledge, body, route, ongoing)?);
+                ongoing.exchange.retries += 1;
+                continue;
+            }
+        }
+        let Some(pause) = retry::pause(&fault, pauses, limits) else {
+            return Err(fault.into());
+        };
+        tracing::debug!(?fault, ?pause, "the request is sent again");
+        pauses += 1;
+        ongoing.exchange.retries += 1;
+        tokio::time::sleep(pause).await;
+    }
+}
+
+/// Writes the request in the route's format.
+fn prepare(
+    knowledge: &Knowledge,
+    body: &[u8],
+    route: Arc<Route>,
+    ongoing: &mut Ongoing,
+) -> Result<Prepared, Problem> {
+    let format = match route.family {
+        Family::Orchestration => EmbeddingFormat::Orchestration,
+        // Of the models with a deployment of their own only Azure's have a route for embeddings.
+        Family::AzureOpenAi | Family::Claude => EmbeddingFormat::AzureOpenAi,
+    };
+    let EmbeddingRequest {
+        body,
+        encoding,
+        dropped,
+    } = write_embedding_request(body, format, &route.model)?;
+    let model = knowledge.of(&route);
+    ongoing.exchange.model = Some(Arc::clone(&model.name));
+    ongoing.exchange.route = Some(model.format);
+    ongoing.exchange.dropped = dropped;
+    Ok(Prepared {
+        route,
+        model,
+        format,
+        encoding,
+        body: Bytes::from(body),
+    })
+}

@@ -1,0 +1,145 @@
+//! `/v1/embeddings`, in both modes.
+
+use coretap_proxy::Limits;
+use serde_json::{Value, json};
+
+use crate::upstream::{EMBEDDING, KEY, MODEL, Reply, UnderTest, Upstream, quick};
+use crate::{error, header};
+
+fn question() -> String {
+    json!({"model": "openai/text-embedding-3-small", "input": ["a", "b"], "encoding_format": "float", "user": "u"})
+        .to_string()
+}
+
+fn list() -> Value {
+    json!({"object": "list", "model": "x", "usage": {"prompt_tokens": 5, "total_tokens": 5}, "data": [
+        {"object": "embedding", "index": 0, "embedding": [0.5, -1]},
+        {"object": "embedding", "index": 1, "embedding": [0.25, 1]},
+    ]})
+}
+
+fn vectors(orchestration: bool) -> Reply {
+    let body = if orchestration {
+        json!({"request_id": "r", "final_result": list()})
+    } else {
+        list()
+    };
+    Reply::Status(200, &[("x-request-id", "upstream-4711")], body.to_string())
+}
+
+async fn json(response: reqwest::Response) -> Value {
+    serde_json::from_slice(&response.bytes().await.unwrap()).unwrap()
+}
+
+#[tokio::test]
+async fn vectors_come_from_both_modes() {
+    for orchestration in [true, false] {
+        let busy = Reply::Status(503, &[], "no healthy upstream".to_owned());
+        let upstream = Upstream::start([busy, vectors(orchestration)]).await;
+        let aicore = if orchestration {
+            upstream.aicore()
+        } else {
+            upstream.foundation()
+        };
+        let mut test = UnderTest::start(aicore, quick()).await;
+        let response = test.post("/openai/v1/embeddings", question()).send().await.unwrap();
+        assert_eq!(response.status(), 200);
+        assert_eq!(header(&response, "content-type"), "application/json");
+        assert_eq!(header(&response, "x-coretap-model"), EMBEDDING);
+        assert_eq!(header(&response, "x-upstream-request-id"), "upstream-4711");
+        assert_eq!(
+            header(&response, "x-coretap-dropped"),
+            if orchestration { "user" } else { "" }
+        );
+        let id = header(&response, "x-request-id");
+        let mut expected = list();
+        expected["model"] = json!("openai/text-embedding-3-small");
+        assert_eq!(json(response).await, expected);
+
+        let (_, sent) = upstream.seen().pop().unwrap();
+        let asked = if orchestration {
+            sent["input"]["text"].clone()
+        } else {
+            sent["input"].clone()
+        };
+        assert_eq!(asked, json!(["a", "b"]), "{sent}");
+
+        let exchange = test.exchange().await;
+        assert_eq!((exchange.id, &*exchange.path), (id, "/v1/embeddings"));
+        assert_eq!((exchange.status, exchange.code, exchange.retries), (200, None, 1));
+        assert_eq!(exchange.model.as_deref(), Some(EMBEDDING));
+        assert_eq!((exchange.usage.input, exchange.stream), (Some(5), false));
+    }
+}
+
+#[tokio::test]
+async fn what_goes_wrong_is_told_in_openais_shape() {
+    let slow = Reply::Status(429, &[("retry-after", "37")], r#"{"error":{"code":429,"message":"slow down"}}"#.into());
+    let words = r#"{"error":{"request_id":"r","code":400,"message":"400 - Embedding Module: no","location":"x"}}"#;
+    let inside = Reply::Status(200, &[], words.to_owned());
+    let upstream = Upstream::start([slow, inside, vectors(true)]).await;
+    let limits = Limits {
+        answer: 64,
+        ..quick()
+    };
+    let test = UnderTest::start(upstream.aicore(), limits).await;
+    let ask = async |body: Value| test.post("/v1/embeddings", body.to_string()).send().await.unwrap();
+
+    for (body, status, code, words) in [
+        (json!({"model": EMBEDDING}), 400, "REQUEST-BODY", "input: is required"),
+        (json!({"input": "a"}), 400, "REQUEST-BODY", "model: is required"),
+        (json!({"model": EMBEDDING, "input": [1, 2]}), 400, "REQUEST-BODY", "takes text only"),
+        (json!({"model": MODEL, "input": "a"}), 400, "ROUTE-MODEL-PURPOSE", "models that do: text-embedding-3-small"),
+        (json!({"model": "x", "input": "a"}), 404, "ROUTE-MODEL-UNKNOWN", "text-embedding-3-small"),
+    ] {
+        let response = ask(body).await;
+        assert_eq!(
+            (response.status().as_u16(), header(&response, "x-coretap-code").as_str()),
+            (status, code)
+        );
+        let sentence = error(response).await;
+        assert!(sentence.contains(words), "{sentence}");
+    }
+    assert!(upstream.seen().is_empty());
+
+    let good = json!({"model": EMBEDDING, "input": "a"});
+    let response = ask(good.clone()).await;
+    assert_eq!((response.status().as_u16(), header(&response, "retry-after").as_str()), (429, "37"));
+    let response = ask(good.clone()).await;
+    assert_eq!((response.status().as_u16(), error(response).await.as_str()), (502, "SAP AI Core's answer is longer than 0 MiB. Ask for a stream, or for less."));
+    let response = ask(good).await;
+    assert_eq!((response.status().as_u16(), header(&response, "x-coretap-code").as_str()), (502, "UPSTREAM-FAILED"));
+
+    // And no model for embeddings answers in a conversation.
+    let body = json!({"model": EMBEDDING, "messages": [{"role": "user", "content": "a"}]}).to_string();
+    let response = test.post("/v1/chat/completions", body).send().await.unwrap();
+    assert_eq!(
+        (response.status().as_u16(), header(&response, "x-coretap-code").as_str()),
+        (400, "ROUTE-MODEL-PURPOSE")
+    );
+    let open = test.request(http::Method::POST, "/v1/embeddings").body(question());
+    assert_eq!(open.send().await.unwrap().status(), 401);
+    let read = test.get("/v1/embeddings").bearer_auth(KEY).send().await.unwrap();
+    assert_eq!(read.status(), 405);
+}
+
+#[tokio::test]
+async fn the_list_of_models_names_them_where_somebody_can_use_them() {
+    let upstream = Upstream::start([]).await;
+    let test = UnderTest::start(upstream.aicore(), quick()).await;
+    let ids = async |request: reqwest::RequestBuilder| -> Vec<Value> {
+        let body = json(request.send().await.unwrap()).await;
+        body["data"].as_array().unwrap().iter().map(|entry| entry["id"].clone()).collect()
+    };
+    assert_eq!(ids(test.get("/v1/models")).await, [MODEL, EMBEDDING]);
+    let anthropic = test.get("/v1/models").header("anthropic-version", "2023-06-01");
+    assert_eq!(ids(anthropic).await, ["claude-sonnet-4-5"]);
+    let one = json(test.get("/v1/models/openai%2Ftext-embedding-3-small").send().await.unwrap()).await;
+    assert_eq!(
+        one,
+        json!({"id": "openai/text-embedding-3-small", "object": "model", "created": 0, "owned_by": "OpenAI",
+            "deprecated": true, "retirement_date": "2027-01-31"})
+    );
+    let hidden = test.get("/anthropic/v1/models/text-embedding-3-small").send().await.unwrap();
+    assert_eq!(hidden.status(), 404);
+}
