@@ -239,12 +239,13 @@ impl Gateway {
     }
 
     pub(crate) fn open_connections(&self) -> usize {
-        self.inference.open.count()
+        self.clients.get().inference.open.count()
     }
 
     /// The `Date` of whatever the Base URL answers.
     pub(crate) async fn server_time(&self) -> Result<Option<SystemTime>, Error> {
-        let request = self.lists.head(self.base_url.clone()).timeout(self.call_timeout);
+        let lists = &self.clients.get().lists;
+        let request = lists.head(self.base_url.clone()).timeout(self.call_timeout);
         let response = request.send().await;
         let response = response.map_err(|error| transport::unreachable(&self.base_url, error))?;
         let date = response.headers().get(DATE).and_then(|date| date.to_str().ok());
