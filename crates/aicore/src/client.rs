@@ -352,12 +352,8 @@ impl AiCore {
         if change.is_none() && !gateway.has_other_proxies() {
             return false;
         }
-        match change {
-            Some(change) => tracing::info!("{change}: connections to SAP AI Core are made anew"),
-            None => tracing::info!(
-                "the system's proxies are other ones: connections to SAP AI Core are made anew"
-            ),
-        }
+        let reason = change.map_or("the system's proxies are other ones", Change::words);
+        tracing::info!("{reason}: connections to SAP AI Core are made anew");
         gateway.renew_connections();
         if change == Some(Change::Woke) {
             gateway.forget_token();

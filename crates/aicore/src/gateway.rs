@@ -315,7 +315,7 @@ impl Gateway {
         F: Future<Output = Result<Tried<R>, Error>>,
     {
         let mut token = self.tokens.get().await?;
-        let mut tries = 0;
+        let mut other_tokens = 0;
         loop {
             let tried = send(token.authorization.clone()).await?;
             let is_no_good = match &tried {
@@ -324,10 +324,10 @@ impl Gateway {
                 Tried::Refused { text, .. } => is_about_the_token(text),
             };
             let most = if is_no_good { MOST_TOKENS } else { 1 };
-            if tries >= most || !self.tokens.refused(&token, is_no_good) {
+            if other_tokens >= most || !self.tokens.refused(&token, is_no_good) {
                 return Ok(tried);
             }
-            tries += 1;
+            other_tokens += 1;
             token = self.tokens.get().await?;
         }
     }

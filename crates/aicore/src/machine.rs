@@ -4,7 +4,6 @@
 //! of them waits for minutes. Nothing tells a program of it on every system, so it looks every few seconds.
 
 use std::collections::BTreeSet;
-use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -56,12 +55,13 @@ pub enum Change {
     Addresses,
 }
 
-impl fmt::Display for Change {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
+impl Change {
+    /// For the log.
+    pub(crate) fn words(self) -> &'static str {
+        match self {
             Change::Woke => "the computer slept, or its clock was set",
             Change::Addresses => "the network is another one",
-        })
+        }
     }
 }
 
