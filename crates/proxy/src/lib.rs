@@ -15,6 +15,7 @@ mod configuration;
 mod exchange;
 mod forward;
 mod health;
+mod health_report;
 mod knowledge;
 mod models;
 mod port_owner;
@@ -27,7 +28,7 @@ mod stream;
 
 pub use configuration::{Configuration, Limits, LocalKey};
 pub use exchange::Exchange;
-pub use health::{HealthProblem, HealthReport, HealthState, Mode, RequestCounts};
+pub use health_report::{HealthProblem, HealthReport, HealthState, Mode, RequestCounts};
 pub use port_owner::PortOwner;
 pub use problem::{CODES, Problem};
 pub use server::{Proxy, RunState, StartError, check_port};
