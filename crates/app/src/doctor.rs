@@ -10,7 +10,8 @@ use serde::Serialize;
 use crate::check;
 use crate::coretap::Coretap;
 use crate::error::Error;
-use crate::settings::{Flags, Settings, local_key, origins, port};
+use crate::origins::origins;
+use crate::settings::{Flags, Settings, local_key, port};
 use crate::status::{Listener, listener};
 use crate::view::{ProblemView, Step, StepId, StepStatus};
 

@@ -17,6 +17,7 @@ mod draft;
 mod error;
 mod keychain;
 mod local_key;
+mod origins;
 mod problem_view;
 mod running;
 mod secrets;

@@ -7,22 +7,22 @@ use secrecy::{ExposeSecret, SecretString};
 use crate::binding;
 use crate::error::Error;
 use crate::secrets::Secrets;
-use crate::settings_file::{ConnectionSettings, FILE, SettingsFile, folder};
+use crate::settings_file::{ConnectionSettings, SettingsFile};
 
 /// The service key's parts, one variable each.
-const GROUP: [&str; 4] = [
+pub(crate) const GROUP: [&str; 4] = [
     "AICORE_CLIENT_ID",
     "AICORE_CLIENT_SECRET",
     "AICORE_AUTH_URL",
     "AICORE_BASE_URL",
 ];
-const SERVICE_KEY: &str = "AICORE_SERVICE_KEY";
-const VCAP_SERVICES: &str = "VCAP_SERVICES";
-const RESOURCE_GROUP: &str = "AICORE_RESOURCE_GROUP";
+pub(crate) const SERVICE_KEY: &str = "AICORE_SERVICE_KEY";
+pub(crate) const VCAP_SERVICES: &str = "VCAP_SERVICES";
+pub(crate) const RESOURCE_GROUP: &str = "AICORE_RESOURCE_GROUP";
 const LOCAL_KEY: &str = "CORETAP_API_KEY";
-const PORT: &str = "CORETAP_PORT";
-const ORCHESTRATION: &str = "CORETAP_ORCHESTRATION";
-const MODEL: &str = "CORETAP_MODEL";
+pub(crate) const PORT: &str = "CORETAP_PORT";
+pub(crate) const ORCHESTRATION: &str = "CORETAP_ORCHESTRATION";
+pub(crate) const MODEL: &str = "CORETAP_MODEL";
 const DEPLOYMENT: &str = "CORETAP_DEPLOYMENT";
 
 /// The resource group that every tenant has.
@@ -201,78 +201,6 @@ pub async fn local_key(environment: &impl Fn(&str) -> Option<String>) -> Result<
     }
 }
 
-/// Where each setting comes from, each in a line; no secret is among them.
-///
-/// # Errors
-/// When the settings file is broken.
-pub(crate) fn origins(
-    environment: &impl Fn(&str) -> Option<String>,
-    settings: &Settings,
-) -> Result<Vec<String>, Error> {
-    let file = SettingsFile::load(environment)?;
-    let connection = file.as_ref().map(SettingsFile::connection).unwrap_or_default();
-    let origin = |variable: &'static str, is_in_file: bool| match set(environment, variable) {
-        Some(_) => variable,
-        None if is_in_file => FILE,
-        None => "by default",
-    };
-    let given = |variable| set(environment, variable).is_some();
-    let credentials = match &settings.source {
-        Source::Demo => "The built-in simulator answers, as the desktop app was set.".to_owned(),
-        Source::AiCore(key) => {
-            let from = if GROUP.into_iter().all(given) {
-                GROUP.join(", ")
-            } else if given(SERVICE_KEY) {
-                SERVICE_KEY.to_owned()
-            } else if given(VCAP_SERVICES) {
-                VCAP_SERVICES.to_owned()
-            } else {
-                format!("{FILE} and the keychain")
-            };
-            format!(
-                "service key: {from} (client id {}, Auth URL {}, Base URL {})",
-                key.client_id,
-                key.auth_url.as_str().trim_end_matches('/'),
-                key.base_url.as_str().trim_end_matches('/')
-            )
-        }
-    };
-    let mode = if settings.orchestration {
-        "orchestration"
-    } else {
-        "foundation models"
-    };
-    let model = match &settings.selected_model {
-        Some(model) => format!("{model} ({})", origin(MODEL, connection.model.is_some())),
-        None => "none for unknown names".to_owned(),
-    };
-    let path = folder(environment).map(|folder| folder.join(FILE).display().to_string());
-    let has_file = if file.is_some() {
-        ""
-    } else {
-        ", which is not there"
-    };
-    Ok(vec![
-        credentials,
-        format!(
-            "resource group: {} ({})",
-            settings.resource_group,
-            origin(RESOURCE_GROUP, connection.resource_group.is_some())
-        ),
-        format!(
-            "mode: {mode} ({})",
-            origin(ORCHESTRATION, connection.orchestration.is_some())
-        ),
-        format!("model: {model}"),
-        format!(
-            "port: {} ({})",
-            settings.port,
-            origin(PORT, file.as_ref().is_some_and(|file| file.port.is_some()))
-        ),
-        format!("settings file: {}{has_file}", path.as_deref().unwrap_or("none")),
-    ])
-}
-
 fn own_local_key(environment: &impl Fn(&str) -> Option<String>) -> Result<Option<LocalKey>, Error> {
     set(environment, LOCAL_KEY)
         .map(|key| LocalKey::new(key).ok_or(Error::LocalKeyRefused))
@@ -325,7 +253,7 @@ fn service_key(environment: &impl Fn(&str) -> Option<String>) -> Result<ServiceK
 }
 
 /// A variable that is set to something.
-fn set(environment: &impl Fn(&str) -> Option<String>, name: &str) -> Option<String> {
+pub(crate) fn set(environment: &impl Fn(&str) -> Option<String>, name: &str) -> Option<String> {
     environment(name).filter(|value| !value.trim().is_empty())
 }
 

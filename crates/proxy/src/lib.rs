@@ -18,6 +18,7 @@ mod embeddings;
 mod exchange;
 mod forward;
 mod health;
+mod health_report;
 mod knowledge;
 mod models;
 mod network;
@@ -32,7 +33,7 @@ mod stream;
 
 pub use configuration::{Configuration, Limits, LocalKey};
 pub use exchange::Exchange;
-pub use health::{HealthProblem, HealthReport, HealthState, Mode, RequestCounts};
+pub use health_report::{HealthProblem, HealthReport, HealthState, Mode, RequestCounts};
 pub use port_owner::PortOwner;
 pub use problem::{CODES, Problem};
 pub use server::{Proxy, RunState, StartError, check_port};

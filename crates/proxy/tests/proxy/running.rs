@@ -171,10 +171,10 @@ async fn a_model_that_fails_is_not_hidden_by_a_list_that_works() {
     test.exchange().await;
     test.proxy.probe().await;
     assert!(is_degraded(&test.proxy.state().borrow(), "UPSTREAM-FAILED"));
-    let text = test.get("/health").send().await.unwrap().text().await.unwrap();
+    let told = test.get("/health").send().await.unwrap().text().await.unwrap();
     assert!(
-        text.contains("UPSTREAM-FAILED") && !text.contains("secret plan"),
-        "{text}"
+        told.contains("UPSTREAM-FAILED") && !told.contains("secret plan"),
+        "{told}"
     );
 
     test.ask("/v1/messages", false).await;
@@ -209,10 +209,10 @@ async fn who_has_not_the_key_learns_nothing_of_the_tenant() {
         assert_eq!(response.status(), 200);
         assert_eq!(response.text().await.unwrap(), open);
     }
-    let text = test.get("/health").send().await.unwrap().text().await.unwrap();
-    assert!(text.contains("resource_group"), "{text}");
+    let told = test.get("/health").send().await.unwrap().text().await.unwrap();
+    assert!(told.contains("resource_group"), "{told}");
     for hidden in [KEY, "secret"] {
-        assert!(!text.contains(hidden), "{text}");
+        assert!(!told.contains(hidden), "{told}");
     }
 }
 
