@@ -2,6 +2,8 @@
 //! answers.
 
 #[cfg(test)]
+mod damaged;
+#[cfg(test)]
 mod lists;
 #[cfg(test)]
 mod network;
