@@ -110,9 +110,7 @@ impl Tokens {
         // The server counts from when it gave the token, and that was before it was here.
         let under_way = asked.elapsed();
         fetched.fresh_for = fetched.fresh_for.saturating_sub(under_way);
-        fetched.usable_for = fetched
-            .usable_for
-            .map(|usable| usable.saturating_sub(under_way));
+        fetched.usable_for = fetched.usable_for.map(|usable| usable.saturating_sub(under_way));
         Ok(fetched)
     }
 

@@ -13,10 +13,7 @@ const BINDING: &str = include_str!("../../../../fuzz/seeds/service_key/binding.j
 
 /// A document with some of its bytes taken out, doubled or replaced, or cut short.
 fn damaged(document: &'static str) -> impl Strategy<Value = Vec<u8>> {
-    let byte = prop_oneof![
-        any::<u8>(),
-        prop::sample::select(br#""\{}[]:,-9e."#.to_vec())
-    ];
+    let byte = prop_oneof![any::<u8>(), prop::sample::select(br#""\{}[]:,-9e."#.to_vec())];
     let change = (0..4u8, any::<Index>(), 1..60usize, byte);
     prop::collection::vec(change, 0..4).prop_map(move |changes| {
         let mut bytes = document.as_bytes().to_vec();
@@ -42,12 +39,9 @@ fn damaged(document: &'static str) -> impl Strategy<Value = Vec<u8>> {
 
 fn check_lists(body: &[u8]) {
     let base = Url::parse("https://api.example.com").unwrap();
-    for error in [
-        Deployments::read(body, &base).err(),
-        Catalogue::read(body).err(),
-    ]
-    .into_iter()
-    .flatten()
+    for error in [Deployments::read(body, &base).err(), Catalogue::read(body).err()]
+        .into_iter()
+        .flatten()
     {
         assert!(matches!(error, Error::Unreadable { .. }), "{error:?}");
     }
