@@ -1,6 +1,8 @@
 //! What holds of an answer whatever the upstream sends.
 
-use coretap_formats::{AgentFormat, AnswerOptions, AnswerStream, ModelFormat, Progress, answer, answer_as_stream};
+use coretap_formats::{
+    AgentFormat, AnswerOptions, AnswerStream, ModelFormat, Progress, answer, answer_as_stream,
+};
 
 /// Takes `bytes` as a stream, whole and in pieces, and as a whole answer, for each agent's format.
 pub fn check(upstream: ModelFormat, bytes: &[u8]) {
@@ -17,15 +19,25 @@ pub fn check(upstream: ModelFormat, bytes: &[u8]) {
         let (written, progress) = translate(&options, [bytes]);
         // The size of the pieces comes from the input, so that the fuzzer can look for a bad one.
         let size = usize::from(bytes.len() as u8 % 31) + 1;
-        assert_eq!(translate(&options, bytes.chunks(size)), (written.clone(), progress.clone()));
+        assert_eq!(
+            translate(&options, bytes.chunks(size)),
+            (written.clone(), progress.clone())
+        );
         let failed = matches!(progress, Progress::Failed(_));
-        assert!(failed || progress == Progress::Ended, "a finished stream is {progress:?}");
+        assert!(
+            failed || progress == Progress::Ended,
+            "a finished stream is {progress:?}"
+        );
         let text = String::from_utf8(written).expect("an answer is UTF-8");
         let end = match agent {
             AgentFormat::Messages => "event: message_stop",
             AgentFormat::ChatCompletions => "data: [DONE]",
         };
-        assert_eq!(text.lines().any(|line| line == end), !failed, "{progress:?}\n{text}");
+        assert_eq!(
+            text.lines().any(|line| line == end),
+            !failed,
+            "{progress:?}\n{text}"
+        );
         for data in text.lines().filter_map(|line| line.strip_prefix("data: ")) {
             assert!(
                 data == "[DONE]" || serde_json::from_str::<serde_json::Value>(data).is_ok(),
@@ -48,7 +60,10 @@ fn translate<'a>(options: &AnswerOptions, pieces: impl IntoIterator<Item = &'a [
     }
     let progress = stream.finish(&mut out);
     let mut late = Vec::new();
-    stream.push(b"data: [DONE]\n\ndata: {\"type\":\"message_stop\"}\n\n", &mut late);
+    stream.push(
+        b"data: [DONE]\n\ndata: {\"type\":\"message_stop\"}\n\n",
+        &mut late,
+    );
     stream.finish(&mut late);
     stream.keep_alive(&mut late);
     assert_eq!(late, b"", "nothing is written after the end or a failure");

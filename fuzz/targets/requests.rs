@@ -32,7 +32,8 @@ fuzz_target!(|body: &[u8]| {
         for agent in [AgentFormat::Messages, AgentFormat::ChatCompletions] {
             match write_request(agent, body, "effort-2025-11-24,,x", &target) {
                 Ok(request) => {
-                    serde_json::from_slice::<serde_json::Value>(&request.body).expect("what is written is JSON");
+                    serde_json::from_slice::<serde_json::Value>(&request.body)
+                        .expect("what is written is JSON");
                 }
                 Err(error) => assert!(!error.to_string().is_empty()),
             }

@@ -196,7 +196,8 @@ const ERROR_LIST: &str = r#"{"error":[{"request_id":"r","code":400,"message":"40
 /// The AI API's shape (sap-wire.md §2.4).
 const AI_API_ERROR: &str = r#"{"error":{"code":"01010076","message":"Deployment not found","requestId":"b8c7","target":"/api/v2/deployments/dxyz","details":{}}}"#;
 /// An error as orchestration wrote it before v2, inside a stream (sap-wire.md §4.4).
-const OLD_EVENT: &str = r#"{"request_id":"r","code":500,"message":"500 - the old plum","location":"LLM Module"}"#;
+const OLD_EVENT: &str =
+    r#"{"request_id":"r","code":500,"message":"500 - the old plum","location":"LLM Module"}"#;
 const NOT_WHOLE: &[&str] = &["UPSTREAM-CUT", "UPSTREAM-FAILED"];
 const NO_ACCESS: &[&str] = &["AUTH-PERMISSION", "UPSTREAM-FORBIDDEN"];
 
@@ -219,7 +220,10 @@ fn passing() -> Vec<Case> {
     use Expected::Answered;
     let again = |name, fault| Case::new(name, fault, Answered, 2..=2);
     vec![
-        again("429 for a second", json!({"fault": "status", "status": 429, "retry_after": 1})),
+        again(
+            "429 for a second",
+            json!({"fault": "status", "status": 429, "retry_after": 1}),
+        ),
         again("502 once", status(502)),
         again("503 once", status(503)),
         again("504 once", status(504)),
@@ -232,15 +236,44 @@ fn passing() -> Vec<Case> {
         again("a refused connection", json!({"fault": "refuse_connection"})),
         again("a whole answer cut once", json!({"fault": "cut"})).whole(),
         again("a stream cut before its first event", json!({"fault": "cut"})).streams(),
-        again("a stream cut in its opening", json!({"fault": "cut", "after_events": 1, "and_bytes": 12})).streams(),
-        again("a stream that ends before its first event", json!({"fault": "clean_end"})).streams(),
-        again("a stream that ends in its opening", json!({"fault": "clean_end", "after_events": 2})).streams(),
-        again("throttled in the first event", json!({"fault": "throttled_event"})).streams(),
+        again(
+            "a stream cut in its opening",
+            json!({"fault": "cut", "after_events": 1, "and_bytes": 12}),
+        )
+        .streams(),
+        again(
+            "a stream that ends before its first event",
+            json!({"fault": "clean_end"}),
+        )
+        .streams(),
+        again(
+            "a stream that ends in its opening",
+            json!({"fault": "clean_end", "after_events": 2}),
+        )
+        .streams(),
+        again(
+            "throttled in the first event",
+            json!({"fault": "throttled_event"}),
+        )
+        .streams(),
         again("an empty body once", worded(200, "")),
         again("garbage once", worded(200, "upstream says plum")),
-        again("truncated JSON once", worded(200, r#"{"request_id":"r","final_result":{"choi"#)),
-        Case::new("a slow first byte", json!({"fault": "slow_first_byte", "delay_ms": 300}), Answered, 1..=1),
-        Case::new("a slow first event", json!({"fault": "slow_first_event", "delay_ms": 300}), Answered, 1..=1),
+        again(
+            "truncated JSON once",
+            worded(200, r#"{"request_id":"r","final_result":{"choi"#),
+        ),
+        Case::new(
+            "a slow first byte",
+            json!({"fault": "slow_first_byte", "delay_ms": 300}),
+            Answered,
+            1..=1,
+        ),
+        Case::new(
+            "a slow first event",
+            json!({"fault": "slow_first_event", "delay_ms": 300}),
+            Answered,
+            1..=1,
+        ),
     ]
 }
 
@@ -311,18 +344,48 @@ fn refusals() -> Vec<Case> {
 fn silent_failures() -> Vec<Case> {
     let thrice = |name, fault, codes| Case::new(name, lasting(fault), refused(502, codes, ""), 3..=3);
     vec![
-        thrice("no connection, ever", json!({"fault": "refuse_connection"}), &["UPSTREAM-BROKEN"]),
+        thrice(
+            "no connection, ever",
+            json!({"fault": "refuse_connection"}),
+            &["UPSTREAM-BROKEN"],
+        ),
         thrice("every whole answer cut", json!({"fault": "cut"}), NOT_WHOLE).whole(),
-        thrice("every stream cut in its opening", json!({"fault": "cut", "after_events": 1}), NOT_WHOLE).streams(),
-        thrice("every stream ends in its opening", json!({"fault": "clean_end", "after_events": 1}), NOT_WHOLE).streams(),
+        thrice(
+            "every stream cut in its opening",
+            json!({"fault": "cut", "after_events": 1}),
+            NOT_WHOLE,
+        )
+        .streams(),
+        thrice(
+            "every stream ends in its opening",
+            json!({"fault": "clean_end", "after_events": 1}),
+            NOT_WHOLE,
+        )
+        .streams(),
         thrice("an empty body, always", worded(200, ""), NOT_WHOLE),
         thrice("garbage, always", worded(200, "upstream says plum"), NOT_WHOLE),
-        thrice("truncated JSON, always", worded(200, r#"{"request_id":"r","final_result":{"choi"#), NOT_WHOLE),
+        thrice(
+            "truncated JSON, always",
+            worded(200, r#"{"request_id":"r","final_result":{"choi"#),
+            NOT_WHOLE,
+        ),
         thrice("no UTF-8, always", json!({"fault": "invalid_utf8"}), NOT_WHOLE),
         Case::new(
             "a page of HTML",
-            lasting(worded(200, "<!doctype html><html><head><title>Sign in to Plum</title></head></html>")),
-            refused(502, &["UPSTREAM-CUT", "UPSTREAM-FAILED", "UPSTREAM-NOT-AI-CORE", "UPSTREAM-PAGE"], ""),
+            lasting(worded(
+                200,
+                "<!doctype html><html><head><title>Sign in to Plum</title></head></html>",
+            )),
+            refused(
+                502,
+                &[
+                    "UPSTREAM-CUT",
+                    "UPSTREAM-FAILED",
+                    "UPSTREAM-NOT-AI-CORE",
+                    "UPSTREAM-PAGE",
+                ],
+                "",
+            ),
             1..=3,
         ),
     ]
@@ -374,7 +437,14 @@ pub fn echo(marker: &str) -> String {
 }
 
 /// Checks what an agent got. `context` says who, where and what.
-pub fn check(expected: &Expected, format: Format, stream: bool, marker: &str, answer: &Answer, context: &str) {
+pub fn check(
+    expected: &Expected,
+    format: Format,
+    stream: bool,
+    marker: &str,
+    answer: &Answer,
+    context: &str,
+) {
     match expected {
         Expected::Answered => {
             assert_eq!(answer.status, 200, "{context}: {answer:?}");
@@ -409,20 +479,17 @@ pub fn check(expected: &Expected, format: Format, stream: bool, marker: &str, an
                 .streamed_error(&events)
                 .unwrap_or_else(|| panic!("{context}: no error at the end of {events:#?}"));
             let message = error["message"].as_str().unwrap_or_default();
-            assert!(!message.is_empty() && message.contains(says), "{context}: {error}");
+            assert!(
+                !message.is_empty() && message.contains(says),
+                "{context}: {error}"
+            );
             assert!(error["type"].is_string(), "{context}: {error}");
         }
     }
 }
 
 /// Status, code and shape of an error; gives its message.
-pub fn check_refusal(
-    status: u16,
-    codes: &[&str],
-    format: Format,
-    answer: &Answer,
-    context: &str,
-) -> String {
+pub fn check_refusal(status: u16, codes: &[&str], format: Format, answer: &Answer, context: &str) -> String {
     let messages = format == Format::Messages;
     let status = if status == 529 && !messages { 503 } else { status };
     assert_eq!(answer.status, status, "{context}: {answer:?}");
@@ -446,7 +513,11 @@ pub fn check_refusal(
     assert_eq!(body["error"]["type"], kind, "{context}: {body}");
     if messages {
         assert_eq!(body["type"], "error", "{context}: {body}");
-        assert_eq!(body["request_id"], answer.header("request-id"), "{context}: {body}");
+        assert_eq!(
+            body["request_id"],
+            answer.header("request-id"),
+            "{context}: {body}"
+        );
     } else {
         assert!(body["error"]["code"].is_string(), "{context}: {body}");
         assert_ne!(answer.header("x-request-id"), "", "{context}");

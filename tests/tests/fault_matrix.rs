@@ -34,7 +34,10 @@ struct Struck {
 impl Struck {
     fn context(&self, dialect: Dialect) -> String {
         let (name, format, stream) = (self.case.name, self.format, self.stream);
-        format!("{name}: {format:?}, stream {stream}, {dialect:?}, {}", self.marker)
+        format!(
+            "{name}: {format:?}, stream {stream}, {dialect:?}, {}",
+            self.marker
+        )
     }
 
     fn fault(&self) -> Option<Value> {
@@ -65,7 +68,10 @@ async fn start(dialect: Dialect) -> (Simulator, Arc<Coretap>) {
     let simulator = Simulator::start().await;
     let coretap = Coretap::start(&simulator, dialect.mode(), &[]).await;
     let answer = coretap
-        .post("/v1/messages", &Format::Messages.ask(dialect.model(), "warm up", false))
+        .post(
+            "/v1/messages",
+            &Format::Messages.ask(dialect.model(), "warm up", false),
+        )
         .await;
     assert_eq!(answer.status, 200, "{answer:?}");
     (simulator, Arc::new(coretap))
@@ -120,7 +126,9 @@ async fn alone(dialect: Dialect) {
     let (simulator, coretap) = start(dialect).await;
     let mut wrong = 0;
     for (number, case) in cases().into_iter().enumerate() {
-        let all = requests(dialect, |one| one.name == case.name).into_iter().enumerate();
+        let all = requests(dialect, |one| one.name == case.name)
+            .into_iter()
+            .enumerate();
         let all = all.map(|(way, (case, format, stream))| Struck {
             case,
             format,
@@ -147,7 +155,11 @@ async fn two_hundred(dialect: Dialect) {
         requests.map(struck).collect()
     };
     let mut mixed = requests(dialect, |case| case.at_two_hundred);
-    assert!(mixed.len() > 100 && mixed.len() <= MANY, "{} requests", mixed.len());
+    assert!(
+        mixed.len() > 100 && mixed.len() <= MANY,
+        "{} requests",
+        mixed.len()
+    );
     let healthy = requests(dialect, |case| case.fault.is_none());
     mixed.extend(healthy.iter().cycle().take(MANY - mixed.len()).cloned());
     fastrand::Rng::with_seed(7).shuffle(&mut mixed);

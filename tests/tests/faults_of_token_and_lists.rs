@@ -42,13 +42,19 @@ fn of_the_token() -> Vec<Case> {
     let page = "<html><head><title>404 Not Found</title></head></html>";
     vec![
         case(
-            worded(401, r#"{"error":"unauthorized","error_description":"Bad credentials"}"#),
+            worded(
+                401,
+                r#"{"error":"unauthorized","error_description":"Bad credentials"}"#,
+            ),
             403,
             REFUSED,
             "Bad credentials",
         ),
         case(
-            worded(401, r#"{"error":"invalid_client","error_description":"Client authentication failed"}"#),
+            worded(
+                401,
+                r#"{"error":"invalid_client","error_description":"Client authentication failed"}"#,
+            ),
             403,
             REFUSED,
             "Client authentication failed",
@@ -63,7 +69,10 @@ fn of_the_token() -> Vec<Case> {
             "does not exist",
         ),
         case(
-            worded(400, r#"{"error":"unsupported_grant_type","error_description":"Unsupported plum"}"#),
+            worded(
+                400,
+                r#"{"error":"unsupported_grant_type","error_description":"Unsupported plum"}"#,
+            ),
             403,
             REFUSED,
             "Unsupported plum",
@@ -87,12 +96,42 @@ fn of_the_deployments() -> Vec<Case> {
     const NOT_AI_CORE: &[&str] = &["UPSTREAM-NOT-AI-CORE"];
     const LIST: &[&str] = &["UPSTREAM-LIST"];
     vec![
-        case(json!({"fault": "status", "status": 403}), 403, PERMISSION, "RBAC: access denied"),
-        case(worded(401, "Authentication Failed. Issuer Is Invalid"), 403, PERMISSION, "Issuer Is Invalid"),
-        case(json!({"fault": "status", "status": 500}), 502, LIST, "Internal server error"),
-        case(json!({"fault": "status", "status": 503}), 502, LIST, "upstream connect error"),
-        case(worded(503, "no healthy upstream"), 502, LIST, "no healthy upstream"),
-        case(json!({"fault": "status", "status": 429}), 502, LIST, "Too many requests"),
+        case(
+            json!({"fault": "status", "status": 403}),
+            403,
+            PERMISSION,
+            "RBAC: access denied",
+        ),
+        case(
+            worded(401, "Authentication Failed. Issuer Is Invalid"),
+            403,
+            PERMISSION,
+            "Issuer Is Invalid",
+        ),
+        case(
+            json!({"fault": "status", "status": 500}),
+            502,
+            LIST,
+            "Internal server error",
+        ),
+        case(
+            json!({"fault": "status", "status": 503}),
+            502,
+            LIST,
+            "upstream connect error",
+        ),
+        case(
+            worded(503, "no healthy upstream"),
+            502,
+            LIST,
+            "no healthy upstream",
+        ),
+        case(
+            json!({"fault": "status", "status": 429}),
+            502,
+            LIST,
+            "Too many requests",
+        ),
         case(
             worded(
                 400,
@@ -103,13 +142,38 @@ fn of_the_deployments() -> Vec<Case> {
             "Invalid plum",
         ),
         case(worded(404, ""), 502, NOT_AI_CORE, "404"),
-        case(worded(200, "<html><title>Sign in</title></html>"), 502, NOT_AI_CORE, "200"),
+        case(
+            worded(200, "<html><title>Sign in</title></html>"),
+            502,
+            NOT_AI_CORE,
+            "200",
+        ),
         case(worded(200, "plum"), 502, NOT_AI_CORE, "200"),
         case(worded(200, ""), 502, NOT_AI_CORE, "200"),
-        case(worded(200, r#"{"count":1,"resources":[{"id":"d1"#), 502, &["UPSTREAM-UNREADABLE"], "deployments"),
-        case(json!({"fault": "invalid_utf8"}), 502, &["UPSTREAM-UNREADABLE"], "deployments"),
-        case(json!({"fault": "refuse_connection"}), 502, &["UPSTREAM-BROKEN"], "broke"),
-        case(json!({"fault": "cut"}), 502, &["UPSTREAM-BROKEN", "UPSTREAM-UNREADABLE"], ""),
+        case(
+            worded(200, r#"{"count":1,"resources":[{"id":"d1"#),
+            502,
+            &["UPSTREAM-UNREADABLE"],
+            "deployments",
+        ),
+        case(
+            json!({"fault": "invalid_utf8"}),
+            502,
+            &["UPSTREAM-UNREADABLE"],
+            "deployments",
+        ),
+        case(
+            json!({"fault": "refuse_connection"}),
+            502,
+            &["UPSTREAM-BROKEN"],
+            "broke",
+        ),
+        case(
+            json!({"fault": "cut"}),
+            502,
+            &["UPSTREAM-BROKEN", "UPSTREAM-UNREADABLE"],
+            "",
+        ),
     ]
 }
 
@@ -117,7 +181,12 @@ fn of_the_deployments() -> Vec<Case> {
 fn of_empty_lists() -> Vec<Case> {
     let nothing_runs: &[&str] = &["ROUTE-NO-DEPLOYMENT", "ROUTE-NO-ORCHESTRATION"];
     vec![
-        case(worded(200, r#"{"count":0,"resources":[]}"#), 404, nothing_runs, "running"),
+        case(
+            worded(200, r#"{"count":0,"resources":[]}"#),
+            404,
+            nothing_runs,
+            "running",
+        ),
         case(
             worded(200, r#"{"count":2,"resources":[{"id":7},{"plum":true}]}"#),
             404,
@@ -157,7 +226,11 @@ async fn refused(simulator: &Simulator, coretap: &Coretap, dialect: Dialect, rou
             ask(Format::Chat, true),
         );
     }
-    assert_eq!(simulator.inference().await.len(), 0, "{dialect:?}: nothing was to be sent");
+    assert_eq!(
+        simulator.inference().await.len(),
+        0,
+        "{dialect:?}: nothing was to be sent"
+    );
 }
 
 /// The same, and at the end all is well again. Nothing that failed is kept, so all of them may befall one process.

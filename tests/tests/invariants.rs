@@ -182,6 +182,21 @@ fn only_the_desktop_names_tauri_and_the_command_needs_no_window() {
     }
 }
 
+/// What a build without a word about features is, which is how everything is bundled.
+#[test]
+fn no_release_panics_on_demand() {
+    let mut found = 0;
+    for package in metadata().workspace_packages() {
+        found += usize::from(package.features.contains_key("panic-injection"));
+        let default = package.features.get("default");
+        assert!(default.is_none_or(Vec::is_empty), "{}: {default:?}", package.name);
+    }
+    assert!(found >= 2, "the search finds nothing");
+    let script = std::fs::read_to_string(repository().join("dev")).unwrap();
+    let released = script.lines().filter(|line| line.contains("--release"));
+    assert!(released.into_iter().all(|line| !line.contains("panic-injection")));
+}
+
 #[test]
 fn the_rooms_keep_to_themselves() {
     let metadata = metadata();

@@ -8,10 +8,7 @@
 #[expect(clippy::panic, reason = "a test asks for it")]
 pub fn at(place: &str, bytes: &[u8]) {
     let words = format!("coretap-panic-in-{place}");
-    if bytes
-        .windows(words.len())
-        .any(|part| part == words.as_bytes())
-    {
+    if bytes.windows(words.len()).any(|part| part == words.as_bytes()) {
         panic!("injected into the {place}");
     }
 }

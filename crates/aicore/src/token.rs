@@ -121,6 +121,7 @@ impl Tokens {
         if let Some(not_before) = not_before {
             tokio::time::sleep_until(not_before).await;
         }
+        let asked = Instant::now();
         let response = self
             .clients
             .get()
@@ -138,7 +139,12 @@ impl Tokens {
             .map_err(|error| transport::unreachable(&self.url, error))?;
         let status = response.status();
         let body = transport::read_bounded(response, LONGEST_ANSWER, WHAT).await?;
-        self.read(status, &body)
+        let mut fetched = self.read(status, &body)?;
+        // The server counts from when it gave the token, and that was before it was here.
+        let under_way = asked.elapsed();
+        fetched.fresh_for = fetched.fresh_for.saturating_sub(under_way);
+        fetched.usable_for = fetched.usable_for.map(|usable| usable.saturating_sub(under_way));
+        Ok(fetched)
     }
 
     fn read(&self, status: StatusCode, body: &[u8]) -> Result<Fetched<Token>, Error> {
@@ -177,10 +183,12 @@ impl Tokens {
             .map_or(UNSAID_LIFETIME, Seconds::whole)
             .min(LONGEST_LIFETIME);
         let lifetime = Duration::from_secs(lifetime);
+        let margin = refresh_margin(lifetime);
         Ok(Fetched {
             value: Token { authorization },
-            fresh_for: lifetime.saturating_sub(refresh_margin(lifetime)),
-            usable_for: Some(lifetime),
+            fresh_for: lifetime.saturating_sub(margin),
+            // A request that took it in its last moments would arrive with an expired one.
+            usable_for: Some(lifetime.saturating_sub(margin / 2)),
         })
     }
 }

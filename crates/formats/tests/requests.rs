@@ -9,6 +9,7 @@ use coretap_formats::{
     AgentFormat, ModelFormat, Target, UpstreamRequest, count_tokens, model_name, write_request,
 };
 use proptest::prelude::*;
+use proptest::sample::Index;
 use serde_json::{Value, json};
 
 /// Each kind of route with the models whose rules differ.
@@ -47,8 +48,8 @@ fn agent_of(name: &str) -> AgentFormat {
     }
 }
 
-#[test]
-fn whole_translations() {
+/// The requests whose translations are kept: name and body.
+fn golden_requests() -> Vec<(String, Vec<u8>)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/requests");
     let mut inputs: Vec<PathBuf> = std::fs::read_dir(&folder)
         .unwrap()
@@ -57,9 +58,16 @@ fn whole_translations() {
     inputs.retain(|path| path.extension().is_some_and(|extension| extension == "json"));
     inputs.sort();
     assert!(inputs.len() >= 9);
-    for path in inputs {
+    let read = |path: &PathBuf| {
         let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
-        let body = std::fs::read(&path).unwrap();
+        (name, std::fs::read(path).unwrap())
+    };
+    inputs.iter().map(read).collect()
+}
+
+#[test]
+fn whole_translations() {
+    for (name, body) in golden_requests() {
         let mut results = serde_json::Map::new();
         for (route, format, model) in ROUTES {
             let request = translate(agent_of(&name), &body, format, model);
@@ -375,6 +383,37 @@ proptest! {
                 let _ = write_request(agent, cut, "", &target);
                 let _ = model_name(cut);
                 let _ = count_tokens(cut);
+            }
+        }
+    }
+
+    /// A request that was whole once gives an error that names what is wrong, or a valid body.
+    #[test]
+    fn a_damaged_request_is_read_or_refused(
+        which: Index,
+        changes in prop::collection::vec((0..4u8, any::<Index>(), 1..60usize, any::<u8>()), 1..4),
+    ) {
+        let requests = golden_requests();
+        let (name, body) = which.get(&requests);
+        let mut body = body.clone();
+        for (kind, place, length, byte) in changes {
+            let start = place.index(body.len() + 1);
+            let end = (start + length).min(body.len());
+            match kind {
+                0 => drop(body.drain(start..end)),
+                1 => { let doubled = body[start..end].to_vec(); body.splice(end..end, doubled); }
+                2 => body.insert(start, byte),
+                _ => body.truncate(start),
+            }
+        }
+        let _ = model_name(&body);
+        let _ = count_tokens(&body);
+        for (_, format, model) in ROUTES {
+            let rules = Rules::embedded().for_model(format, model);
+            let target = Target { format, model, long_context: false, rules: &rules, stream: None };
+            match write_request(agent_of(name), &body, "", &target) {
+                Ok(request) => prop_assert!(serde_json::from_slice::<Value>(&request.body).is_ok(), "{name}"),
+                Err(error) => prop_assert!(!error.to_string().is_empty()),
             }
         }
     }

@@ -74,12 +74,7 @@ impl Bystander {
             .send(Ok((stop() + "data: [DONE]\n\n").into()))
             .unwrap();
         drop(self.events);
-        assert!(
-            read_to_end(self.response)
-                .await
-                .unwrap()
-                .contains("message_stop")
-        );
+        assert!(read_to_end(self.response).await.unwrap().contains("message_stop"));
     }
 }
 
@@ -106,12 +101,21 @@ async fn in_the_handler_it_is_that_requests_problem() {
             assert_eq!(response.status(), 500, "{path}");
             assert_eq!(response.headers()["x-coretap-code"], "PROXY-INTERNAL", "{path}");
             let body: Value = serde_json::from_slice(&response.bytes().await.unwrap()).unwrap();
-            assert!(body["error"]["message"].as_str().unwrap().contains("bug"), "{body}");
+            assert!(
+                body["error"]["message"].as_str().unwrap().contains("bug"),
+                "{body}"
+            );
             let exchange = test.exchange().await;
             assert_eq!((exchange.status, exchange.code), (500, Some("PROXY-INTERNAL")));
             let log = logged();
-            let line = |text: &str| log.lines().any(|line| line.contains(text) && line.contains(&exchange.id));
-            assert!(line("a request failed by a panic") && line("code=PROXY-INTERNAL"), "{log}");
+            let line = |text: &str| {
+                log.lines()
+                    .any(|line| line.contains(text) && line.contains(&exchange.id))
+            };
+            assert!(
+                line("a request failed by a panic") && line("code=PROXY-INTERNAL"),
+                "{log}"
+            );
 
             bystander.ends_well().await;
             let next = test.ask(path, true).await;
@@ -133,11 +137,15 @@ async fn in_a_stream_it_breaks_that_stream() {
         struck.send(Ok((opening() + &text("begun")).into())).unwrap();
         let mut response = test.ask(path, true).await;
         let begun = read_until(&mut response, "begun").await;
-        struck
-            .send(Ok(text("coretap-panic-in-stream").into()))
-            .unwrap();
-        let read = begun + &read_to_end(response).await.expect_err("the body must not end normally");
-        assert!(!read.contains("message_stop") && !read.contains("[DONE]"), "{path}: {read}");
+        struck.send(Ok(text("coretap-panic-in-stream").into())).unwrap();
+        let read = begun
+            + &read_to_end(response)
+                .await
+                .expect_err("the body must not end normally");
+        assert!(
+            !read.contains("message_stop") && !read.contains("[DONE]"),
+            "{path}: {read}"
+        );
         let exchange = test.exchange().await;
         assert_eq!((exchange.status, exchange.code), (200, Some("PROXY-INTERNAL")));
         assert!(logged().contains("a stream failed by a panic"), "{}", logged());

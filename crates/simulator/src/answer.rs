@@ -179,7 +179,11 @@ impl AnswerBody {
             steps.push_back(Step::Flush);
             steps.push_back(Step::Wait(first_delay));
         }
-        let event_delay = if answer.stream { event_delay } else { Duration::ZERO };
+        let event_delay = if answer.stream {
+            event_delay
+        } else {
+            Duration::ZERO
+        };
         let held = answer.hold.as_ref().map_or(0, |hold| hold.after_events);
         let (before, after) = answer.pieces.split_at(held.min(answer.pieces.len()));
         cut(before, chunking, random, event_delay, &mut steps);

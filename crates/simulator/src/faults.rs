@@ -258,9 +258,7 @@ impl Fault {
                 answer.pieces.truncate(keep);
                 answer.pieces.push(Bytes::from_static(b"data: {\"x\":\""));
                 let piece = Bytes::from_static(HUGE_LINE_PIECE);
-                answer
-                    .pieces
-                    .extend(std::iter::repeat_n(piece, HUGE_LINE_PIECES));
+                answer.pieces.extend(std::iter::repeat_n(piece, HUGE_LINE_PIECES));
                 answer.ending = Ending::Stalled;
             }
             Kind::ErrorEvent | Kind::ThrottledEvent if answer.stream => {

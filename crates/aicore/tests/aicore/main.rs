@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod aliases;
 #[cfg(test)]
+mod damaged;
+#[cfg(test)]
 mod embeddings;
 #[cfg(test)]
 mod lists;

@@ -94,6 +94,32 @@ async fn a_token_near_its_end_is_used_while_the_next_one_is_fetched() {
     );
 }
 
+/// Its time runs from when the server gave it, not from when it came, and a request must still arrive with it.
+#[tokio::test]
+async fn a_token_is_not_used_up_to_its_last_moment() {
+    let stand_in = StandIn::start().await;
+    let gate = Arc::new(Semaphore::new(0));
+    stand_in.once(
+        TOKEN,
+        json(200, r#"{"access_token":"late","expires_in":600}"#).behind(&gate),
+    );
+    let core = stand_in.foundation();
+    let waiting = tokio::spawn({
+        let core = core.clone();
+        async move { use_token(&core).await }
+    });
+    stand_in.asked(TOKEN, 1).await;
+    pass(Duration::from_secs(5)).await;
+    gate.add_permits(1);
+    waiting.await.unwrap().unwrap();
+    assert_eq!(last_token(&stand_in), "Bearer late");
+
+    // 600 seconds less 5 on the way and less 30 before the end.
+    pass(Duration::from_secs(566)).await;
+    use_token(&core).await.unwrap();
+    assert_ne!(last_token(&stand_in), "Bearer late");
+}
+
 #[tokio::test]
 async fn a_refused_token_is_replaced_once_in_thirty_seconds() {
     let stand_in = StandIn::start().await;

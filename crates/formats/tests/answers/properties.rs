@@ -3,7 +3,9 @@
 use std::fmt::Write as _;
 
 use coretap_formats::event::{Failure, StopReason};
-use coretap_formats::{AgentFormat, AnswerOptions, ModelFormat, Progress, answer, answer_as_stream};
+use coretap_formats::{
+    AgentFormat, AnswerOptions, ModelFormat, Progress, answer, answer_as_stream, read_upstream_error,
+};
 use proptest::prelude::*;
 use proptest::sample::Index;
 use serde_json::{Value, json};
@@ -26,6 +28,17 @@ fn files(ending: &str) -> Vec<(AnswerOptions, Vec<u8>)> {
     }
     all
 }
+
+/// An error of each dialect (sap-wire.md §1.4, §2.4, §3.2, §3.3, §4.5).
+const ERRORS: [&str; 7] = [
+    r#"{"error":{"request_id":"r","code":429,"message":"429 - LLM Module: no","location":"x","headers":{"retry-after":"7"}}}"#,
+    r#"{"error":[{"code":400,"message":"one"},{"code":500,"message":"two"}]}"#,
+    r#"{"error":{"code":"content_filter","message":null,"innererror":{"code":"Policy","message":"Inner."}}}"#,
+    r#"{"message":"Too many tokens, please wait before trying again."}"#,
+    r#"{"error":{"code":"01010076","message":"Deployment not found","requestId":"b8c7","target":"/api","details":{}}}"#,
+    r#"{"error":"unauthorized","error_description":"Bad credentials"}"#,
+    "<html><head><title> 502 Bad Gateway </title></head></html>",
+];
 
 fn cut<'a>(bytes: &'a [u8], cuts: &[Index]) -> Vec<&'a [u8]> {
     let mut places: Vec<usize> = cuts.iter().map(|cut| cut.index(bytes.len() + 1)).collect();
@@ -217,6 +230,24 @@ proptest! {
         let as_failure = |result: Result<_, Failure>| result.map(|_| ());
         if answer(options, &bytes).is_ok() {
             prop_assert_eq!(as_failure(answer_as_stream(options, &bytes)), Ok(()));
+        }
+    }
+
+    #[test]
+    fn a_damaged_error_is_told_as_far_as_it_can_be_read(
+        which: Index,
+        changes in prop::collection::vec(change(), 0..4),
+        bytes in prop::collection::vec(any::<u8>(), 0..200),
+    ) {
+        let mut damaged = which.get(&ERRORS).as_bytes().to_vec();
+        for change in changes {
+            mutate(&mut damaged, change);
+        }
+        for body in [damaged, bytes] {
+            let error = read_upstream_error(&body);
+            prop_assert!(error.message.len() <= 64 + 6 * body.len(), "{:?}", error);
+            let says_something = !String::from_utf8_lossy(&body).trim().is_empty();
+            prop_assert_eq!(!error.message.is_empty(), says_something);
         }
     }
 

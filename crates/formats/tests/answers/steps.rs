@@ -168,7 +168,11 @@ fn a_piece_of_content_that_is_no_json_is_a_failure() {
             let before = out.len();
             let progress = stream.push(format!("{broken}\n").as_bytes(), &mut out);
             assert!(matches!(progress, Progress::Failed(_)), "{format:?} {agent:?}");
-            assert_eq!(out.len(), before, "{format:?} {agent:?}: nothing of it is written");
+            assert_eq!(
+                out.len(),
+                before,
+                "{format:?} {agent:?}: nothing of it is written"
+            );
         }
     }
 }

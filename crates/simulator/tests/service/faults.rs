@@ -359,12 +359,8 @@ async fn what_is_held_goes_on_as_the_control_path_says() {
             let reading = stream(&running, route);
             let release = async {
                 // Its request is there, so it is held or about to be.
-                running
-                    .control("GET", "requests?count=1", &json!(null))
-                    .await;
-                running
-                    .control("POST", "release", &json!({ "how": how }))
-                    .await;
+                running.control("GET", "requests?count=1", &json!(null)).await;
+                running.control("POST", "release", &json!({ "how": how })).await;
             };
             let (held, ()) = tokio::join!(reading, release);
             assert_eq!(held.broken, broken, "{route} {how}");
