@@ -12,6 +12,7 @@ use crate::catalogue::{self, Catalogue};
 use crate::deployments::{self, Deployments};
 use crate::error::Error;
 use crate::excerpt::excerpt;
+use crate::extra_roots::ExtraRoots;
 use crate::gateway::{Gateway, Response};
 use crate::names::{self, Known, Resolution};
 use crate::route::{Family, Route, direct_family};
@@ -83,12 +84,25 @@ impl AiCore {
     /// # Errors
     /// [`Error::ResourceGroupRefused`], [`Error::UrlRefused`], [`Error::HttpClient`].
     pub fn new(connection: Connection, timeouts: Timeouts) -> Result<Self, Error> {
+        Self::trusting(connection, timeouts, &ExtraRoots::default())
+    }
+
+    /// The same, for a network in which further authorities vouch for the servers on the way.
+    ///
+    /// # Errors
+    /// Those of [`AiCore::new`].
+    pub fn trusting(
+        connection: Connection,
+        timeouts: Timeouts,
+        extra_roots: &ExtraRoots,
+    ) -> Result<Self, Error> {
         Ok(Self {
             inner: Arc::new(Inner {
                 gateway: Arc::new(Gateway::new(
                     &connection.service_key,
                     &connection.resource_group,
                     timeouts,
+                    extra_roots,
                 )?),
                 orchestration: connection.orchestration,
                 selected_model: connection.selected_model.filter(|model| !model.trim().is_empty()),

@@ -16,6 +16,7 @@ use url::Url;
 
 use crate::error::Error;
 use crate::excerpt::excerpt;
+use crate::extra_roots::ExtraRoots;
 use crate::inference_client::{self, InferenceClient};
 use crate::service_key::{ServiceKey, base_uri, below, host_header, is_loopback};
 use crate::token::Tokens;
@@ -46,7 +47,12 @@ pub(crate) struct Gateway {
 }
 
 impl Gateway {
-    pub(crate) fn new(key: &ServiceKey, resource_group: &str, timeouts: Timeouts) -> Result<Self, Error> {
+    pub(crate) fn new(
+        key: &ServiceKey,
+        resource_group: &str,
+        timeouts: Timeouts,
+        extra_roots: &ExtraRoots,
+    ) -> Result<Self, Error> {
         let resource_group = resource_group.trim();
         if resource_group.is_empty() {
             return Err(Error::ResourceGroupRefused);
@@ -59,8 +65,9 @@ impl Gateway {
         } else {
             inference_client::proxy_of(&base_uri)
         };
-        let tls = transport::tls_for(key)?;
-        let token_client = transport::client_for(&key.auth_url, tls.clone(), timeouts)?;
+        let tls = transport::tls_for(key, extra_roots)?;
+        let tls_for_tokens = transport::for_tokens(tls.clone(), key);
+        let token_client = transport::client_for(&key.auth_url, tls_for_tokens, timeouts)?;
 
         let headers = |accept| {
             let mut headers = HeaderMap::with_capacity(8);

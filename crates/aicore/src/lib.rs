@@ -11,9 +11,11 @@
 mod cached;
 mod catalogue;
 mod client;
+mod client_certificate;
 mod deployments;
 mod error;
 mod excerpt;
+mod extra_roots;
 mod gateway;
 mod inference_client;
 mod names;
@@ -25,11 +27,13 @@ mod transport;
 
 pub use catalogue::{AllowedScenario, Catalogue, CatalogueModel, ModelVersion};
 pub use client::{AiCore, Connection, InferenceRequest};
+pub use client_certificate::{Certificate, ClientCertificate};
 pub use deployments::{Deployment, Deployments};
 pub use error::{CODES, Error, Failure};
+pub use extra_roots::ExtraRoots;
 pub use gateway::Response;
 pub use names::agent_alias;
 pub use route::{Family, Route};
 pub use selectable::{HiddenModel, Reason, SelectableModel, Selection};
-pub use service_key::ServiceKey;
+pub use service_key::{Credential, ServiceKey};
 pub use transport::Timeouts;

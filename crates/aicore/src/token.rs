@@ -3,12 +3,12 @@
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use http::StatusCode;
 use http::header::HeaderValue;
 use reqwest::Client;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 use serde::Deserialize;
 use tokio::time::Instant;
 use url::Url;
@@ -16,7 +16,7 @@ use url::Url;
 use crate::cached::{Cached, Fetched};
 use crate::error::Error;
 use crate::excerpt::excerpt;
-use crate::service_key::{ServiceKey, below};
+use crate::service_key::{Credential, ServiceKey, below};
 use crate::transport::{self, Timeouts};
 
 const WHAT: &str = "the token";
@@ -37,7 +37,7 @@ pub(crate) struct Tokens {
     client: Client,
     url: Url,
     client_id: String,
-    client_secret: SecretString,
+    credential: Credential,
     call_timeout: Duration,
     cached: Arc<Cached<Token>>,
     last_forced: Mutex<Option<Instant>>,
@@ -51,7 +51,7 @@ impl Tokens {
             client,
             url: below(&key.auth_url, "/oauth/token"),
             client_id: key.client_id.clone(),
-            client_secret: key.client_secret.clone(),
+            credential: key.credential.clone(),
             call_timeout: timeouts.call,
             cached: Cached::new(WHAT),
             last_forced: Mutex::new(None),
@@ -90,22 +90,41 @@ impl Tokens {
     }
 
     async fn fetch(&self) -> Result<Fetched<Token>, Error> {
+        let mut form = vec![
+            ("grant_type", "client_credentials"),
+            ("client_id", self.client_id.as_str()),
+        ];
+        match &self.credential {
+            Credential::Secret(secret) => form.push(("client_secret", secret.expose_secret())),
+            // It is shown in the handshake.
+            Credential::Certificate(own) => own.certificate().check_expiry(SystemTime::now())?,
+        }
         let response = self
             .client
             .post(self.url.clone())
             .header(http::header::ACCEPT, "application/json")
-            .form(&[
-                ("grant_type", "client_credentials"),
-                ("client_id", &self.client_id),
-                ("client_secret", self.client_secret.expose_secret()),
-            ])
+            .form(&form)
             .timeout(self.call_timeout)
             .send()
             .await
-            .map_err(|error| transport::unreachable(&self.url, error))?;
+            .map_err(|error| self.unreachable(error))?;
         let status = response.status();
         let body = transport::read_bounded(response, LONGEST_ANSWER, WHAT).await?;
         self.read(status, &body)
+    }
+
+    /// What it means that there was no answer. A server that does not take a client certificate ends the handshake, and
+    /// says so in an alert.
+    fn unreachable(&self, error: reqwest::Error) -> Error {
+        let alert = matches!(self.credential, Credential::Certificate(_))
+            .then(|| transport::refusal_of_certificate(&error))
+            .flatten();
+        match alert {
+            Some(alert) => Error::CertificateRefused {
+                text: format!("the TLS handshake was ended with '{alert}'"),
+            },
+            None => transport::unreachable(&self.url, error),
+        }
     }
 
     fn read(&self, status: StatusCode, body: &[u8]) -> Result<Fetched<Token>, Error> {
@@ -120,16 +139,18 @@ impl Tokens {
                 return Err(Error::NotOAuth { host: host(), status });
             }
             let words = words.unwrap_or_else(|| "the server gave no reason".to_owned());
-            // A server that repeats what it was sent must not bring the secret into a log.
-            let words = words.replace(self.client_secret.expose_secret(), "<redacted>");
+            let words = match &self.credential {
+                // A server that repeats what it was sent must not bring the secret into a log.
+                Credential::Secret(secret) => words.replace(secret.expose_secret(), "<redacted>"),
+                Credential::Certificate(_) => words,
+            };
             let text = excerpt(&words, 200);
-            return Err(
-                if self.has_worked.load(Ordering::Relaxed) || says_that_it_is_gone(&words) {
-                    Error::KeyRevoked { status, text }
-                } else {
-                    Error::TokenRefused { status, text }
-                },
-            );
+            let is_gone = self.has_worked.load(Ordering::Relaxed) || says_that_it_is_gone(&words);
+            return Err(match &self.credential {
+                _ if is_gone => Error::KeyRevoked { status, text },
+                Credential::Secret(_) => Error::TokenRefused { status, text },
+                Credential::Certificate(_) => Error::CertificateRefused { text },
+            });
         };
         let mut authorization =
             HeaderValue::try_from(format!("Bearer {token}")).map_err(|_| Error::Unreadable {

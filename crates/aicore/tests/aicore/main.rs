@@ -2,6 +2,8 @@
 //! answers.
 
 #[cfg(test)]
+mod certificate;
+#[cfg(test)]
 mod lists;
 #[cfg(test)]
 mod network;
