@@ -12,6 +12,7 @@
 mod ai_api;
 mod azure;
 mod bedrock;
+mod certificates;
 #[path = "../client/mod.rs"]
 mod client;
 mod faults;
