@@ -3,9 +3,10 @@
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use coretap_aicore::{AiCore, Connection, Deployment, SelectableModel, Selection, ServiceKey, Timeouts};
+use coretap_aicore::{
+    AiCore, Connection, Deployment, ExtraRoots, SelectableModel, Selection, ServiceKey, Timeouts,
+};
 use coretap_proxy::{Configuration, Exchange, Limits, LocalKey, Proxy, RunState, check_port};
-use secrecy::ExposeSecret;
 use tokio::sync::{mpsc, watch};
 
 use crate::demo::Demo;
@@ -24,6 +25,7 @@ pub struct Coretap {
 struct Current {
     service_key: ServiceKey,
     resource_group: String,
+    extra_roots: ExtraRoots,
     demo: Option<Demo>,
 }
 
@@ -52,6 +54,7 @@ impl Coretap {
             current: Mutex::new(Current {
                 service_key,
                 resource_group: settings.resource_group,
+                extra_roots: settings.extra_roots,
                 demo,
             }),
         })
@@ -82,6 +85,7 @@ impl Coretap {
             let current = self.current();
             have_same_credentials(&current.service_key, &service_key)
                 && current.resource_group == settings.resource_group
+                && current.extra_roots == settings.extra_roots
         };
         let aicore = if is_same {
             before.aicore.with_choice(
@@ -95,6 +99,7 @@ impl Coretap {
             *self.current() = Current {
                 service_key,
                 resource_group: settings.resource_group,
+                extra_roots: settings.extra_roots,
                 demo,
             };
             aicore
@@ -193,12 +198,16 @@ fn client(service_key: &ServiceKey, settings: &Settings) -> Result<AiCore, Error
         selected_model: settings.selected_model.clone(),
         selected_deployment: settings.selected_deployment.clone(),
     };
-    Ok(AiCore::new(connection, Timeouts::default())?)
+    Ok(AiCore::trusting(
+        connection,
+        Timeouts::default(),
+        &settings.extra_roots,
+    )?)
 }
 
 fn have_same_credentials(one: &ServiceKey, other: &ServiceKey) -> bool {
     one.client_id == other.client_id
-        && one.client_secret.expose_secret() == other.client_secret.expose_secret()
+        && one.credential.is_same_as(&other.credential)
         && one.auth_url == other.auth_url
         && one.base_url == other.base_url
 }
