@@ -10,13 +10,13 @@ use crate::secrets::{self, Secret};
 
 /// A service key without its secret.
 #[derive(Clone, Debug)]
-pub(crate) struct PublicKeyPart {
+pub(crate) struct KeyWithoutSecret {
     /// With a dash in the secret's place.
     key: ServiceKey,
     certificate: Option<Certificate>,
 }
 
-impl PublicKeyPart {
+impl KeyWithoutSecret {
     /// Puts it together; with a certificate in PEM form the secret is that certificate's private key.
     ///
     /// # Errors

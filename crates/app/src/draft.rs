@@ -6,7 +6,7 @@ use coretap_aicore::{
 };
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::credential::{PublicKeyPart, certificate_of};
+use crate::credential::{KeyWithoutSecret, certificate_of};
 use crate::error::Error;
 use crate::problem_view::milliseconds;
 use crate::secrets::Secrets;
@@ -121,8 +121,8 @@ impl ConnectionDraft {
         }
     }
 
-    fn without_secret(&self, certificate: Option<&str>) -> Result<PublicKeyPart, Error> {
-        let key = PublicKeyPart::new(&self.client_id, &self.auth_url, &self.base_url, certificate);
+    fn without_secret(&self, certificate: Option<&str>) -> Result<KeyWithoutSecret, Error> {
+        let key = KeyWithoutSecret::new(&self.client_id, &self.auth_url, &self.base_url, certificate);
         key.map_err(Error::AiCore)
     }
 

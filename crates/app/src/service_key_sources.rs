@@ -158,7 +158,7 @@ fn read_file(variable: &'static str, path: &Path) -> Result<String, Error> {
     })
 }
 
-/// The file that SAP's Python SDK and LiteLLM read: one JSON object whose members are named like the variables.
+/// The file that SAP's Python SDK and `LiteLLM` read: one JSON object whose members are named like the variables.
 fn from_config_file(set: &impl Fn(&str) -> Option<String>) -> Result<Option<Given>, Error> {
     let Some((path, must_exist)) = config_file(set) else {
         return Ok(None);

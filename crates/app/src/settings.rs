@@ -6,7 +6,7 @@ use coretap_proxy::LocalKey;
 use secrecy::ExposeSecret;
 
 use crate::binding;
-use crate::credential::PublicKeyPart;
+use crate::credential::KeyWithoutSecret;
 use crate::error::Error;
 use crate::paths::{expand, home};
 use crate::secrets::{self, Secrets};
@@ -141,13 +141,13 @@ impl ConnectionSettings {
     ///
     /// # Errors
     /// When a URL or the certificate can't be used.
-    pub(crate) fn without_secret(&self) -> Result<Option<PublicKeyPart>, Error> {
+    pub(crate) fn without_secret(&self) -> Result<Option<KeyWithoutSecret>, Error> {
         let (Some(client_id), Some(auth_url), Some(base_url)) =
             (&self.client_id, &self.auth_url, &self.base_url)
         else {
             return Ok(None);
         };
-        let key = PublicKeyPart::new(client_id, auth_url, base_url, self.certificate.as_deref());
+        let key = KeyWithoutSecret::new(client_id, auth_url, base_url, self.certificate.as_deref());
         key.map(Some).map_err(|source| Error::ServiceKey {
             variable: "settings.toml",
             source,

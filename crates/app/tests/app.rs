@@ -234,9 +234,9 @@ async fn a_connection_with_a_certificate_is_tested_saved_and_read_again() {
     // A certificate of another pair does not get the key out.
     drop(app);
     let other = include_str!("../../aicore/tests/keys/rsa.crt");
-    let begin = file.find("-----BEGIN").unwrap();
-    let end = file.rfind("-----END CERTIFICATE-----\n").unwrap() + "-----END CERTIFICATE-----\n".len();
-    let changed = format!("{}{other}{}", &file[..begin], &file[end..]);
+    let (before, chain) = file.split_once("-----BEGIN").unwrap();
+    let (_, after) = chain.rsplit_once("-----END CERTIFICATE-----\n").unwrap();
+    let changed = format!("{before}{other}{after}");
     std::fs::write(home.path().join("settings.toml"), changed).unwrap();
     let app = open(&home);
     let opened = |now: &Snapshot| now.connection.is_some();
