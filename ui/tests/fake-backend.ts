@@ -9,6 +9,7 @@ import type { Step } from "../src/backend/types/Step";
 import type { StepId } from "../src/backend/types/StepId";
 import {
   type Case,
+  certificate,
   deployments,
   doneSteps,
   firstSnapshot,
@@ -57,7 +58,13 @@ export function fakeBackend(name: Case): Backend {
         throw problem("CONFIG-SERVICE-KEY", "This is not a service key: it is no JSON.", "Copy the whole key from the BTP cockpit.", "serviceKey");
       }
       const urls = key["serviceurls"] as Record<string, string> | undefined;
-      return { clientId: String(key["clientid"]), baseUrl: String(urls?.["AI_API_URL"]), authUrl: String(key["url"]) };
+      const isCertified = "certurl" in key;
+      return {
+        clientId: String(key["clientid"]),
+        baseUrl: String(urls?.["AI_API_URL"]),
+        authUrl: String(key[isCertified ? "certurl" : "url"]),
+        certificate: isCertified ? certificate : null,
+      };
     },
     async validateConnection(draft) {
       return problemsOf(draft, now);
@@ -106,9 +113,11 @@ export function fakeBackend(name: Case): Backend {
       if (name === "keychain" && keep === "keychain") {
         throw problem("SECRET-LOCKED", "The keychain is locked, so the client secret can’t be stored.", "Unlock it and try again.");
       }
-      const { clientSecret: _, ...fields } = draft;
+      const { clientSecret, ...fields } = draft;
+      const isCertified = clientSecret.from === "service_key" && "certurl" in (JSON.parse(clientSecret.text) as object);
+      const kept = clientSecret.from === "stored" ? (now.connection?.certificate ?? null) : null;
       become({
-        connection: fields,
+        connection: { ...fields, certificate: isCertified ? certificate : kept },
         source: "sap_ai_core",
         secret: { state: keep === "keychain" ? "stored" : "this_run" },
         models: draft.orchestration ? orchestrationModels : foundationModels,
@@ -159,6 +168,7 @@ export function fakeBackend(name: Case): Backend {
     async saveSettings(settings) {
       called("saveSettings", settings);
       if (settings.port === 80) throw problem("PORT-DENIED", "Port 80 needs the rights of an administrator.", "Choose one from 1024.", "port");
+      if (settings.caFile === "/nowhere") throw problem("CONFIG-CA-FILE", "The CA file /nowhere can’t be read.", "Choose another.", "caFile");
       become({ settings });
     },
     startAtLogin: async () => startsAtLogin,

@@ -1,5 +1,6 @@
 // What the fake backend begins with, one case for each state that the window has to show.
 
+import type { CertificateView } from "../src/backend/types/CertificateView";
 import type { ConnectionView } from "../src/backend/types/ConnectionView";
 import type { DeploymentView } from "../src/backend/types/DeploymentView";
 import type { Field } from "../src/backend/types/Field";
@@ -96,6 +97,12 @@ export const deployments: DeploymentView[] = [
   },
 ];
 
+/** Of the x509 service key that is pasted. */
+export const certificate: CertificateView = {
+  subject: "CN=sb-of-the-key,OU=SAP Cloud Platform Clients,O=SAP SE,C=DE",
+  validUntil: 1_795_910_400_000,
+};
+
 const connection: ConnectionView = {
   clientId: "sb-1f2e3d4c-5b6a-7980!b12345|aicore!b540",
   baseUrl: "https://api.ai.prod.eu-central-1.aws.ml.hana.ondemand.com",
@@ -104,6 +111,7 @@ const connection: ConnectionView = {
   orchestration: true,
   model: "anthropic--claude-4-sonnet",
   deployment: null,
+  certificate: null,
 };
 
 export const doneSteps: Step[] = [
@@ -124,7 +132,7 @@ const firstRun: Snapshot = {
   steps: doneSteps.map(({ id }) => step(id, "waiting")),
   models: [],
   selectedModel: null,
-  settings: { port: 4000, startProxy: true },
+  settings: { port: 4000, startProxy: true, caFile: null },
   notices: [],
   usage: { requests: 0, inputTokens: 0, outputTokens: 0 },
   lastProblem: null,

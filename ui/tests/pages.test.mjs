@@ -135,6 +135,45 @@ describe("the window", { concurrency: 2 }, () => {
     assert.deepEqual([draft.orchestration, draft.model, draft.resourceGroup], [true, "gpt-5", ""]);
   });
 
+  pageTest("a service key with a certificate shows whose it is, and its private key stays out of sight", "first-run", async (page) => {
+    await page.locator("#connect").click();
+    const { clientsecret: _, ...fields } = JSON.parse(serviceKey());
+    const key = JSON.stringify({
+      ...fields,
+      certurl: "https://of-the-key.authentication.cert.example",
+      certificate: "-----BEGIN CERTIFICATE-----",
+      key: "-----BEGIN RSA PRIVATE KEY-----",
+    });
+    await paste(page, key);
+    await becomes(page, "auth-url", "value", "https://of-the-key.authentication.cert.example");
+    await says(page, "client-secret-label", "Client Certificate");
+    await says(page, "certificate", "CN=sb-of-the-key,OU=SAP Cloud Platform Clients,O=SAP SE,C=DE, valid until Nov 2");
+    await says(page, "secret-state", "Private key taken from the service key");
+    assert.equal((await page.content()).includes("BEGIN"), false);
+    await picture(page, "certificate");
+    await page.locator("#test-connection").click();
+    await says(page, "test-result", "The connection works.");
+
+    await fill(page, "model", "gpt-5");
+    await becomes(page, "save-connection", "disabled", false);
+    await page.locator("#save-connection").click();
+    await says(page, "connection-saved", "Saved");
+    await says(page, "secret-state", "Private key stored in the keychain");
+    const [[, draft]] = await calls(page, "saveConnection");
+    assert.deepEqual(draft.clientSecret, { from: "service_key", text: key });
+    assert.equal("certificate" in draft, false);
+    assert.deepEqual(await seriousViolations(page), []);
+
+    // It gives way to a client secret, and comes back.
+    await page.locator("#replace-secret").click();
+    await gone(page, "certificate");
+    await says(page, "client-secret-label", "Client Secret");
+    await page.locator("#keep-secret").click();
+    await says(page, "certificate", "CN=sb-of-the-key");
+    await page.locator("#forget-secret").click();
+    await gone(page, "certificate");
+  });
+
   pageTest("a dropped file is read like a pasted key, and what is no key is said", "first-run", async (page) => {
     await page.locator("#connect").click();
     await paste(page, "{ not a key");
@@ -352,9 +391,15 @@ describe("the window", { concurrency: 2 }, () => {
     await says(page, "problem-port", "(PORT-DENIED)");
     await fill(page, "port", "4711");
     await page.locator("#start-proxy").click();
+    await fill(page, "ca-file", "/nowhere");
     await page.locator("#save-settings").click();
-    await page.waitForFunction(() => globalThis.calls.filter(([call]) => call === "saveSettings").length === 2);
-    assert.deepEqual((await calls(page, "saveSettings"))[1][1], { port: 4711, startProxy: false });
+    await says(page, "problem-caFile", "The CA file /nowhere can’t be read (CONFIG-CA-FILE).");
+    await picture(page, "ca-file");
+    await fill(page, "ca-file", " /etc/company.pem ");
+    await gone(page, "problem-caFile");
+    await page.locator("#save-settings").click();
+    await page.waitForFunction(() => globalThis.calls.filter(([call]) => call === "saveSettings").length === 3);
+    assert.deepEqual((await calls(page, "saveSettings"))[2][1], { port: 4711, startProxy: false, caFile: "/etc/company.pem" });
     await page.locator("#start-at-login").click();
     await becomes(page, "start-at-login", "checked", true);
     await page.locator("#rotate-key").click();
@@ -397,7 +442,7 @@ describe("the window", { concurrency: 2 }, () => {
     ],
     ["keychain", "connection", ["retry-keychain", "client-secret", "where-is-my-key"]],
     ["running", "agents", ["form-claude-code", "snippet-claude-code", "copy-claude-code", "form-codex", "copy-key"]],
-    ["running", "settings", ["port", "start-proxy", "save-settings", "start-at-login", "theme", "copy-key", "rotate-key"]],
+    ["running", "settings", ["port", "ca-file", "start-proxy", "save-settings", "start-at-login", "theme", "copy-key", "rotate-key"]],
   ]) {
     pageTest(`${nav} (${name}) works by keyboard and for screen readers`, name, async (page) => {
       await open(page, nav);

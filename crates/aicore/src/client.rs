@@ -13,6 +13,7 @@ use crate::cached::{Cached, Fetched};
 use crate::catalogue::{self, Catalogue};
 use crate::deployments::{self, Deployments};
 use crate::error::Error;
+use crate::extra_roots::ExtraRoots;
 use crate::gateway::{Gateway, Response};
 use crate::machine::{Change, Machine, ThisMachine, Watched};
 use crate::restriction::Restrictions;
@@ -91,14 +92,31 @@ impl AiCore {
     /// # Errors
     /// [`Error::ResourceGroupRefused`], [`Error::UrlRefused`], [`Error::HttpClient`].
     pub fn new(connection: Connection, timeouts: Timeouts) -> Result<Self, Error> {
-        Self::on(Arc::new(ThisMachine), connection, timeouts)
+        Self::trusting(connection, timeouts, &ExtraRoots::default())
+    }
+
+    /// The same, for a network in which further authorities vouch for the servers on the way.
+    ///
+    /// # Errors
+    /// Those of [`AiCore::new`].
+    pub fn trusting(
+        connection: Connection,
+        timeouts: Timeouts,
+        extra_roots: &ExtraRoots,
+    ) -> Result<Self, Error> {
+        Self::on(Arc::new(ThisMachine), connection, timeouts, extra_roots)
     }
 
     /// The same on another machine than this one, as tests need it.
     ///
     /// # Errors
     /// Those of [`AiCore::new`].
-    pub fn on(machine: Arc<dyn Machine>, connection: Connection, timeouts: Timeouts) -> Result<Self, Error> {
+    pub fn on(
+        machine: Arc<dyn Machine>,
+        connection: Connection,
+        timeouts: Timeouts,
+        extra_roots: &ExtraRoots,
+    ) -> Result<Self, Error> {
         Ok(Self {
             inner: Arc::new(Inner {
                 gateway: Arc::new(Gateway::new(
@@ -106,6 +124,7 @@ impl AiCore {
                     &connection.resource_group,
                     timeouts,
                     machine,
+                    extra_roots,
                 )?),
                 choice: Choice {
                     orchestration: connection.orchestration,

@@ -10,6 +10,7 @@ use rustls::ClientConfig;
 use url::Url;
 
 use crate::error::Error;
+use crate::extra_roots::ExtraRoots;
 use crate::inference_client::InferenceClient;
 use crate::machine::Machine;
 use crate::service_key::{ServiceKey, base_uri, is_loopback};
@@ -28,6 +29,8 @@ pub(crate) struct CurrentClients {
     auth: Origin,
     base: Origin,
     tls: ClientConfig,
+    /// The same with the client certificate, which only the host of the Auth URL is shown.
+    tls_for_tokens: ClientConfig,
     timeouts: Timeouts,
     machine: Arc<dyn Machine>,
     current: RwLock<Arc<Clients>>,
@@ -44,6 +47,7 @@ impl CurrentClients {
         key: &ServiceKey,
         timeouts: Timeouts,
         machine: Arc<dyn Machine>,
+        extra_roots: &ExtraRoots,
     ) -> Result<Self, Error> {
         let origin = |url: &Url| {
             Ok::<_, Error>(Origin {
@@ -52,13 +56,15 @@ impl CurrentClients {
             })
         };
         let (auth, base) = (origin(&key.auth_url)?, origin(&key.base_url)?);
-        let tls = transport::tls_for(key)?;
+        let tls = transport::tls_for(key, extra_roots)?;
+        let tls_for_tokens = transport::for_tokens(tls.clone(), key);
         let proxies = Proxies::of(&machine.proxies(), &auth, &base);
-        let first = make(&tls, timeouts, proxies)?;
+        let first = make(&tls, &tls_for_tokens, timeouts, proxies)?;
         Ok(CurrentClients {
             auth,
             base,
             tls,
+            tls_for_tokens,
             timeouts,
             machine,
             current: RwLock::new(Arc::new(first)),
@@ -79,7 +85,7 @@ impl CurrentClients {
     /// are closed.
     pub(crate) fn renew(&self) {
         let proxies = Proxies::of(&self.machine.proxies(), &self.auth, &self.base);
-        match make(&self.tls, self.timeouts, proxies) {
+        match make(&self.tls, &self.tls_for_tokens, self.timeouts, proxies) {
             Ok(clients) => {
                 *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(clients);
             }
@@ -94,13 +100,18 @@ impl CurrentClients {
     }
 }
 
-fn make(tls: &ClientConfig, timeouts: Timeouts, proxies: Proxies) -> Result<Clients, Error> {
+fn make(
+    tls: &ClientConfig,
+    tls_for_tokens: &ClientConfig,
+    timeouts: Timeouts,
+    proxies: Proxies,
+) -> Result<Clients, Error> {
     let (for_auth, for_base) = (
         proxies.auth.as_ref().map(|proxy| &proxy.0),
         proxies.base.as_ref().map(|proxy| &proxy.0),
     );
     Ok(Clients {
-        tokens: transport::client_for(tls.clone(), timeouts, for_auth)?,
+        tokens: transport::client_for(tls_for_tokens.clone(), timeouts, for_auth)?,
         lists: transport::client_for(tls.clone(), timeouts, for_base)?,
         inference: InferenceClient::new(tls.clone(), for_base, timeouts.connect),
         proxies,

@@ -42,11 +42,32 @@ pub enum Error {
         /// The fields' names as SAP spells them, for example `serviceurls.AI_API_URL`.
         missing: Vec<&'static str>,
     },
-    /// A service key for a client certificate (x509): it has no client secret (sap-wire.md §1.1).
-    #[error(
-        "The service key is made for a client certificate (x509); Coretap needs one with a client secret."
-    )]
-    ServiceKeyForCertificate,
+    /// The certificate or the private key of an x509 service key can't be used (sap-wire.md §1.1). Nothing of it is
+    /// repeated.
+    #[error("The service key's '{field}' {reason}.")]
+    ClientCertificateUnreadable {
+        /// `certificate` or `key`, as SAP spells them.
+        field: &'static str,
+        /// What is wrong with it, as the end of a sentence.
+        reason: &'static str,
+    },
+    /// The client certificate is not good any more.
+    #[error("The client certificate of the service key expired at {when}.")]
+    ClientCertificateExpired {
+        /// Its last moment, like `2026-11-20T12:00:00Z`.
+        when: String,
+    },
+    /// Certificate and private key are not of one pair.
+    #[error("The private key in the service key's 'key' does not belong to its 'certificate'.")]
+    ClientCertificateKey,
+    /// The file of further certificate authorities can't be used.
+    #[error("The CA file {path} {reason}.")]
+    ExtraRoots {
+        /// Where it lies.
+        path: String,
+        /// What is wrong with it, as the end of a sentence.
+        reason: String,
+    },
     /// `VCAP_SERVICES` holds no binding named `aicore`.
     #[error("VCAP_SERVICES has no binding of the service 'aicore'.")]
     BindingMissing,
@@ -71,6 +92,12 @@ pub enum Error {
         /// The answer's status.
         status: StatusCode,
         /// The server's own words, shortened, never with the secret in them.
+        text: String,
+    },
+    /// The OAuth server refused the client certificate, in the TLS handshake or with an OAuth error.
+    #[error("The client certificate was refused: {text}")]
+    CertificateRefused {
+        /// The server's own words, shortened.
         text: String,
     },
     /// The OAuth server knows no such client, or one whose key it gave tokens for before is refused now: the service
@@ -249,13 +276,17 @@ pub enum Error {
 pub const CODES: &[&str] = &[
     "CONFIG-SERVICE-KEY-JSON",
     "CONFIG-SERVICE-KEY-INCOMPLETE",
-    "CONFIG-SERVICE-KEY-CERTIFICATE",
+    "CONFIG-CLIENT-CERTIFICATE",
+    "CONFIG-CLIENT-CERTIFICATE-EXPIRED",
+    "CONFIG-CLIENT-CERTIFICATE-KEY",
+    "CONFIG-CA-FILE",
     "CONFIG-VCAP-SERVICES",
     "CONFIG-URL",
     "CONFIG-RESOURCE-GROUP",
     "CONFIG-CERTIFICATES",
     "CONFIG-ALIAS",
     "AUTH-TOKEN-REFUSED",
+    "AUTH-CERTIFICATE-REFUSED",
     "AUTH-KEY-REVOKED",
     "AUTH-URL-NOT-OAUTH",
     "AUTH-UNAVAILABLE",
@@ -313,9 +344,21 @@ impl Error {
                 "CONFIG-SERVICE-KEY-INCOMPLETE",
                 "Create a service key for the SAP AI Core instance in SAP BTP cockpit and paste all of it.",
             ),
-            Self::ServiceKeyForCertificate => (
-                "CONFIG-SERVICE-KEY-CERTIFICATE",
-                "Create a service key without the x509 parameter.",
+            Self::ClientCertificateUnreadable { .. } => (
+                "CONFIG-CLIENT-CERTIFICATE",
+                "Copy the whole service key again, or create a new one.",
+            ),
+            Self::ClientCertificateExpired { .. } => (
+                "CONFIG-CLIENT-CERTIFICATE-EXPIRED",
+                "Create a new service key in SAP BTP cockpit (its parameters say how long it is good), and check this machine's clock.",
+            ),
+            Self::ClientCertificateKey => (
+                "CONFIG-CLIENT-CERTIFICATE-KEY",
+                "Take certificate and key from one service key.",
+            ),
+            Self::ExtraRoots { .. } => (
+                "CONFIG-CA-FILE",
+                "Give a file with your company's certificates in PEM form: CORETAP_CA_FILE, ca_file in settings.toml, or CA file on the page Settings.",
             ),
             Self::BindingMissing => (
                 "CONFIG-VCAP-SERVICES",
@@ -340,6 +383,10 @@ impl Error {
             Self::TokenRefused { .. } => (
                 "AUTH-TOKEN-REFUSED",
                 "Check that the service key still exists in SAP BTP cockpit and that id and secret come from the same key.",
+            ),
+            Self::CertificateRefused { .. } => (
+                "AUTH-CERTIFICATE-REFUSED",
+                "Check that the service key still exists in SAP BTP cockpit, that the Auth URL is its 'certurl', and that no proxy on the way opens TLS.",
             ),
             Self::KeyRevoked { .. } => (
                 "AUTH-KEY-REVOKED",
@@ -393,7 +440,7 @@ impl Error {
                 ),
                 Failure::Tls => (
                     "UPSTREAM-TLS",
-                    "If a company proxy opens TLS, its certificate must be in the system's certificate store.",
+                    "If a company proxy opens TLS, its certificate must be in the system's certificate store or in the CA file.",
                 ),
                 Failure::Timeout => ("UPSTREAM-TIMEOUT", "Check the network and try again."),
                 Failure::Broken => (
@@ -520,7 +567,16 @@ mod tests {
         let all = [
             Error::ServiceKeyUnreadable { line: 1, column: 0 },
             Error::ServiceKeyIncomplete { missing: vec!["url"] },
-            Error::ServiceKeyForCertificate,
+            Error::ClientCertificateUnreadable {
+                field: "key",
+                reason: "is none",
+            },
+            Error::ClientCertificateExpired { when: "then".into() },
+            Error::ClientCertificateKey,
+            Error::ExtraRoots {
+                path: "ca.pem".into(),
+                reason: "is none".into(),
+            },
             Error::BindingMissing,
             Error::UrlRefused {
                 field: "url",
@@ -536,6 +592,7 @@ mod tests {
                 status,
                 text: text.clone(),
             },
+            Error::CertificateRefused { text: text.clone() },
             Error::KeyRevoked {
                 status,
                 text: text.clone(),

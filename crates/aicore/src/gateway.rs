@@ -17,6 +17,7 @@ use url::Url;
 use crate::clients::CurrentClients;
 use crate::error::Error;
 use crate::excerpt::excerpt;
+use crate::extra_roots::ExtraRoots;
 use crate::inference_client;
 use crate::machine::Machine;
 use crate::service_key::{ServiceKey, base_uri, below, host_header};
@@ -54,6 +55,7 @@ impl Gateway {
         resource_group: &str,
         timeouts: Timeouts,
         machine: Arc<dyn Machine>,
+        extra_roots: &ExtraRoots,
     ) -> Result<Self, Error> {
         let resource_group = resource_group.trim();
         if resource_group.is_empty() {
@@ -62,7 +64,7 @@ impl Gateway {
         let group = HeaderValue::from_str(resource_group).map_err(|_| Error::ResourceGroupRefused)?;
         let base_uri = base_uri(&key.base_url)?;
         let host = host_header(&base_uri)?;
-        let clients = Arc::new(CurrentClients::new(key, timeouts, machine)?);
+        let clients = Arc::new(CurrentClients::new(key, timeouts, machine, extra_roots)?);
 
         let headers = |accept| {
             let mut headers = HeaderMap::with_capacity(8);

@@ -7,32 +7,44 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use url::{Host, Url};
 
+use crate::client_certificate::{CERTIFICATE, ClientCertificate, KEY};
 use crate::error::Error;
 
-/// Client credentials and the two addresses of one SAP AI Core instance. `Debug` never shows the secret.
+/// Client credentials and the two addresses of one SAP AI Core instance. `Debug` never shows a secret.
 #[derive(Clone)]
 pub struct ServiceKey {
     /// OAuth client id; it holds `!` and `|`.
     pub client_id: String,
-    /// OAuth client secret.
-    pub client_secret: SecretString,
-    /// Where tokens come from, without `/oauth/token`.
+    /// What proves that it is this client.
+    pub credential: Credential,
+    /// Where tokens come from, without `/oauth/token`: `url`, or `certurl` of a key with a certificate.
     pub auth_url: Url,
     /// The AI API, without `/v2`.
     pub base_url: Url,
 }
 
+/// What proves who a client is.
+#[derive(Clone)]
+pub enum Credential {
+    /// OAuth client secret, sent in the token request.
+    Secret(SecretString),
+    /// A client certificate (x509), shown in the TLS handshake with the Auth URL's host and with no other.
+    Certificate(ClientCertificate),
+}
+
 const CLIENT_ID: &str = "clientid";
 const CLIENT_SECRET: &str = "clientsecret";
 const AUTH_URL: &str = "url";
+const CERTIFICATE_URL: &str = "certurl";
 const BASE_URL: &str = "serviceurls.AI_API_URL";
 
 impl ServiceKey {
-    /// Reads a service key as SAP BTP cockpit shows it, plain or wrapped in `{"credentials": …}`.
+    /// Reads a service key as SAP BTP cockpit shows it, plain or wrapped in `{"credentials": …}`. Of a key that has both a
+    /// client secret and a certificate the secret is used.
     ///
     /// # Errors
     /// [`Error::ServiceKeyUnreadable`], [`Error::ServiceKeyIncomplete`] (which names all that is missing),
-    /// [`Error::ServiceKeyForCertificate`] and [`Error::UrlRefused`].
+    /// [`Error::UrlRefused`], and those of [`ClientCertificate::from_pem`].
     pub fn parse(json: &str) -> Result<Self, Error> {
         let key = read_object(json)?;
         Self::from_json(key.get("credentials").unwrap_or(&key))
@@ -50,24 +62,45 @@ impl ServiceKey {
         auth_url: &str,
         base_url: &str,
     ) -> Result<Self, Error> {
-        let parts = [
-            (CLIENT_ID, client_id.trim()),
-            (CLIENT_SECRET, client_secret.expose_secret().trim()),
-            (AUTH_URL, auth_url.trim()),
-            (BASE_URL, base_url.trim()),
-        ];
-        let missing: Vec<_> = parts
-            .iter()
-            .filter(|(_, part)| part.is_empty())
-            .map(|(name, _)| *name)
-            .collect();
-        if !missing.is_empty() {
-            return Err(Error::ServiceKeyIncomplete { missing });
-        }
+        let client_secret = client_secret.expose_secret().trim();
+        none_missing(&[
+            (CLIENT_ID, client_id),
+            (CLIENT_SECRET, client_secret),
+            (AUTH_URL, auth_url),
+            (BASE_URL, base_url),
+        ])?;
         Ok(Self {
             client_id: client_id.trim().to_owned(),
-            client_secret: client_secret.expose_secret().trim().into(),
+            credential: Credential::Secret(client_secret.into()),
             auth_url: origin_url(AUTH_URL, auth_url, "/oauth/token")?,
+            base_url: origin_url(BASE_URL, base_url, "/v2")?,
+        })
+    }
+
+    /// Puts an x509 service key together from its five parts; `certificate_url` is where tokens come from, the key's
+    /// `certurl`.
+    ///
+    /// # Errors
+    /// [`Error::ServiceKeyIncomplete`] (blank parts by their name in a service key), [`Error::UrlRefused`], and those of
+    /// [`ClientCertificate::from_pem`].
+    pub fn with_certificate(
+        client_id: &str,
+        certificate: &str,
+        private_key: &SecretString,
+        certificate_url: &str,
+        base_url: &str,
+    ) -> Result<Self, Error> {
+        none_missing(&[
+            (CLIENT_ID, client_id),
+            (CERTIFICATE, certificate),
+            (KEY, private_key.expose_secret()),
+            (CERTIFICATE_URL, certificate_url),
+            (BASE_URL, base_url),
+        ])?;
+        Ok(Self {
+            client_id: client_id.trim().to_owned(),
+            credential: Credential::Certificate(ClientCertificate::from_pem(certificate, private_key)?),
+            auth_url: origin_url(CERTIFICATE_URL, certificate_url, "/oauth/token")?,
             base_url: origin_url(BASE_URL, base_url, "/v2")?,
         })
     }
@@ -101,8 +134,14 @@ impl ServiceKey {
     fn from_json(key: &Value) -> Result<Self, Error> {
         let text = |pointer| key.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
         let client_secret = text("/clientsecret");
-        if client_secret.is_empty() && !text("/certificate").is_empty() {
-            return Err(Error::ServiceKeyForCertificate);
+        if client_secret.is_empty() && !(text("/certificate").is_empty() && text("/key").is_empty()) {
+            return Self::with_certificate(
+                text("/clientid"),
+                text("/certificate"),
+                &text("/key").into(),
+                text("/certurl"),
+                text("/serviceurls/AI_API_URL"),
+            );
         }
         Self::from_parts(
             text("/clientid"),
@@ -117,10 +156,47 @@ impl fmt::Debug for ServiceKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ServiceKey")
             .field("client_id", &self.client_id)
-            .field("client_secret", &format_args!("<redacted>"))
+            .field("credential", &self.credential)
             .field("auth_url", &self.auth_url.as_str())
             .field("base_url", &self.base_url.as_str())
             .finish()
+    }
+}
+
+impl Credential {
+    /// Whether both would prove the same.
+    pub fn is_same_as(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Secret(one), Self::Secret(other)) => one.expose_secret() == other.expose_secret(),
+            (Self::Certificate(one), Self::Certificate(other)) => {
+                one.certificate() == other.certificate()
+                    && one.private_key().expose_secret() == other.private_key().expose_secret()
+            }
+            _ => false,
+        }
+    }
+}
+
+impl fmt::Debug for Credential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Secret(_) => f.write_str("Secret(<redacted>)"),
+            Self::Certificate(certificate) => certificate.fmt(f),
+        }
+    }
+}
+
+/// Names all parts that are blank at once.
+fn none_missing(parts: &[(&'static str, &str)]) -> Result<(), Error> {
+    let missing: Vec<_> = parts
+        .iter()
+        .filter(|(_, part)| part.trim().is_empty())
+        .map(|(name, _)| *name)
+        .collect();
+    if missing.is_empty() {
+        Ok(())
+    } else {
+        Err(Error::ServiceKeyIncomplete { missing })
     }
 }
 
@@ -229,7 +305,10 @@ mod tests {
             ServiceKey::from_pasted(&format!(r#"{{"VCAP_SERVICES": {bound}}}"#)).unwrap(),
         ] {
             assert_eq!(key.client_id, "sb-6ae2!b12345|aicore!b540");
-            assert_eq!(key.client_secret.expose_secret(), "abcd$EfGh=");
+            let Credential::Secret(secret) = &key.credential else {
+                panic!("{key:?}")
+            };
+            assert_eq!(secret.expose_secret(), "abcd$EfGh=");
             assert_eq!(
                 key.auth_url.as_str(),
                 "https://my-subdomain.authentication.eu10.hana.ondemand.com/"
@@ -258,12 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_for_a_certificate_and_an_absent_binding_are_said_to_be_so() {
-        let x509 = r#"{"clientid": "a", "certificate": "-----BEGIN", "key": "-----BEGIN", "certurl": "https://a.cert"}"#;
-        assert!(matches!(
-            ServiceKey::parse(x509),
-            Err(Error::ServiceKeyForCertificate)
-        ));
+    fn an_absent_binding_is_said_to_be_so() {
         assert!(matches!(
             ServiceKey::from_vcap_services(r#"{"xsuaa": []}"#),
             Err(Error::BindingMissing)
@@ -291,7 +365,7 @@ mod tests {
     #[test]
     fn debug_is_redacted() {
         let shown = format!("{:?}", ServiceKey::parse(PLAIN).unwrap());
-        assert!(shown.contains("client_secret: <redacted>"), "{shown}");
+        assert!(shown.contains("Secret(<redacted>)"), "{shown}");
         assert!(!shown.contains("EfGh"), "{shown}");
     }
 

@@ -3,11 +3,11 @@
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use http::StatusCode;
 use http::header::HeaderValue;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 use serde::Deserialize;
 use tokio::time::Instant;
 use url::Url;
@@ -16,7 +16,7 @@ use crate::cached::{Cached, Fetched};
 use crate::clients::CurrentClients;
 use crate::error::Error;
 use crate::excerpt::excerpt;
-use crate::service_key::{ServiceKey, below};
+use crate::service_key::{Credential, ServiceKey, below};
 use crate::transport::{self, Timeouts};
 
 const WHAT: &str = "the token";
@@ -39,7 +39,7 @@ pub(crate) struct Tokens {
     clients: Arc<CurrentClients>,
     url: Url,
     client_id: String,
-    client_secret: SecretString,
+    credential: Credential,
     call_timeout: Duration,
     cached: Arc<Cached<Token>>,
     forced: Mutex<Forced>,
@@ -62,7 +62,7 @@ impl Tokens {
             clients,
             url: below(&key.auth_url, "/oauth/token"),
             client_id: key.client_id.clone(),
-            client_secret: key.client_secret.clone(),
+            credential: key.credential.clone(),
             call_timeout: timeouts.call,
             cached: Cached::new(WHAT),
             forced: Mutex::default(),
@@ -121,6 +121,15 @@ impl Tokens {
         if let Some(not_before) = not_before {
             tokio::time::sleep_until(not_before).await;
         }
+        let mut form = vec![
+            ("grant_type", "client_credentials"),
+            ("client_id", self.client_id.as_str()),
+        ];
+        match &self.credential {
+            Credential::Secret(secret) => form.push(("client_secret", secret.expose_secret())),
+            // It is shown in the handshake.
+            Credential::Certificate(own) => own.certificate().check_expiry(SystemTime::now())?,
+        }
         let asked = Instant::now();
         let response = self
             .clients
@@ -128,15 +137,11 @@ impl Tokens {
             .tokens
             .post(self.url.clone())
             .header(http::header::ACCEPT, "application/json")
-            .form(&[
-                ("grant_type", "client_credentials"),
-                ("client_id", &self.client_id),
-                ("client_secret", self.client_secret.expose_secret()),
-            ])
+            .form(&form)
             .timeout(self.call_timeout)
             .send()
             .await
-            .map_err(|error| transport::unreachable(&self.url, error))?;
+            .map_err(|error| self.unreachable(error))?;
         let status = response.status();
         let body = transport::read_bounded(response, LONGEST_ANSWER, WHAT).await?;
         let mut fetched = self.read(status, &body)?;
@@ -145,6 +150,20 @@ impl Tokens {
         fetched.fresh_for = fetched.fresh_for.saturating_sub(under_way);
         fetched.usable_for = fetched.usable_for.map(|usable| usable.saturating_sub(under_way));
         Ok(fetched)
+    }
+
+    /// What it means that there was no answer. A server that does not take a client certificate ends the handshake, and
+    /// says so in an alert.
+    fn unreachable(&self, error: reqwest::Error) -> Error {
+        let alert = matches!(self.credential, Credential::Certificate(_))
+            .then(|| transport::refusal_of_certificate(&error))
+            .flatten();
+        match alert {
+            Some(alert) => Error::CertificateRefused {
+                text: format!("the TLS handshake was ended with '{alert}'"),
+            },
+            None => transport::unreachable(&self.url, error),
+        }
     }
 
     fn read(&self, status: StatusCode, body: &[u8]) -> Result<Fetched<Token>, Error> {
@@ -159,16 +178,18 @@ impl Tokens {
                 return Err(Error::NotOAuth { host: host(), status });
             }
             let words = words.unwrap_or_else(|| "the server gave no reason".to_owned());
-            // A server that repeats what it was sent must not bring the secret into a log.
-            let words = words.replace(self.client_secret.expose_secret(), "<redacted>");
+            let words = match &self.credential {
+                // A server that repeats what it was sent must not bring the secret into a log.
+                Credential::Secret(secret) => words.replace(secret.expose_secret(), "<redacted>"),
+                Credential::Certificate(_) => words,
+            };
             let text = excerpt(&words, 200);
-            return Err(
-                if self.has_worked.load(Ordering::Relaxed) || says_that_it_is_gone(&words) {
-                    Error::KeyRevoked { status, text }
-                } else {
-                    Error::TokenRefused { status, text }
-                },
-            );
+            let is_gone = self.has_worked.load(Ordering::Relaxed) || says_that_it_is_gone(&words);
+            return Err(match &self.credential {
+                _ if is_gone => Error::KeyRevoked { status, text },
+                Credential::Secret(_) => Error::TokenRefused { status, text },
+                Credential::Certificate(_) => Error::CertificateRefused { text },
+            });
         };
         let mut authorization =
             HeaderValue::try_from(format!("Bearer {token}")).map_err(|_| Error::Unreadable {

@@ -11,12 +11,13 @@ use hyper_util::client::proxy::matcher::Intercept;
 use reqwest::{Client, Proxy, Response, redirect};
 use rustls::client::WantsClientCert;
 use rustls::crypto::ring;
-use rustls::{ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier};
-use rustls_platform_verifier::BuilderVerifierExt;
+use rustls::{AlertDescription, ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier};
+use rustls_platform_verifier::{BuilderVerifierExt, Verifier};
 use url::Url;
 
 use crate::error::{Error, Failure};
-use crate::service_key::ServiceKey;
+use crate::extra_roots::ExtraRoots;
+use crate::service_key::{Credential, ServiceKey};
 
 /// How long calls may take. Inference has no limit here: the proxy sets one for the first byte, and a running stream
 /// has none.
@@ -41,17 +42,38 @@ impl Default for Timeouts {
 pub(crate) const MOST_IDLE: usize = 256;
 pub(crate) const UNUSED_UNTIL: Duration = Duration::from_secs(90);
 
-/// TLS for both addresses of a service key, checked by the system's rules. Certificates are loaded at most once, and not
-/// at all where no TLS is spoken: they take a megabyte, and are absent in small containers.
-pub(crate) fn tls_for(key: &ServiceKey) -> Result<ClientConfig, Error> {
+/// TLS for both addresses of a service key, checked by the system's rules and with the authorities in `extra_roots` beside
+/// the system's. Certificates are loaded at most once, and not at all where no TLS is spoken: they take a megabyte, and
+/// are absent in small containers.
+pub(crate) fn tls_for(key: &ServiceKey, extra_roots: &ExtraRoots) -> Result<ClientConfig, Error> {
     let tls = if key.auth_url.scheme() == "http" && key.base_url.scheme() == "http" {
         trusting_nobody()
+    } else if !extra_roots.is_empty() {
+        trusting_also(extra_roots)
     } else {
         tls_builder()
             .and_then(BuilderVerifierExt::with_platform_verifier)
             .map(over_http1)
     };
     tls.map_err(|error| Error::HttpClient(Arc::new(error)))
+}
+
+fn trusting_also(extra_roots: &ExtraRoots) -> Result<ClientConfig, rustls::Error> {
+    let builder = tls_builder()?;
+    let provider = Arc::clone(builder.crypto_provider());
+    let verifier = Verifier::new_with_extra_roots(extra_roots.certificates(), provider)?;
+    let builder = builder
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier));
+    Ok(over_http1(builder))
+}
+
+/// The same TLS for the host that tokens come from: only it is shown the client certificate, if there is one.
+pub(crate) fn for_tokens(mut tls: ClientConfig, key: &ServiceKey) -> ClientConfig {
+    if let Credential::Certificate(certificate) = &key.credential {
+        tls.client_auth_cert_resolver = certificate.resolver();
+    }
+    tls
 }
 
 /// TLS that accepts no certificate.
@@ -124,6 +146,27 @@ pub(crate) fn unreachable(url: &Url, error: reqwest::Error) -> Error {
         failure,
         source: Arc::new(error.without_url()),
     }
+}
+
+/// The alert by which a server said that it does not take the client's certificate, or wants one.
+pub(crate) fn refusal_of_certificate(error: &reqwest::Error) -> Option<String> {
+    let alert = causes(error).find_map(|cause| match cause.downcast_ref::<rustls::Error>() {
+        Some(rustls::Error::AlertReceived(alert)) => Some(*alert),
+        _ => None,
+    })?;
+    matches!(
+        alert,
+        AlertDescription::BadCertificate
+            | AlertDescription::UnsupportedCertificate
+            | AlertDescription::CertificateRevoked
+            | AlertDescription::CertificateExpired
+            | AlertDescription::CertificateUnknown
+            | AlertDescription::CertificateRequired
+            | AlertDescription::UnknownCA
+            | AlertDescription::AccessDenied
+            | AlertDescription::DecryptError
+    )
+    .then(|| format!("{alert:?}"))
 }
 
 /// An error and its causes. An `io::Error` hides the error it was made of from `source`, so it is asked for it.

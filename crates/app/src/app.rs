@@ -7,17 +7,19 @@
 use std::sync::Arc;
 
 use coretap_proxy::{LocalKey, check_port};
-use secrecy::SecretString;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::agents::{self, Agent, Form, Setup};
 use crate::binding;
 use crate::check;
+use crate::credential::{secret_name, secret_of};
 use crate::draft;
 use crate::error::Error;
 use crate::local_key;
+use crate::paths::home;
 use crate::running::{Inner, lock};
+use crate::secrets;
 use crate::settings_file::folder;
 use crate::snapshot;
 use crate::store::Store;
@@ -44,7 +46,7 @@ impl App {
         let notices = trouble.iter().chain(&unusable).map(ProblemView::from).collect();
         let no_proxy = environment("NO_PROXY").or_else(|| environment("no_proxy"));
         let app = App {
-            inner: Inner::new(store, notices, no_proxy),
+            inner: Inner::new(store, notices, no_proxy, home(environment)),
         };
         tokio::spawn(app.clone().begin());
         Ok(app)
@@ -91,7 +93,7 @@ impl App {
     /// # Errors
     /// When SAP AI Core can't be reached or says no.
     pub async fn offer(&self, draft: &ConnectionDraft) -> Result<Offer, ProblemView> {
-        let aicore = draft.client(&self.inner.secrets).await?;
+        let aicore = self.inner.client_of(draft).await?;
         draft::offer(&aicore).await
     }
 
@@ -113,7 +115,7 @@ impl App {
         if let Some(problem) = self.validate(draft).into_iter().next() {
             return tell(fail(StepId::ServiceKey, problem));
         }
-        let aicore = match draft.client(&self.inner.secrets).await {
+        let aicore = match self.inner.client_of(draft).await {
             Ok(aicore) => aicore,
             Err(error) => return tell(fail(StepId::ServiceKey, error.into())),
         };
@@ -157,29 +159,26 @@ impl App {
         if let Some(problem) = self.validate(draft).into_iter().next() {
             return Err(problem);
         }
-        let key = draft.service_key(&inner.secrets).await?;
-        let name = binding::client_secret(&key);
+        let key = draft.service_key(&inner.secrets, inner.saved().as_ref()).await?;
+        let name = secret_name(&key);
         // Whether the settings can be written is known before the keychain is touched.
         inner.change_settings(|_| {})?;
         if !matches!(draft.client_secret, SecretDraft::Stored) {
+            let secret = secret_of(&key);
             match keep {
-                Keep::Keychain => inner
-                    .secrets
-                    .store(&name, &key.client_secret)
-                    .await
-                    .map_err(Error::Secret)?,
-                Keep::ThisRun => inner.secrets.keep_for_this_run(&name, key.client_secret),
+                Keep::Keychain => inner.secrets.store(&name, &secret).await.map_err(Error::Secret)?,
+                Keep::ThisRun => inner.secrets.keep_for_this_run(&name, secret),
             }
         }
         let before = inner.saved_name();
         inner.change_settings(|settings| {
-            settings.connections = vec![draft.to_settings()];
+            settings.connections = vec![draft.to_settings(&key)];
             settings.simulator = false;
         })?;
         if let Some(before) = before.filter(|before| *before != name)
             && let Err(error) = inner.secrets.forget(&before).await
         {
-            tracing::warn!(code = error.code(), %error, "the former client secret stays in the keychain");
+            tracing::warn!(code = error.code(), %error, "the former secret stays in the keychain");
         }
         inner.running.lock().await.secret = None;
         inner.change(|snapshot| snapshot.models.clear());
@@ -316,7 +315,7 @@ impl App {
     /// Saves what can be set beside the connection. A running proxy moves to a new port.
     ///
     /// # Errors
-    /// When the settings can't be written, or the new port can't be listened on.
+    /// When the settings can't be written, the new port can't be listened on, or the CA file can't be used.
     pub async fn save_settings(&self, settings: SettingsView) -> Result<(), ProblemView> {
         if settings.port == 0 {
             let problem = ProblemView::new(
@@ -333,9 +332,13 @@ impl App {
             let free = check_port(settings.port).await.map_err(Error::Start);
             free.map_err(|error| ProblemView::from(error).at(Field::Port))?;
         }
+        let ca_file = settings.ca_file.map(|path| path.trim().to_owned());
+        let ca_file = ca_file.filter(|path| !path.is_empty());
+        self.inner.extra_roots(ca_file.as_deref())?;
         self.inner.change_settings(|file| {
             file.port = Some(settings.port);
             file.start_proxy = settings.start_proxy;
+            file.ca_file = ca_file;
         })?;
         self.inner.apply().await
     }
@@ -346,7 +349,7 @@ impl App {
     /// When the system gives no random bytes, or the keychain did not take it: then the old key stays.
     pub async fn rotate_local_key(&self) -> Result<(), ProblemView> {
         let key = local_key::random()?;
-        let secret = SecretString::from(key.expose());
+        let secret = secrets::bytes(key.expose());
         let _one_reader = self.inner.local_key.lock().await;
         self.inner
             .secrets

@@ -1,4 +1,4 @@
-//! The name under which a connection's secret lies in the keychain.
+//! The name under which a connection's secret, client secret or private key, lies in the keychain.
 //!
 //! Architecture Invariant: a stored secret is sent only where the person meant it to go. Its name is made from the
 //! client id and the origins of Auth URL and Base URL, so whoever changes one of them, in the window or in
@@ -12,8 +12,8 @@ use sha2::{Digest, Sha256};
 /// The name of the local key's item.
 pub(crate) const LOCAL_KEY: &str = "local-key";
 
-/// `<connection id>/client-secret`, the id being 32 hexadecimal digits.
-pub(crate) fn client_secret(key: &ServiceKey) -> String {
+/// `<connection id>/client-secret` or `<connection id>/private-key`, the id being 32 hexadecimal digits.
+pub(crate) fn secret_name(key: &ServiceKey, is_private_key: bool) -> String {
     let mut hash = Sha256::new();
     for part in [
         key.client_id.as_str(),
@@ -29,7 +29,11 @@ pub(crate) fn client_secret(key: &ServiceKey) -> String {
         // Writing into a String can't fail.
         let _ = write!(name, "{byte:02x}");
     }
-    name + "/client-secret"
+    name + if is_private_key {
+        "/private-key"
+    } else {
+        "/client-secret"
+    }
 }
 
 #[cfg(test)]
@@ -37,7 +41,9 @@ mod tests {
     use super::*;
 
     fn name(client_id: &str, auth_url: &str, base_url: &str) -> String {
-        client_secret(&ServiceKey::from_parts(client_id, &"s".into(), auth_url, base_url).unwrap())
+        let key = ServiceKey::from_parts(client_id, &"s".into(), auth_url, base_url).unwrap();
+        assert_ne!(secret_name(&key, false), secret_name(&key, true));
+        secret_name(&key, false)
     }
 
     #[test]

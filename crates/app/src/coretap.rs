@@ -3,9 +3,8 @@
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use coretap_aicore::{AiCore, Alias, Connection, Deployment, Selection, ServiceKey, Timeouts};
+use coretap_aicore::{AiCore, Alias, Connection, Deployment, ExtraRoots, Selection, ServiceKey, Timeouts};
 use coretap_proxy::{Configuration, Exchange, Limits, LocalKey, Proxy, RunState, check_port};
-use secrecy::ExposeSecret;
 use tokio::sync::{mpsc, watch};
 
 use crate::check;
@@ -26,6 +25,7 @@ pub struct Coretap {
 struct Current {
     service_key: ServiceKey,
     resource_group: String,
+    extra_roots: ExtraRoots,
     demo: Option<Demo>,
 }
 
@@ -54,6 +54,7 @@ impl Coretap {
             current: Mutex::new(Current {
                 service_key,
                 resource_group: settings.resource_group,
+                extra_roots: settings.extra_roots,
                 demo,
             }),
         })
@@ -84,6 +85,7 @@ impl Coretap {
             let current = self.current();
             have_same_credentials(&current.service_key, &service_key)
                 && current.resource_group == settings.resource_group
+                && current.extra_roots == settings.extra_roots
         };
         let aicore = if is_same {
             before.aicore.with_choice(
@@ -98,6 +100,7 @@ impl Coretap {
             *self.current() = Current {
                 service_key,
                 resource_group: settings.resource_group,
+                extra_roots: settings.extra_roots,
                 demo,
             };
             aicore
@@ -200,12 +203,16 @@ fn client(service_key: &ServiceKey, settings: &Settings) -> Result<AiCore, Error
         selected_deployment: settings.selected_deployment.clone(),
         aliases: settings.aliases.clone(),
     };
-    Ok(AiCore::new(connection, Timeouts::default())?)
+    Ok(AiCore::trusting(
+        connection,
+        Timeouts::default(),
+        &settings.extra_roots,
+    )?)
 }
 
 fn have_same_credentials(one: &ServiceKey, other: &ServiceKey) -> bool {
     one.client_id == other.client_id
-        && one.client_secret.expose_secret() == other.client_secret.expose_secret()
+        && one.credential.is_same_as(&other.credential)
         && one.auth_url == other.auth_url
         && one.base_url == other.base_url
 }

@@ -1,16 +1,20 @@
 //! The form of a connection: what is wrong with it, the service key that it stands for, what there is to choose from.
 
-use coretap_aicore::{AiCore, Aliases, Connection, Deployment, SelectableModel, ServiceKey, Timeouts};
+use coretap_aicore::{
+    AiCore, Aliases, Certificate, Connection, Credential, Deployment, ExtraRoots, SelectableModel, ServiceKey,
+    Timeouts,
+};
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::binding;
+use crate::credential::{KeyWithoutSecret, certificate_of};
 use crate::error::Error;
+use crate::problem_view::milliseconds;
 use crate::secrets::Secrets;
 use crate::settings::DEFAULT_GROUP;
 use crate::settings_file::ConnectionSettings;
 use crate::view::{
-    ConnectionDraft, ConnectionView, DeploymentView, Field, ModelView, Offer, ProblemView, SecretDraft,
-    ServiceKeyFields,
+    CertificateView, ConnectionDraft, ConnectionView, DeploymentView, Field, ModelView, Offer, ProblemView,
+    SecretDraft, ServiceKeyFields,
 };
 
 /// Reads a pasted service key for the form. Its secret goes nowhere.
@@ -20,10 +24,23 @@ use crate::view::{
 pub fn read_service_key(text: &str) -> Result<ServiceKeyFields, ProblemView> {
     let key = pasted(text)?;
     Ok(ServiceKeyFields {
-        client_id: key.client_id,
         base_url: without_slash(key.base_url.as_str()),
         auth_url: without_slash(key.auth_url.as_str()),
+        certificate: match &key.credential {
+            Credential::Secret(_) => None,
+            Credential::Certificate(own) => Some(own.certificate().into()),
+        },
+        client_id: key.client_id,
     })
+}
+
+impl From<&Certificate> for CertificateView {
+    fn from(certificate: &Certificate) -> Self {
+        CertificateView {
+            subject: certificate.subject().to_owned(),
+            valid_until: milliseconds(certificate.valid_until()),
+        }
+    }
 }
 
 fn pasted(text: &str) -> Result<ServiceKey, Error> {
@@ -89,13 +106,13 @@ impl ConnectionDraft {
             SecretDraft::Typed { .. } => Ok(()),
             SecretDraft::ServiceKey { text } => pasted(text.expose_secret()).map(|_| ()),
             SecretDraft::Stored => {
-                let saved = saved.map_or(Ok(None), ConnectionSettings::without_secret)?;
-                let saved = saved.ok_or(Error::SecretMissing)?;
-                let Ok(own) = self.without_secret() else {
+                let settings = saved.ok_or(Error::SecretMissing)?;
+                let saved = settings.without_secret()?.ok_or(Error::SecretMissing)?;
+                let Ok(own) = self.without_secret(settings.certificate.as_deref()) else {
                     // The fields that are wrong say so themselves.
                     return Ok(());
                 };
-                if binding::client_secret(&saved) == binding::client_secret(&own) {
+                if saved.secret_name() == own.secret_name() {
                     Ok(())
                 } else {
                     Err(Error::SecretBound)
@@ -104,35 +121,38 @@ impl ConnectionDraft {
         }
     }
 
-    fn without_secret(&self) -> Result<ServiceKey, Error> {
-        let key = ServiceKey::from_parts(
-            &self.client_id,
-            &SecretString::from("-"),
-            &self.auth_url,
-            &self.base_url,
-        );
+    fn without_secret(&self, certificate: Option<&str>) -> Result<KeyWithoutSecret, Error> {
+        let key = KeyWithoutSecret::new(&self.client_id, &self.auth_url, &self.base_url, certificate);
         key.map_err(Error::AiCore)
     }
 
     /// The service key that the form stands for. A stored secret is found only while client id and origins are those
-    /// that it was stored with.
+    /// that it was stored with; `saved` is that connection, whose certificate is taken with it.
     ///
     /// # Errors
     /// When a field is wrong, or the secret can't be had.
-    pub(crate) async fn service_key(&self, secrets: &Secrets) -> Result<ServiceKey, Error> {
-        let mut key = self.without_secret()?;
-        key.client_secret = match &self.client_secret {
-            SecretDraft::Typed { value } => SecretString::from(value.expose_secret().trim()),
-            SecretDraft::ServiceKey { text } => pasted(text.expose_secret())?.client_secret,
+    pub(crate) async fn service_key(
+        &self,
+        secrets: &Secrets,
+        saved: Option<&ConnectionSettings>,
+    ) -> Result<ServiceKey, Error> {
+        let credential = match &self.client_secret {
+            SecretDraft::Typed { value } => {
+                let secret = value.expose_secret().trim();
+                if secret.is_empty() {
+                    return Err(Error::SecretMissing);
+                }
+                Credential::Secret(SecretString::from(secret))
+            }
+            SecretDraft::ServiceKey { text } => pasted(text.expose_secret())?.credential,
             SecretDraft::Stored => {
-                let found = secrets.get(&binding::client_secret(&key)).await?;
-                found.ok_or(Error::SecretMissing)?.secret
+                let certificate = saved.and_then(|saved| saved.certificate.as_deref());
+                let key = self.without_secret(certificate)?;
+                let found = secrets.get(&key.secret_name()).await?;
+                return key.with_secret(&found.ok_or(Error::SecretMissing)?.secret);
             }
         };
-        if key.client_secret.expose_secret().is_empty() {
-            return Err(Error::SecretMissing);
-        }
-        Ok(key)
+        Ok(self.without_secret(None)?.with_credential(credential))
     }
 
     /// The resource group, `default` when none is given.
@@ -147,9 +167,14 @@ impl ConnectionDraft {
     ///
     /// # Errors
     /// Those of [`ConnectionDraft::service_key`].
-    pub(crate) async fn client(&self, secrets: &Secrets) -> Result<AiCore, Error> {
+    pub(crate) async fn client(
+        &self,
+        secrets: &Secrets,
+        saved: Option<&ConnectionSettings>,
+        extra_roots: &ExtraRoots,
+    ) -> Result<AiCore, Error> {
         let connection = Connection {
-            service_key: self.service_key(secrets).await?,
+            service_key: self.service_key(secrets, saved).await?,
             resource_group: self.resource_group().to_owned(),
             orchestration: self.orchestration,
             selected_model: self.model.clone(),
@@ -157,11 +182,11 @@ impl ConnectionDraft {
             // The test asks for a model by its own name.
             aliases: Aliases::default(),
         };
-        Ok(AiCore::new(connection, Timeouts::default())?)
+        Ok(AiCore::trusting(connection, Timeouts::default(), extra_roots)?)
     }
 
-    /// The connection as the settings keep it, without its secret.
-    pub(crate) fn to_settings(&self) -> ConnectionSettings {
+    /// The connection as the settings keep it, without its secret. `key` is the one that the form stands for.
+    pub(crate) fn to_settings(&self, key: &ServiceKey) -> ConnectionSettings {
         let given = |text: &Option<String>| {
             text.as_deref()
                 .map(str::trim)
@@ -170,6 +195,7 @@ impl ConnectionDraft {
         };
         ConnectionSettings {
             client_id: Some(self.client_id.trim().to_owned()),
+            certificate: certificate_of(key),
             auth_url: Some(self.auth_url.trim().to_owned()),
             base_url: Some(self.base_url.trim().to_owned()),
             resource_group: Some(self.resource_group().to_owned()),
@@ -199,6 +225,11 @@ impl From<&ConnectionSettings> for ConnectionView {
             orchestration: saved.orchestration.unwrap_or_default(),
             model: saved.model.clone(),
             deployment: saved.deployment.clone(),
+            // One that can't be read is a problem of the secret.
+            certificate: saved.certificate.as_deref().and_then(|pem| {
+                let certificate = Certificate::from_pem(pem).ok()?;
+                Some(CertificateView::from(&certificate))
+            }),
         }
     }
 }
@@ -254,6 +285,7 @@ impl From<&Deployment> for DeploymentView {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::credential::{secret_name, secret_of};
 
     const KEY: &str = r#"{"clientid":"id!b1|x","clientsecret":"hush","url":"https://auth.example/",
         "serviceurls":{"AI_API_URL":"https://api.example/v2"}}"#;
@@ -327,7 +359,7 @@ mod tests {
 
     #[test]
     fn a_stored_secret_goes_nowhere_else() {
-        let saved = draft(typed("s")).to_settings();
+        let saved = draft(typed("s")).to_settings(&pasted(KEY).unwrap());
         let same = draft(SecretDraft::Stored);
         assert_eq!(found(&same, Some(&saved)), []);
         let bound = ("SECRET-BOUND".to_owned(), Some(Field::ClientSecret));
@@ -343,13 +375,55 @@ mod tests {
 
     #[tokio::test]
     async fn a_secret_kept_for_this_run_is_found_by_the_same_form_only() {
-        let secrets = Secrets::new();
-        let own = draft(SecretDraft::ServiceKey { text: KEY.into() });
-        let key = own.service_key(&secrets).await.unwrap();
-        assert_eq!(key.client_secret.expose_secret(), "hush");
-        secrets.keep_for_this_run(&binding::client_secret(&key), key.client_secret);
-        let stored = draft(SecretDraft::Stored);
-        let key = stored.service_key(&secrets).await.unwrap();
-        assert_eq!(key.client_secret.expose_secret(), "hush");
+        let (secrets, no_secret) = (Secrets::new(), |key: &ServiceKey| {
+            format!("{key:?}").contains("redacted")
+        });
+        for pasted in [KEY.to_owned(), x509()] {
+            let own = draft(SecretDraft::ServiceKey {
+                text: pasted.as_str().into(),
+            });
+            let key = own.service_key(&secrets, None).await.unwrap();
+            assert!(no_secret(&key));
+            let saved = own.to_settings(&key);
+            secrets.keep_for_this_run(&secret_name(&key), secret_of(&key));
+            let stored = draft(SecretDraft::Stored);
+            let again = stored.service_key(&secrets, Some(&saved)).await.unwrap();
+            assert!(again.credential.is_same_as(&key.credential), "{again:?}");
+            assert_eq!(found(&stored, Some(&saved)), []);
+        }
+    }
+
+    /// The same connection with a client certificate.
+    fn x509() -> String {
+        serde_json::json!({
+            "clientid": "id!b1|x", "certurl": "https://auth.example/", "serviceurls": {"AI_API_URL": "https://api.example"},
+            "certificate": include_str!("../../aicore/tests/keys/p256.crt"),
+            "key": include_str!("../../aicore/tests/keys/p256-sec1.pem"),
+        })
+        .to_string()
+    }
+
+    #[test]
+    fn a_pasted_certificate_is_shown_and_kept_without_its_key() {
+        let fields = read_service_key(&x509()).unwrap();
+        let shown = fields.certificate.unwrap();
+        assert_eq!(shown.subject, "CN=coretap-test-p256");
+        assert!(shown.valid_until > 4_000_000_000_000, "{}", shown.valid_until);
+        let own = draft(SecretDraft::ServiceKey { text: x509().into() });
+        let saved = own.to_settings(&pasted(&x509()).unwrap());
+        let certificate = saved.certificate.as_deref().unwrap();
+        assert!(certificate.contains("BEGIN CERTIFICATE") && !certificate.contains("PRIVATE"));
+        assert_eq!(ConnectionView::from(&saved).certificate, Some(shown));
+        // The private key is bound like a client secret.
+        let mut elsewhere = draft(SecretDraft::Stored);
+        elsewhere.auth_url = "https://auth.example.evil".to_owned();
+        assert_eq!(
+            found(&elsewhere, Some(&saved)),
+            [("SECRET-BOUND".to_owned(), Some(Field::ClientSecret))]
+        );
+        // A broken key is told at its field, and nothing of it is shown.
+        let broken = x509().replace("END EC PRIVATE KEY", "END");
+        let problem = read_service_key(&broken).unwrap_err();
+        assert_eq!(problem.code, "CONFIG-CLIENT-CERTIFICATE");
     }
 }

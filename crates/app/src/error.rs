@@ -12,7 +12,7 @@ pub enum Error {
     /// Nothing says how to reach SAP AI Core.
     #[error("There is no service key.")]
     CredentialsMissing,
-    /// The four variables of the service key's parts are set by half.
+    /// The variables of the service key's parts are set by half.
     #[error("{} {} set, but {} {} missing.", given.join(", "), are(given), missing.join(", "), are(missing))]
     GroupIncomplete {
         /// The variables that are set.
@@ -29,6 +29,32 @@ pub enum Error {
         value: String,
         /// What it may be.
         allowed: &'static str,
+    },
+    /// A file that a variable names can't be read.
+    #[error("{variable}: {path} can't be read: {source}.")]
+    FileUnreadable {
+        /// The variable's name.
+        variable: &'static str,
+        /// The file.
+        path: String,
+        /// The cause.
+        source: io::Error,
+    },
+    /// The config file of SAP's SDKs can't be understood. Nothing of it is repeated: it holds a secret.
+    #[error("{path} {problem}.")]
+    ConfigFile {
+        /// Where it lies.
+        path: String,
+        /// What is wrong with it, as the end of a sentence.
+        problem: String,
+    },
+    /// The service key in the config file of SAP's SDKs can't be used.
+    #[error("In {path}: {source}")]
+    InConfigFile {
+        /// Where it lies.
+        path: String,
+        /// What is wrong with the key.
+        source: Box<Error>,
     },
     /// The settings file can't be used.
     #[error("{path}: {problem}.")]
@@ -71,10 +97,10 @@ pub enum Error {
     #[error(transparent)]
     Secret(#[from] SecretError),
     /// There is no secret for the saved connection.
-    #[error("The client secret of this connection is not in the keychain.")]
+    #[error("The client secret or private key of this connection is not in the keychain.")]
     SecretMissing,
     /// The stored secret belongs to another client id or another server.
-    #[error("The stored client secret belongs to another client id or another server.")]
+    #[error("The stored client secret or private key belongs to another client id or another server.")]
     SecretBound,
     /// No running deployment at all, in foundation mode.
     #[error(
@@ -123,6 +149,8 @@ pub const CODES: &[&str] = &[
     "CONFIG-NO-SERVICE-KEY",
     "CONFIG-GROUP-INCOMPLETE",
     "CONFIG-VALUE",
+    "CONFIG-FILE",
+    "CONFIG-AICORE-FILE",
     "CONFIG-SETTINGS-FILE",
     "CONFIG-SETTINGS-LOCKED",
     "CONFIG-SETTINGS-WRITE",
@@ -150,6 +178,9 @@ impl Error {
             Error::CredentialsMissing => "CONFIG-NO-SERVICE-KEY",
             Error::GroupIncomplete { .. } => "CONFIG-GROUP-INCOMPLETE",
             Error::Value { .. } | Error::PortUnknown => "CONFIG-VALUE",
+            Error::FileUnreadable { .. } => "CONFIG-FILE",
+            Error::ConfigFile { .. } => "CONFIG-AICORE-FILE",
+            Error::InConfigFile { source, .. } => source.code(),
             Error::SettingsFile { .. } | Error::SettingsKeptAside { .. } => "CONFIG-SETTINGS-FILE",
             Error::SettingsLocked { .. } => "CONFIG-SETTINGS-LOCKED",
             Error::SettingsUnwritable { .. } | Error::NoFolder => "CONFIG-SETTINGS-WRITE",
@@ -172,8 +203,15 @@ impl Error {
             Error::CredentialsMissing => {
                 "Set AICORE_SERVICE_KEY to the service key's JSON, or try 'coretap serve --demo', which needs none."
             }
-            Error::GroupIncomplete { .. } => "Set all four, or AICORE_SERVICE_KEY instead of them.",
+            Error::GroupIncomplete { .. } => {
+                "Set what is missing too, or unset all of them and set AICORE_SERVICE_KEY."
+            }
             Error::Value { .. } => "Correct the variable or unset it.",
+            Error::FileUnreadable { .. } => "Correct the path, or see who may read the file.",
+            Error::ConfigFile { .. } => {
+                "Correct the file, which SAP's SDKs read too, or move it away and set AICORE_SERVICE_KEY."
+            }
+            Error::InConfigFile { source, .. } => source.hint(),
             Error::SettingsFile { .. } => "Correct the file, or move it away; without it the defaults hold.",
             Error::SettingsKeptAside { .. } => {
                 "Set what is missing in the window, or correct the kept file and move it back while Coretap does not run."
@@ -184,7 +222,7 @@ impl Error {
             Error::Secret(error) => error.hint(),
             Error::SecretMissing => "Enter the client secret, or paste the service key again.",
             Error::SecretBound => {
-                "Enter the client secret that belongs to this client id and these URLs; it is sent nowhere else."
+                "Enter the client secret that belongs to this client id and these URLs, or paste the service key again; it is sent nowhere else."
             }
             Error::NothingRuns { .. } => {
                 "Start a deployment in SAP AI Launchpad, choose another resource group, or use orchestration."

@@ -1,22 +1,21 @@
 //! The system's keychain: Secret Service on Linux, Keychain on macOS, Credential Manager on Windows. Every call may
 //! block for as long as the keychain shows a prompt.
 
+use crate::secrets::{Secret, SecretError};
 use keyring::{Entry, Error};
-use secrecy::SecretString;
-
-use crate::secrets::SecretError;
 
 /// The name that all items have in common.
 const SERVICE: &str = "coretap";
 
 /// Reads an item; `None` if there is none.
-pub(crate) fn read(name: &str) -> Result<Option<SecretString>, SecretError> {
-    Ok(with_item(name, keyring_core::Entry::get_password)?.map(SecretString::from))
+pub(crate) fn read(name: &str) -> Result<Option<Secret>, SecretError> {
+    Ok(with_item(name, keyring_core::Entry::get_secret)?.map(Secret::from))
 }
 
-/// Writes an item, in place of the one that is there.
-pub(crate) fn write(name: &str, secret: &str) -> Result<(), SecretError> {
-    with_item(name, |item| item.set_password(secret)).map(|_| ())
+/// Writes an item, in place of the one that is there. Bytes, not text: Windows would keep a text in two bytes for each
+/// character, and takes 2,560 of them.
+pub(crate) fn write(name: &str, secret: &[u8]) -> Result<(), SecretError> {
+    with_item(name, |item| item.set_secret(secret)).map(|_| ())
 }
 
 /// Removes an item, if it is there.

@@ -1,9 +1,7 @@
 //! Where each setting comes from, for people who look for the one that is wrong.
 
 use crate::error::Error;
-use crate::settings::{
-    GROUP, MODEL, ORCHESTRATION, PORT, RESOURCE_GROUP, SERVICE_KEY, Settings, Source, VCAP_SERVICES, set,
-};
+use crate::settings::{MODEL, ORCHESTRATION, PORT, RESOURCE_GROUP, Settings, Source, set};
 use crate::settings_file::{FILE, SettingsFile, folder};
 
 /// Where each setting comes from, each in a line; no secret is among them.
@@ -21,21 +19,12 @@ pub(crate) fn origins(
         None if is_in_file => FILE,
         None => "by default",
     };
-    let given = |variable| set(environment, variable).is_some();
     let credentials = match &settings.source {
         Source::Demo => "The built-in simulator answers, as the desktop app was set.".to_owned(),
         Source::AiCore(key) => {
-            let from = if GROUP.into_iter().all(given) {
-                GROUP.join(", ")
-            } else if given(SERVICE_KEY) {
-                SERVICE_KEY.to_owned()
-            } else if given(VCAP_SERVICES) {
-                VCAP_SERVICES.to_owned()
-            } else {
-                format!("{FILE} and the keychain")
-            };
             format!(
-                "service key: {from} (client id {}, Auth URL {}, Base URL {})",
+                "service key: {} (client id {}, Auth URL {}, Base URL {})",
+                settings.key_from,
                 key.client_id,
                 key.auth_url.as_str().trim_end_matches('/'),
                 key.base_url.as_str().trim_end_matches('/')

@@ -60,6 +60,9 @@ fn hint_in_a_window(code: &str) -> Option<&'static str> {
     Some(match code {
         "START-PORT-TAKEN" => "Use the next free port, or end the other program.",
         "START-BIND" => "Choose another port in the settings.",
+        "CONFIG-CA-FILE" => {
+            "Choose a file with your company's certificates in PEM form, or leave the field CA file empty."
+        }
         "CONFIG-NO-SERVICE-KEY" => "Paste your service key on the page Connection, or try the simulator.",
         "ROUTE-MODEL-UNKNOWN" => {
             "Ask for one of the listed models, or select the model that answers for every other name."
@@ -83,11 +86,19 @@ fn field(error: &Error) -> Option<Field> {
         Error::ServiceKey { source, .. } | Error::AiCore(source) => match source {
             AiCore::ServiceKeyUnreadable { .. }
             | AiCore::ServiceKeyIncomplete { .. }
-            | AiCore::ServiceKeyForCertificate
             | AiCore::BindingMissing => Field::ServiceKey,
-            AiCore::UrlRefused { field: "url", .. } | AiCore::NotOAuth { .. } => Field::AuthUrl,
+            AiCore::UrlRefused {
+                field: "url" | "certurl",
+                ..
+            }
+            | AiCore::NotOAuth { .. } => Field::AuthUrl,
             AiCore::UrlRefused { .. } | AiCore::NotAiCore { .. } => Field::BaseUrl,
-            AiCore::TokenRefused { .. } => Field::ClientSecret,
+            AiCore::TokenRefused { .. }
+            | AiCore::CertificateRefused { .. }
+            | AiCore::ClientCertificateUnreadable { .. }
+            | AiCore::ClientCertificateExpired { .. }
+            | AiCore::ClientCertificateKey => Field::ClientSecret,
+            AiCore::ExtraRoots { .. } => Field::CaFile,
             AiCore::KeyRevoked { .. } => Field::ClientId,
             AiCore::ResourceGroupRefused
             | AiCore::ResourceGroupUnknown { .. }

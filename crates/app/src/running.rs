@@ -4,12 +4,13 @@
 //! into the snapshot.
 
 use std::net::{Ipv4Addr, TcpListener};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
-use coretap_aicore::ServiceKey;
+use coretap_aicore::{AiCore, ExtraRoots};
 use coretap_proxy::{Exchange, LocalKey, RunState};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
@@ -19,16 +20,17 @@ use crate::check;
 use crate::coretap::Coretap;
 use crate::error::Error;
 use crate::local_key;
+use crate::paths::expand;
 use crate::problem_view::milliseconds;
-use crate::secrets::{Found, Secrets};
-use crate::settings::{DEFAULT_PORT, Settings, Source};
+use crate::secrets::{self, Secret, Secrets};
+use crate::settings::{DEFAULT_PORT, KEPT, Settings, Source};
 use crate::settings_file::{ConnectionSettings, SettingsFile};
 use crate::snapshot;
 use crate::store::Store;
 use crate::usage::Usage;
 use crate::view::{
-    ConnectionView, KeyView, ModelView, ProblemView, ProxyView, SecretView, Snapshot, SourceView, Step,
-    StepId, StepStatus,
+    ConnectionDraft, ConnectionView, KeyView, ModelView, ProblemView, ProxyView, SecretView, Snapshot, SourceView,
+    Step, StepId, StepStatus,
 };
 
 /// Finished requests that may wait to be counted; more are passed over.
@@ -49,6 +51,8 @@ pub(crate) struct Inner {
     check: Mutex<Option<AbortHandle>>,
     /// What `NO_PROXY` held when Coretap began: set-ups add loopback to it.
     pub(crate) no_proxy: Option<String>,
+    /// The person's home folder.
+    home: Option<PathBuf>,
     pub(crate) test: Mutex<CancellationToken>,
 }
 
@@ -58,7 +62,7 @@ pub(crate) struct Running {
     pub(crate) coretap: Option<Arc<Coretap>>,
     pub(crate) local_key: Option<LocalKey>,
     /// The secret that was read last, by its name in the keychain: it is not asked for at every change.
-    pub(crate) secret: Option<(String, SecretString)>,
+    pub(crate) secret: Option<(String, Secret)>,
     /// The simulator's selected model; it is not worth keeping.
     pub(crate) simulator_model: Option<String>,
 }
@@ -70,7 +74,12 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 
 impl Inner {
     /// Nothing runs yet. The snapshot says what the settings say.
-    pub(crate) fn new(store: Store, notices: Vec<ProblemView>, no_proxy: Option<String>) -> Arc<Self> {
+    pub(crate) fn new(
+        store: Store,
+        notices: Vec<ProblemView>,
+        no_proxy: Option<String>,
+        home: Option<PathBuf>,
+    ) -> Arc<Self> {
         let (exchanges, finished) = mpsc::channel(EXCHANGES);
         let inner = Arc::new(Inner {
             secrets: Secrets::new(),
@@ -81,6 +90,7 @@ impl Inner {
             local_key: tokio::sync::Mutex::default(),
             check: Mutex::default(),
             no_proxy,
+            home,
             test: Mutex::default(),
         });
         tokio::spawn(count(Arc::clone(&inner), finished));
@@ -125,7 +135,24 @@ impl Inner {
     /// The name of the saved connection's secret.
     pub(crate) fn saved_name(&self) -> Option<String> {
         let key = self.saved()?.without_secret().ok()??;
-        Some(binding::client_secret(&key))
+        Some(key.secret_name())
+    }
+
+    /// The authorities that are trusted beside the system's: those of a file, or none.
+    pub(crate) fn extra_roots(&self, ca_file: Option<&str>) -> Result<ExtraRoots, Error> {
+        let Some(path) = ca_file else {
+            return Ok(ExtraRoots::default());
+        };
+        Ok(ExtraRoots::read(&expand(self.home.as_ref(), path))?)
+    }
+
+    /// A client of its own for what a form says.
+    pub(crate) async fn client_of(&self, draft: &ConnectionDraft) -> Result<AiCore, Error> {
+        let ca_file = lock(&self.store).settings().ca_file.clone();
+        let extra_roots = self.extra_roots(ca_file.as_deref())?;
+        draft
+            .client(&self.secrets, self.saved().as_ref(), &extra_roots)
+            .await
     }
 
     /// Makes what runs fit the settings, and does the overview's steps anew.
@@ -153,10 +180,9 @@ impl Inner {
             });
             return source.map(|_| ());
         };
-        let settings = self.settings(&running, source);
-        let applied = match &running.coretap {
-            Some(coretap) => coretap.reconfigure(settings).await,
-            None => match Coretap::new(settings, Some(self.exchanges.clone())).await {
+        let applied = match (self.settings(&running, source), &running.coretap) {
+            (Ok(settings), Some(coretap)) => coretap.reconfigure(settings).await,
+            (Ok(settings), None) => match Coretap::new(settings, Some(self.exchanges.clone())).await {
                 Ok(coretap) => {
                     tokio::spawn(follow_state(Arc::clone(self), coretap.state()));
                     running.coretap = Some(Arc::new(coretap));
@@ -164,6 +190,7 @@ impl Inner {
                 }
                 Err(error) => Err(error),
             },
+            (Err(error), _) => Err(error),
         };
         self.change(|snapshot| {
             if snapshot.source == SourceView::Simulator {
@@ -203,19 +230,27 @@ impl Inner {
         };
         if is_simulated {
             // The form shows whether the saved connection has its secret; the simulator needs none.
-            let _ = self.client_secret(running, &key).await;
+            let _ = self.secret(running, key.secret_name()).await;
             return Ok(Some(Source::Demo));
         }
-        let found = self.client_secret(running, &key).await?;
-        Ok(found.map(|client_secret| Source::AiCore(ServiceKey { client_secret, ..key })))
+        let Some(secret) = self.secret(running, key.secret_name()).await? else {
+            return Ok(None);
+        };
+        match key.with_secret(&secret) {
+            Ok(key) => Ok(Some(Source::AiCore(key))),
+            Err(error) => {
+                let problem = ProblemView::from(error);
+                self.change(|snapshot| {
+                    snapshot.secret = SecretView::Unreadable {
+                        problem: problem.clone(),
+                    };
+                });
+                Err(problem)
+            }
+        }
     }
 
-    async fn client_secret(
-        &self,
-        running: &mut Running,
-        key: &ServiceKey,
-    ) -> Result<Option<SecretString>, ProblemView> {
-        let name = binding::client_secret(key);
+    async fn secret(&self, running: &mut Running, name: String) -> Result<Option<Secret>, ProblemView> {
         if let Some((known, secret)) = &running.secret
             && *known == name
         {
@@ -246,7 +281,7 @@ impl Inner {
         outcome
     }
 
-    fn settings(&self, running: &Running, source: Source) -> Settings {
+    fn settings(&self, running: &Running, source: Source) -> Result<Settings, Error> {
         let file = lock(&self.store).settings().clone();
         let connection = if matches!(source, Source::Demo) {
             // The simulator's models and groups are not the connection's, and orchestration reaches all of them.
@@ -259,7 +294,11 @@ impl Inner {
             file.connection()
         };
         let connection = ConnectionView::from(&connection);
-        Settings {
+        let aliases = file.aliases().0;
+        // The simulator is reached without TLS.
+        let ca_file = file.ca_file.filter(|_| !matches!(source, Source::Demo));
+        Ok(Settings {
+            extra_roots: self.extra_roots(ca_file.as_deref())?,
             port: file.port.unwrap_or(DEFAULT_PORT),
             local_key: running.local_key.clone(),
             source,
@@ -267,8 +306,9 @@ impl Inner {
             orchestration: connection.orchestration,
             selected_model: connection.model,
             selected_deployment: connection.deployment,
-            aliases: file.aliases().0,
-        }
+            aliases,
+            key_from: KEPT.to_owned(),
+        })
     }
 
     /// The local key of the keychain, or a new one that is put there; without a keychain one for this run.
@@ -282,8 +322,10 @@ impl Inner {
             return Ok(known);
         }
         let found = self.secrets.get(binding::LOCAL_KEY).await;
-        let usable = |found: &Found| LocalKey::new(found.secret.expose_secret().to_owned());
-        if let Ok(Some(key)) = found.as_ref().map(|found| found.as_ref().and_then(usable)) {
+        let usable = |secret: &Secret| LocalKey::new(secrets::text(secret)?.expose_secret().to_owned());
+        if let Ok(Some(found)) = &found
+            && let Some(key) = usable(&found.secret)
+        {
             self.note_local_key_trouble(None);
             self.take_local_key(key.clone(), true).await;
             return Ok(key);
@@ -296,7 +338,7 @@ impl Inner {
         let trouble = match found {
             Ok(Some(_)) => Some(Error::LocalKeyRefused),
             Ok(None) => {
-                let secret = SecretString::from(key.expose());
+                let secret = secrets::bytes(key.expose());
                 let written = self.secrets.store(binding::LOCAL_KEY, &secret).await;
                 written.err().map(Error::Secret)
             }

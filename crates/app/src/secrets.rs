@@ -4,10 +4,24 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::{ExposeSecret, SecretSlice, SecretString};
 use tokio::sync::{Notify, oneshot};
 
 use crate::keychain;
+
+/// A secret as it is kept: a text's bytes, or a private key's.
+pub(crate) type Secret = SecretSlice<u8>;
+
+/// The bytes of a text.
+pub(crate) fn bytes(text: &str) -> Secret {
+    Secret::from(text.as_bytes().to_vec())
+}
+
+/// The text whose bytes these are; `None` if they are none.
+pub(crate) fn text(secret: &Secret) -> Option<SecretString> {
+    let text = std::str::from_utf8(secret.expose_secret()).ok()?;
+    Some(SecretString::from(text))
+}
 
 /// The keychain may ask the person for a password. Longer than this nobody waits for it; the question stays open.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -63,8 +77,8 @@ impl SecretError {
 
 /// What is asked of the keychain; the answer goes back by the channel.
 enum Question {
-    Read(oneshot::Sender<Result<Option<SecretString>, SecretError>>),
-    Write(SecretString, oneshot::Sender<Result<(), SecretError>>),
+    Read(oneshot::Sender<Result<Option<Secret>, SecretError>>),
+    Write(Secret, oneshot::Sender<Result<(), SecretError>>),
     Remove(oneshot::Sender<Result<(), SecretError>>),
 }
 
@@ -76,13 +90,13 @@ pub(crate) struct Secrets {
     asking_since: Arc<Mutex<Option<Instant>>>,
     /// Rung when the keychain has answered somebody who had given up.
     late: Arc<Notify>,
-    kept: Mutex<HashMap<String, SecretString>>,
+    kept: Mutex<HashMap<String, Secret>>,
 }
 
 /// A secret and where it lies.
 #[derive(Clone, Debug)]
 pub(crate) struct Found {
-    pub(crate) secret: SecretString,
+    pub(crate) secret: Secret,
     /// Whether it is in the keychain, as against this run's memory.
     pub(crate) stored: bool,
 }
@@ -117,7 +131,7 @@ impl Secrets {
     ///
     /// # Errors
     /// When the keychain did not take it; then nothing has changed.
-    pub(crate) async fn store(&self, name: &str, secret: &SecretString) -> Result<(), SecretError> {
+    pub(crate) async fn store(&self, name: &str, secret: &Secret) -> Result<(), SecretError> {
         let secret = secret.clone();
         self.ask(name, |answer| Question::Write(secret, answer)).await?;
         self.kept().remove(name);
@@ -125,7 +139,7 @@ impl Secrets {
     }
 
     /// Keeps a secret in memory until this run ends.
-    pub(crate) fn keep_for_this_run(&self, name: &str, secret: SecretString) {
+    pub(crate) fn keep_for_this_run(&self, name: &str, secret: Secret) {
         self.kept().insert(name.to_owned(), secret);
     }
 
@@ -147,7 +161,7 @@ impl Secrets {
         self.late.notified().await;
     }
 
-    fn kept(&self) -> std::sync::MutexGuard<'_, HashMap<String, SecretString>> {
+    fn kept(&self) -> std::sync::MutexGuard<'_, HashMap<String, Secret>> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -219,7 +233,7 @@ fn start(
 
 /// Writes an item. Whoever has given up was told that nothing has changed, so then the item becomes again what it was.
 /// Says whether the answer came in time.
-fn write(name: &str, secret: &SecretString, answer: oneshot::Sender<Result<(), SecretError>>) -> bool {
+fn write(name: &str, secret: &Secret, answer: oneshot::Sender<Result<(), SecretError>>) -> bool {
     let former = keychain::read(name);
     if answer.is_closed() {
         return false;

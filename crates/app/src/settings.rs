@@ -1,29 +1,28 @@
-//! What the person has set: flags, then the environment, then the settings file, then the defaults.
+//! What the person has set: flags, then the environment, then the settings file, then what SAP's SDKs and Cloud Foundry
+//! have left behind, then the defaults.
 
-use coretap_aicore::{Aliases, ServiceKey};
+use coretap_aicore::{Aliases, ExtraRoots, ServiceKey};
 use coretap_proxy::LocalKey;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 
 use crate::binding;
+use crate::credential::KeyWithoutSecret;
 use crate::error::Error;
-use crate::secrets::Secrets;
+use crate::paths::{expand, home};
+use crate::secrets::{self, Secrets};
+use crate::service_key_sources;
 use crate::settings_file::{ConnectionSettings, SettingsFile};
 
-/// The service key's parts, one variable each.
-pub(crate) const GROUP: [&str; 4] = [
-    "AICORE_CLIENT_ID",
-    "AICORE_CLIENT_SECRET",
-    "AICORE_AUTH_URL",
-    "AICORE_BASE_URL",
-];
-pub(crate) const SERVICE_KEY: &str = "AICORE_SERVICE_KEY";
-pub(crate) const VCAP_SERVICES: &str = "VCAP_SERVICES";
 pub(crate) const RESOURCE_GROUP: &str = "AICORE_RESOURCE_GROUP";
 const LOCAL_KEY: &str = "CORETAP_API_KEY";
 pub(crate) const PORT: &str = "CORETAP_PORT";
 pub(crate) const ORCHESTRATION: &str = "CORETAP_ORCHESTRATION";
 pub(crate) const MODEL: &str = "CORETAP_MODEL";
 const DEPLOYMENT: &str = "CORETAP_DEPLOYMENT";
+const CA_FILE: &str = "CORETAP_CA_FILE";
+
+/// Where a saved service key lies.
+pub(crate) const KEPT: &str = "settings.toml and the keychain";
 
 /// The resource group that every tenant has.
 pub(crate) const DEFAULT_GROUP: &str = "default";
@@ -57,6 +56,10 @@ pub struct Settings {
     pub selected_deployment: Option<String>,
     /// Names of the person's own for models.
     pub aliases: Aliases,
+    /// Certificate authorities that are trusted beside the system's.
+    pub extra_roots: ExtraRoots,
+    /// Where the service key is from, for people.
+    pub key_from: String,
 }
 
 /// Where models come from.
@@ -87,17 +90,26 @@ impl Settings {
         let orchestration = orchestration(environment)?;
         let secrets = Secrets::new();
         let mut local_key = own_local_key(environment)?;
+        // The resource group that stands beside the service key: before the saved one if the person has told it to this
+        // process, behind it if it was only found.
+        let (mut told_group, mut found_group) = (None, None);
+        let mut key_from = KEPT.to_owned();
         let source = if flags.demo {
             Source::Demo
+        } else if let Some(told) = service_key_sources::told(environment)? {
+            told_group = told.resource_group;
+            key_from = told.from;
+            Source::AiCore(told.key)
+        } else if file.simulator {
+            Source::Demo
+        } else if let Some(key) = connection.without_secret()? {
+            let found = secrets.get(&key.secret_name()).await?;
+            Source::AiCore(key.with_secret(&found.ok_or(Error::SecretMissing)?.secret)?)
         } else {
-            match service_key(environment) {
-                Err(Error::CredentialsMissing) if file.simulator => Source::Demo,
-                Err(Error::CredentialsMissing) => match connection.without_secret()? {
-                    Some(key) => Source::AiCore(with_stored_secret(key, &secrets).await?),
-                    None => return Err(Error::CredentialsMissing),
-                },
-                given => Source::AiCore(given?),
-            }
+            let found = service_key_sources::found(environment)?.ok_or(Error::CredentialsMissing)?;
+            found_group = found.resource_group;
+            key_from = found.from;
+            Source::AiCore(found.key)
         };
         if local_key.is_none() && has_file && !flags.demo {
             local_key = stored_local_key(&secrets).await.unwrap_or_else(|error| {
@@ -110,6 +122,11 @@ impl Settings {
             tracing::warn!(code = problem.code(), "{problem} It is left out. {}", problem.hint());
         }
         let demo = matches!(source, Source::Demo);
+        // The simulator is reached without TLS.
+        let extra_roots = match set(environment, CA_FILE).or(file.ca_file) {
+            Some(path) if !demo => ExtraRoots::read(&expand(home(environment).as_ref(), &path))?,
+            _ => ExtraRoots::default(),
+        };
         // The simulator's models and groups are not the connection's.
         let connection = if demo && !flags.demo {
             ConnectionSettings::default()
@@ -123,30 +140,33 @@ impl Settings {
             orchestration: orchestration.or(connection.orchestration).unwrap_or(demo),
             source,
             resource_group: set(environment, RESOURCE_GROUP)
+                .or(told_group)
                 .or(connection.resource_group)
+                .or(found_group)
                 .unwrap_or_else(|| DEFAULT_GROUP.to_owned()),
             selected_model: set(environment, MODEL).or(connection.model),
             selected_deployment: set(environment, DEPLOYMENT)
                 .map(|id| id.trim().to_owned())
                 .or(connection.deployment),
             aliases,
+            extra_roots,
+            key_from,
         })
     }
 }
 
 impl ConnectionSettings {
-    /// The service key without its secret, which stands for itself as a dash; `None` when the connection names no
-    /// server.
+    /// The service key without its secret; `None` when the connection names no server.
     ///
     /// # Errors
-    /// When a URL can't be used.
-    pub(crate) fn without_secret(&self) -> Result<Option<ServiceKey>, Error> {
+    /// When a URL or the certificate can't be used.
+    pub(crate) fn without_secret(&self) -> Result<Option<KeyWithoutSecret>, Error> {
         let (Some(client_id), Some(auth_url), Some(base_url)) =
             (&self.client_id, &self.auth_url, &self.base_url)
         else {
             return Ok(None);
         };
-        let key = ServiceKey::from_parts(client_id, &SecretString::from("-"), auth_url, base_url);
+        let key = KeyWithoutSecret::new(client_id, auth_url, base_url, self.certificate.as_deref());
         key.map(Some).map_err(|source| Error::ServiceKey {
             variable: "settings.toml",
             source,
@@ -154,16 +174,11 @@ impl ConnectionSettings {
     }
 }
 
-async fn with_stored_secret(mut key: ServiceKey, secrets: &Secrets) -> Result<ServiceKey, Error> {
-    let found = secrets.get(&binding::client_secret(&key)).await?;
-    key.client_secret = found.ok_or(Error::SecretMissing)?.secret;
-    Ok(key)
-}
-
 /// The local key that the desktop app keeps in the keychain.
 async fn stored_local_key(secrets: &Secrets) -> Result<Option<LocalKey>, Error> {
     let found = secrets.get(binding::LOCAL_KEY).await?;
-    Ok(found.and_then(|found| LocalKey::new(found.secret.expose_secret().to_owned())))
+    let key = found.and_then(|found| secrets::text(&found.secret));
+    Ok(key.and_then(|key| LocalKey::new(key.expose_secret().to_owned())))
 }
 
 /// The port of `CORETAP_PORT`, else of the settings file, else 4000.
@@ -222,36 +237,6 @@ fn orchestration(environment: &impl Fn(&str) -> Option<String>) -> Result<Option
     }
 }
 
-/// The service key: its parts as a group, before the whole key, before Cloud Foundry's binding.
-fn service_key(environment: &impl Fn(&str) -> Option<String>) -> Result<ServiceKey, Error> {
-    let parts = GROUP.map(|name| (name, set(environment, name)));
-    let [(_, id), (_, secret), (_, auth_url), (_, base_url)] = &parts;
-    if let (Some(id), Some(secret), Some(auth_url), Some(base_url)) = (id, secret, auth_url, base_url) {
-        return ServiceKey::from_parts(id, &SecretString::from(secret.as_str()), auth_url, base_url).map_err(
-            |source| Error::ServiceKey {
-                variable: "AICORE_AUTH_URL, AICORE_BASE_URL",
-                source,
-            },
-        );
-    }
-    let (given, missing): (Vec<_>, Vec<_>) = parts.iter().partition(|(_, value)| value.is_some());
-    if !given.is_empty() {
-        let names = |parts: Vec<&(&'static str, _)>| parts.into_iter().map(|(name, _)| *name).collect();
-        return Err(Error::GroupIncomplete {
-            given: names(given),
-            missing: names(missing),
-        });
-    }
-    let read = if let Some(json) = set(environment, SERVICE_KEY) {
-        ServiceKey::parse(&json).map_err(|source| (SERVICE_KEY, source))
-    } else if let Some(json) = set(environment, VCAP_SERVICES) {
-        ServiceKey::from_vcap_services(&json).map_err(|source| (VCAP_SERVICES, source))
-    } else {
-        return Err(Error::CredentialsMissing);
-    };
-    read.map_err(|(variable, source)| Error::ServiceKey { variable, source })
-}
-
 /// A variable that is set to something.
 pub(crate) fn set(environment: &impl Fn(&str) -> Option<String>, name: &str) -> Option<String> {
     environment(name).filter(|value| !value.trim().is_empty())
@@ -260,6 +245,8 @@ pub(crate) fn set(environment: &impl Fn(&str) -> Option<String>, name: &str) -> 
 #[cfg(test)]
 mod tests {
     use std::collections::HashMap;
+
+    use coretap_aicore::Credential;
 
     use super::*;
 
@@ -292,29 +279,44 @@ mod tests {
     ];
 
     #[test]
-    fn the_nearer_source_of_credentials_wins() {
-        let service_key = key("service-key");
-        let binding = format!(
-            r#"{{"aicore":[{{"name":"a","label":"aicore","credentials":{}}}]}}"#,
-            key("binding")
+    fn what_was_saved_goes_behind_what_was_told_and_before_what_lies_around() {
+        let (home, sdk) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (folder, sdk_home) = (
+            home.path().display().to_string(),
+            sdk.path().display().to_string(),
         );
-        let mut environment = PARTS.to_vec();
-        environment.extend([("AICORE_SERVICE_KEY", &*service_key), ("VCAP_SERVICES", &binding)]);
-        for (from, expected) in [(0, "group"), (4, "service-key"), (5, "binding")] {
-            assert_eq!(
-                client_id(read(Flags::default(), &environment[from..]).unwrap()),
-                expected
-            );
-        }
-        let demo = read(
-            Flags {
-                demo: true,
-                port: None,
-            },
-            &environment,
-        )
-        .unwrap();
-        assert_eq!(client_id(demo), "demo");
+        let file = r#"{"AICORE_CLIENT_ID": "file", "AICORE_CLIENT_SECRET": "s", "AICORE_AUTH_URL": "https://a.example",
+            "AICORE_BASE_URL": "https://b.example", "AICORE_RESOURCE_GROUP": "of the file"}"#;
+        std::fs::create_dir(sdk.path().join(".aicore")).unwrap();
+        std::fs::write(sdk.path().join(".aicore/config.json"), file).unwrap();
+        let service_key = key("service key");
+        let own_home = if cfg!(windows) { "USERPROFILE" } else { "HOME" };
+        let base = [
+            ("CORETAP_HOME", folder.as_str()),
+            (own_home, &sdk_home),
+            ("CORETAP_API_KEY", "k"),
+        ];
+        let seen = |saved: &str, more: &[(&'static str, &'static str)]| {
+            std::fs::write(home.path().join("settings.toml"), format!("version = 1\n{saved}")).unwrap();
+            let settings = read(Flags::default(), &[&base, more].concat()).unwrap();
+            let group = settings.resource_group.clone();
+            (client_id(settings), group)
+        };
+        let of = |id: &str, group: &str| (id.to_owned(), group.to_owned());
+        let group = "[[connections]]\nresource_group = \"saved\"\n";
+        assert_eq!(seen("", &[]), of("file", "of the file"));
+        assert_eq!(seen(group, &[]), of("file", "saved"));
+        assert_eq!(seen("simulator = true\n", &[]), of("demo", "default"));
+        let profile = [("AICORE_PROFILE", "default")];
+        assert_eq!(seen("simulator = true\n", &profile), of("file", "of the file"));
+        assert_eq!(seen(group, &profile), of("file", "of the file"));
+        let told = [base.as_slice(), &[("AICORE_SERVICE_KEY", &service_key)]].concat();
+        assert_eq!(client_id(read(Flags::default(), &told).unwrap()), "service key");
+        let demo = Flags {
+            demo: true,
+            port: None,
+        };
+        assert_eq!(client_id(read(demo, &told).unwrap()), "demo");
         assert!(matches!(
             read(Flags::default(), &[]),
             Err(Error::CredentialsMissing)
@@ -322,18 +324,38 @@ mod tests {
     }
 
     #[test]
-    fn a_group_by_half_names_the_rest() {
-        let mut environment = vec![PARTS[0], ("AICORE_BASE_URL", " "), PARTS[1]];
-        // A whole service key beside it does not hide the mistake.
-        let service_key = key("service-key");
-        environment.push(("AICORE_SERVICE_KEY", &service_key));
-        let error = read(Flags::default(), &environment).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "AICORE_CLIENT_ID, AICORE_CLIENT_SECRET are set, but AICORE_AUTH_URL, AICORE_BASE_URL are missing."
-        );
-        assert!(error.is_configuration());
-        assert!(!format!("{error:?} {error}").contains("group-secret"));
+    fn a_ca_file_is_read_from_variable_or_settings_and_a_wrong_one_is_named() {
+        let home = tempfile::tempdir().unwrap();
+        let folder = home.path().display().to_string();
+        let certificate = include_str!("../../aicore/tests/keys/rsa.crt");
+        std::fs::write(home.path().join("ca.pem"), certificate).unwrap();
+        std::fs::write(home.path().join("empty.pem"), "").unwrap();
+        std::fs::write(
+            home.path().join("settings.toml"),
+            "version = 1\nca_file = \"~/empty.pem\"\n",
+        )
+        .unwrap();
+        let service_key = key("a");
+        let own_home = if cfg!(windows) { "USERPROFILE" } else { "HOME" };
+        let base = [
+            ("AICORE_SERVICE_KEY", service_key.as_str()),
+            ("CORETAP_API_KEY", "k"),
+            ("CORETAP_HOME", &folder),
+            (own_home, &folder),
+        ];
+        let error = read(Flags::default(), &base).unwrap_err();
+        assert_eq!(error.code(), "CONFIG-CA-FILE");
+        let sentence = error.to_string();
+        assert!(sentence.contains("empty.pem holds no certificate"), "{sentence}");
+        assert!(error.hint().contains("ca_file") && error.hint().contains("CORETAP_CA_FILE"));
+        let with = [base.as_slice(), &[("CORETAP_CA_FILE", "~/ca.pem")]].concat();
+        let settings = read(Flags::default(), &with).unwrap();
+        assert_ne!(settings.extra_roots, ExtraRoots::default());
+        let demo = Flags {
+            demo: true,
+            port: None,
+        };
+        assert_eq!(read(demo, &base).unwrap().extra_roots, ExtraRoots::default());
     }
 
     #[test]
@@ -471,7 +493,9 @@ mod tests {
         let Source::AiCore(key) = settings.source else {
             panic!("no service key")
         };
-        assert_eq!(key.client_secret.expose_secret(), "group-secret");
+        assert!(
+            matches!(key.credential, Credential::Secret(secret) if secret.expose_secret() == "group-secret")
+        );
         assert!(matches!(
             read(Flags::default(), &[PARTS[0], ("CORETAP_API_KEY", "ключ")]),
             Err(Error::LocalKeyRefused)

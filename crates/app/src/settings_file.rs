@@ -29,6 +29,9 @@ pub(crate) struct SettingsFile {
     /// Whether the built-in simulator answers instead of SAP AI Core.
     #[serde(default, skip_serializing_if = "is_false")]
     pub(crate) simulator: bool,
+    /// A file with certificate authorities that are trusted beside the system's, in PEM form.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) ca_file: Option<String>,
     /// Connections to SAP AI Core: one, for now.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) connections: Vec<ConnectionSettings>,
@@ -44,6 +47,7 @@ impl Default for SettingsFile {
             port: None,
             start_proxy: false,
             simulator: false,
+            ca_file: None,
             connections: Vec::new(),
             aliases: BTreeMap::new(),
         }
@@ -57,6 +61,10 @@ pub(crate) struct ConnectionSettings {
     /// OAuth client id.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) client_id: Option<String>,
+    /// The client certificate and its chain in PEM form; without it the secret is a client secret, with it its private
+    /// key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) certificate: Option<String>,
     /// Where tokens come from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) auth_url: Option<String>,

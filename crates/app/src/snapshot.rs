@@ -38,6 +38,7 @@ pub(crate) fn of(settings: &SettingsFile, notices: Vec<ProblemView>) -> Snapshot
         settings: SettingsView {
             port: DEFAULT_PORT,
             start_proxy: false,
+            ca_file: None,
         },
         notices,
         usage: UsageView::default(),
@@ -70,6 +71,7 @@ pub(crate) fn take_settings(snapshot: &mut Snapshot, settings: &SettingsFile) {
     snapshot.settings = SettingsView {
         port: settings.port.filter(|port| *port != 0).unwrap_or(DEFAULT_PORT),
         start_proxy: settings.start_proxy,
+        ca_file: settings.ca_file.clone(),
     };
 }
 

@@ -106,6 +106,19 @@ pub struct ConnectionView {
     pub model: Option<String>,
     /// Foundation mode: the selected model's chosen deployment; `None` is the newest one.
     pub deployment: Option<String>,
+    /// The client certificate (x509), if there is one in place of a client secret.
+    pub certificate: Option<CertificateView>,
+}
+
+/// A client certificate, without its private key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct CertificateView {
+    /// Whom it names, like `CN=…,O=SAP SE,C=DE`.
+    pub subject: String,
+    /// The last moment at which it is good, in milliseconds since 1970.
+    #[ts(type = "number")]
+    pub valid_until: u64,
 }
 
 /// Whether the saved connection has its secret.
@@ -232,6 +245,8 @@ pub enum Field {
     Deployment,
     /// Port.
     Port,
+    /// CA file.
+    CaFile,
 }
 
 /// A model that can be selected.
@@ -303,13 +318,15 @@ pub struct Offer {
 }
 
 /// What can be set beside the connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct SettingsView {
     /// The port on 127.0.0.1, 1 to 65535.
     pub port: u16,
     /// Whether the proxy starts with the app.
     pub start_proxy: bool,
+    /// A file with certificate authorities that are trusted beside the system's, in PEM form.
+    pub ca_file: Option<String>,
 }
 
 /// Use since the day began, as far as this run has seen it.
@@ -354,6 +371,8 @@ pub struct ServiceKeyFields {
     pub base_url: String,
     /// Where tokens come from.
     pub auth_url: String,
+    /// The client certificate (x509), if the key has one in place of a client secret.
+    pub certificate: Option<CertificateView>,
 }
 
 /// A connection as it stands in the form.
@@ -390,7 +409,7 @@ pub enum SecretDraft {
         #[ts(type = "string")]
         value: SecretString,
     },
-    /// It stands in the service key that was pasted.
+    /// It stands in the service key that was pasted, with its certificate if it has one.
     ServiceKey {
         /// The whole service key.
         #[ts(type = "string")]

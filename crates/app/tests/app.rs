@@ -30,6 +30,19 @@ fn is_alone() -> bool {
     alone
 }
 
+/// A simulator that also gives tokens for a certificate: its x509 service key, and the file to trust.
+async fn simulator_with_certificates(home: &TempDir) -> (String, String) {
+    let anywhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let simulator = Simulator::bind_with_certificates(anywhere, SimulatorOptions::default())
+        .await
+        .unwrap();
+    let (key, authority) = simulator.x509_service_key().unwrap();
+    tokio::spawn(simulator.run(std::future::pending()));
+    let ca_file = home.path().join("ca.pem");
+    std::fs::write(&ca_file, authority).unwrap();
+    (key, ca_file.display().to_string())
+}
+
 async fn simulator() -> String {
     simulator_on(0).await
 }
@@ -100,6 +113,7 @@ fn use_port(app: &App, port: u16) -> impl Future<Output = ()> {
         app.save_settings(SettingsView {
             port,
             start_proxy: false,
+            ca_file: None,
         })
         .await
         .unwrap();
@@ -188,6 +202,98 @@ async fn a_connection_that_comes_back_is_seen_and_checked_again() {
     })
     .await;
     assert_eq!(step(&now, StepId::Models), StepStatus::Done);
+}
+
+#[tokio::test]
+async fn a_connection_with_a_certificate_is_tested_saved_and_read_again() {
+    if !is_alone() {
+        return;
+    }
+    let home = tempfile::tempdir().unwrap();
+    let (key, ca_file) = simulator_with_certificates(&home).await;
+    let app = open(&home);
+    let fields = coretap_app::read_service_key(&key).unwrap();
+    let certificate = fields.certificate.unwrap();
+    assert!(certificate.subject.contains("O=SAP SE"), "{certificate:?}");
+
+    // Nobody vouches for the simulator yet.
+    let last = steps(&app, &draft(&key)).await.pop().unwrap();
+    assert_eq!(
+        (last.id, last.problem.unwrap().code.as_str()),
+        (StepId::Token, "UPSTREAM-TLS")
+    );
+    let settings = SettingsView {
+        port: free_port(),
+        start_proxy: false,
+        ca_file: Some(format!(" {ca_file} ")),
+    };
+    let nothing = SettingsView {
+        ca_file: Some("/nowhere/ca.pem".to_owned()),
+        ..settings.clone()
+    };
+    let problem = app.save_settings(nothing).await.unwrap_err();
+    assert_eq!(
+        (problem.code.as_str(), problem.field),
+        ("CONFIG-CA-FILE", Some(Field::CaFile))
+    );
+    app.save_settings(settings).await.unwrap();
+    assert_eq!(app.snapshots().borrow().settings.ca_file, Some(ca_file));
+
+    let done = steps(&app, &draft(&key)).await;
+    assert!(
+        done.iter().all(|step| step.status == StepStatus::Done),
+        "{done:?}"
+    );
+    app.save_connection(&draft(&key), Keep::ThisRun).await.unwrap();
+    app.start().await.unwrap();
+    let now = until(&app, "running with models", |now| {
+        matches!(now.proxy, ProxyView::Running { .. }) && !now.models.is_empty()
+    })
+    .await;
+    let saved = now.connection.unwrap();
+    assert_eq!(
+        (now.secret, saved.certificate),
+        (SecretView::ThisRun, Some(certificate))
+    );
+
+    // The form that stands for what is saved works without the key in it,
+    let stored = ConnectionDraft {
+        client_secret: SecretDraft::Stored,
+        model: Some("gpt-5".to_owned()),
+        ..draft(&key)
+    };
+    let done = steps(&app, &stored).await;
+    assert!(
+        done.iter().all(|step| step.status == StepStatus::Done),
+        "{done:?}"
+    );
+    app.save_connection(&stored, Keep::ThisRun).await.unwrap();
+    // and the file has the certificate in lines, and no key.
+    let file = std::fs::read_to_string(home.path().join("settings.toml")).unwrap();
+    assert!(file.contains("\n-----END CERTIFICATE-----\n"), "{file}");
+    assert!(!file.contains("PRIVATE") && file.contains("gpt-5"), "{file}");
+
+    // A certificate of another pair does not get the key out.
+    drop(app);
+    let other = include_str!("../../aicore/tests/keys/rsa.crt");
+    let (before, chain) = file.split_once("-----BEGIN").unwrap();
+    let (_, after) = chain.rsplit_once("-----END CERTIFICATE-----\n").unwrap();
+    let changed = format!("{before}{other}{after}");
+    std::fs::write(home.path().join("settings.toml"), changed).unwrap();
+    let app = open(&home);
+    let opened = |now: &Snapshot| now.connection.is_some();
+    let now = until(&app, "opened", opened).await;
+    assert_eq!(
+        now.connection
+            .unwrap()
+            .certificate
+            .unwrap()
+            .subject
+            .split(',')
+            .next(),
+        Some("CN=coretap-test")
+    );
+    assert_eq!(app.start().await.unwrap_err().code, "SECRET-NO-KEYCHAIN");
 }
 
 #[tokio::test]
@@ -373,8 +479,9 @@ async fn a_running_proxy_keeps_its_port_when_the_new_one_is_taken() {
     let settings = SettingsView {
         port: taken.local_addr().unwrap().port(),
         start_proxy: false,
+        ca_file: None,
     };
-    let problem = app.save_settings(settings).await.unwrap_err();
+    let problem = app.save_settings(settings.clone()).await.unwrap_err();
     assert_eq!(
         (problem.code.as_str(), problem.field),
         ("START-PORT-TAKEN", Some(Field::Port))
@@ -385,7 +492,7 @@ async fn a_running_proxy_keeps_its_port_when_the_new_one_is_taken() {
     let now = until(&app, "running as before", |now| now.proxy == running).await;
     assert_eq!(now.settings.port, port, "it is not saved");
     drop(taken);
-    app.save_settings(settings).await.unwrap();
+    app.save_settings(settings.clone()).await.unwrap();
     until(&app, "moved", |now| {
         matches!(&now.proxy, ProxyView::Running { address } if address.ends_with(&settings.port.to_string()))
     })

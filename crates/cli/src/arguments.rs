@@ -15,7 +15,13 @@ Environment:
   AICORE_SERVICE_KEY     the service key of SAP AI Core, as JSON
   AICORE_CLIENT_ID, AICORE_CLIENT_SECRET, AICORE_AUTH_URL, AICORE_BASE_URL
                          its parts instead; they go before AICORE_SERVICE_KEY
-  VCAP_SERVICES          Cloud Foundry's binding, when neither is set
+  AICORE_CERT_STR, AICORE_KEY_STR, AICORE_CERT_URL
+                         of an x509 key, in place of secret and Auth URL; files instead are named by
+                         AICORE_CERT_FILE_PATH, AICORE_KEY_FILE_PATH
+  AICORE_CONFIG, AICORE_HOME, AICORE_PROFILE
+                         which config file of SAP's SDKs, behind AICORE_SERVICE_KEY
+                         [default: ~/.aicore/config.json, behind what the window has saved]
+  VCAP_SERVICES          Cloud Foundry's binding, when there is nothing else
   AICORE_RESOURCE_GROUP  the resource group [default: default]
   CORETAP_API_KEY        the local key that agents must show [default: a random one for each run]
   CORETAP_PORT           the port on 127.0.0.1; 0 picks a free one [default: 4000]
@@ -24,6 +30,7 @@ Environment:
   CORETAP_MODEL          the model for names that SAP AI Core does not know [default: none]
   CORETAP_DEPLOYMENT     the id of the deployment to use while it runs; in orchestration mode for all
                          models, else for its own [default: the newest, in orchestration the default one]
+  CORETAP_CA_FILE        a PEM file with certificate authorities to trust beside the system's
   CORETAP_HOME           the folder of settings.toml [default: the platform's folder for settings]
   RUST_LOG               how much is logged on stderr [default: info]
 

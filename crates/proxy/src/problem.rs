@@ -437,13 +437,17 @@ impl From<coretap_aicore::Error> for Problem {
             // 403, not 401: the agent's own key was right.
             Error::ServiceKeyUnreadable { .. }
             | Error::ServiceKeyIncomplete { .. }
-            | Error::ServiceKeyForCertificate
+            | Error::ClientCertificateUnreadable { .. }
+            | Error::ClientCertificateExpired { .. }
+            | Error::ClientCertificateKey
+            | Error::ExtraRoots { .. }
             | Error::BindingMissing
             | Error::UrlRefused { .. }
             | Error::ResourceGroupRefused
             | Error::HttpClient(_)
             | Error::AliasRefused { .. }
             | Error::TokenRefused { .. }
+            | Error::CertificateRefused { .. }
             | Error::KeyRevoked { .. }
             | Error::NotOAuth { .. }
             | Error::Permission { .. }

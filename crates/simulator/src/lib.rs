@@ -9,6 +9,8 @@ mod bedrock;
 mod cache;
 mod calls;
 mod catalogue;
+#[cfg(feature = "certificates")]
+mod certificates;
 mod control;
 mod conversation;
 mod deployments;

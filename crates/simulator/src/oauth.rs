@@ -1,5 +1,5 @@
 //! The OAuth server of the identity zone (sap-wire.md §1): client credentials in the body, as Basic, or in the
-//! query, and tokens that expire.
+//! query, or a client certificate, and tokens that expire.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -65,7 +65,7 @@ impl Tokens {
         given.expiry.values_mut().for_each(|expiry| *expiry = now);
     }
 
-    fn give(&self, lifetime: Duration) -> (String, u64) {
+    fn give(&self, client_id: &str, lifetime: Duration) -> (String, u64) {
         let mut given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
         given.count += 1;
         let count = given.count;
@@ -74,7 +74,7 @@ impl Tokens {
         let token = format!(
             "{}.{}.{}",
             part(json!({"alg": "RS256", "typ": "JWT"})),
-            part(json!({"cid": CLIENT_ID, "jti": count, "exp": (now + lifetime).as_secs()})),
+            part(json!({"cid": client_id, "jti": count, "exp": (now + lifetime).as_secs()})),
             BASE64_URL_SAFE_NO_PAD.encode(format!("signature {count} {}", now.as_nanos()))
         );
         given.expiry.insert(token.clone(), Instant::now() + lifetime);
@@ -82,13 +82,14 @@ impl Tokens {
     }
 }
 
-/// `POST /oauth/token`.
+/// `POST /oauth/token`. `certified` is the client that a certificate belongs to, where the handshake wanted one.
 pub(crate) fn token(
     tokens: &Tokens,
     method: &Method,
     headers: &HeaderMap,
     query: &str,
     body: &[u8],
+    certified: Option<&str>,
     lifetime: Duration,
 ) -> Answer {
     if method != Method::POST {
@@ -120,6 +121,17 @@ pub(crate) fn token(
             return error(400, "unsupported_grant_type", &description);
         }
     }
+    if let Some(owner) = certified {
+        return match field("client_id") {
+            // The certificate is the only proof here.
+            Some(_) if field("client_secret").is_some() || headers.contains_key(header::AUTHORIZATION) => {
+                error(401, "invalid_client", "Client authentication failed")
+            }
+            Some(id) if id == owner => given(tokens, id, lifetime),
+            Some(_) => error(401, "unauthorized", "Bad credentials"),
+            None => error(401, "invalid_client", "Client authentication failed"),
+        };
+    }
     let basic = headers.get(header::AUTHORIZATION).and_then(basic_credentials);
     let (id, secret) = match &basic {
         Some((id, secret)) => (id.as_str(), secret.as_str()),
@@ -134,7 +146,11 @@ pub(crate) fn token(
     if secret != CLIENT_SECRET {
         return error(401, "unauthorized", "Bad credentials");
     }
-    let (token, count) = tokens.give(lifetime);
+    given(tokens, id, lifetime)
+}
+
+fn given(tokens: &Tokens, client_id: &str, lifetime: Duration) -> Answer {
+    let (token, count) = tokens.give(client_id, lifetime);
     let body = json!({
         "access_token": token,
         "token_type": "bearer",

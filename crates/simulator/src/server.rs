@@ -14,7 +14,8 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use serde_json::json;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use crate::ai_api;
@@ -23,6 +24,8 @@ use crate::azure;
 use crate::bedrock;
 use crate::cache::Cache;
 use crate::catalogue::{self, Model};
+#[cfg(feature = "certificates")]
+use crate::certificates::Certificates;
 use crate::control;
 use crate::deployments::{self, Deployment, RESOURCE_GROUPS};
 use crate::faults::{Fault, Faults, Kind};
@@ -39,6 +42,8 @@ const LONGEST_BODY: usize = 20 * 1024 * 1024;
 pub struct Simulator {
     listener: TcpListener,
     state: Arc<State>,
+    #[cfg(feature = "certificates")]
+    certificates: Option<Certificates>,
 }
 
 impl Simulator {
@@ -63,7 +68,31 @@ impl Simulator {
         Ok(Self {
             listener,
             state: Arc::new(state),
+            #[cfg(feature = "certificates")]
+            certificates: None,
         })
+    }
+
+    /// The same, and gives tokens to clients with a certificate too, at an address of its own beside it.
+    ///
+    /// # Errors
+    /// When an address cannot be bound.
+    #[cfg(feature = "certificates")]
+    pub async fn bind_with_certificates(address: SocketAddr, options: Options) -> io::Result<Self> {
+        let certificates = Certificates::bind(SocketAddr::new(address.ip(), 0)).await?;
+        Ok(Self {
+            certificates: Some(certificates),
+            ..Self::bind(address, options).await?
+        })
+    }
+
+    /// An x509 service key to paste, and the certificate in PEM form that a client must trust to use it: the simulator's
+    /// own. `None` if it was bound without certificates.
+    #[cfg(feature = "certificates")]
+    pub fn x509_service_key(&self) -> Option<(String, String)> {
+        let certificates = self.certificates.as_ref()?;
+        let key = certificates.service_key(&self.state.base);
+        Some((key, certificates.server_authority().to_owned()))
     }
 
     /// The address it listens on.
@@ -83,29 +112,44 @@ impl Simulator {
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
         let mut shutdown = pin!(shutdown);
         let mut connections = JoinSet::new();
+        #[cfg(feature = "certificates")]
+        if let Some(certificates) = self.certificates {
+            connections.spawn(certificates.run(self.state.clone()));
+        }
         loop {
             tokio::select! {
                 () = &mut shutdown => return,
                 // Forget connections that have ended.
                 Some(_) = connections.join_next() => {}
                 accepted = self.listener.accept() => match accepted {
-                    Ok((stream, _)) => drop(connections.spawn(serve(stream, self.state.clone()))),
-                    // Too many open files, for instance: others may end meanwhile.
-                    Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
+                    Ok((stream, _)) => {
+                        // Without it an event would wait for the acknowledgement of the one before it.
+                        if stream.set_nodelay(true).is_ok() {
+                            connections.spawn(serve(stream, self.state.clone(), None));
+                        }
+                    }
+                    Err(_) => pause().await,
                 },
             }
         }
     }
 }
 
-async fn serve(stream: TcpStream, state: Arc<State>) {
-    // Without it an event would wait for the acknowledgement of the one before it.
-    if stream.set_nodelay(true).is_err() {
-        return;
-    }
+/// Waits a moment after a connection could not be accepted. Too many open files, for instance: others may end meanwhile.
+pub(crate) async fn pause() {
+    tokio::time::sleep(Duration::from_millis(10)).await;
+}
+
+/// Answers the requests of a connection. `certified` is the client that a certificate belongs to, where the handshake
+/// wanted one: such a host gives tokens and nothing else.
+pub(crate) async fn serve(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    state: Arc<State>,
+    certified: Option<&'static str>,
+) {
     let service = service_fn(move |request| {
         let state = state.clone();
-        async move { handle(state, request).await }
+        async move { handle(state, request, certified).await }
     });
     // A client that leaves is an error here and none of ours.
     let _ = hyper::server::conn::http1::Builder::new()
@@ -218,7 +262,11 @@ impl Asked<'_> {
     }
 }
 
-async fn handle(state: Arc<State>, request: Request<Incoming>) -> Result<Response<AnswerBody>, Hangup> {
+async fn handle(
+    state: Arc<State>,
+    request: Request<Incoming>,
+    certified: Option<&'static str>,
+) -> Result<Response<AnswerBody>, Hangup> {
     let (parts, body) = request.into_parts();
     let (path, query) = (parts.uri.path(), parts.uri.query().unwrap_or_default());
     let body = match Limited::new(body, LONGEST_BODY).collect().await {
@@ -226,7 +274,7 @@ async fn handle(state: Arc<State>, request: Request<Incoming>) -> Result<Respons
         Err(error) if error.is::<LengthLimitError>() => Err(Answer::refusal(413, "Payload Too Large")),
         Err(_) => return Err(Hangup),
     };
-    if let Some(control) = path.strip_prefix("/__simulator/") {
+    if let Some(control) = path.strip_prefix("/__simulator/").filter(|_| certified.is_none()) {
         let body = body.unwrap_or_default();
         let (status, json) = control::answer(&state, &parts.method, control, query, &body).await;
         return Ok(response(
@@ -279,6 +327,7 @@ async fn handle(state: Arc<State>, request: Request<Incoming>) -> Result<Respons
                 &parts.headers,
                 &body,
                 filtered,
+                certified,
             );
             if let Some(fault) = fault.as_ref().filter(|_| answer.status == 200) {
                 fault.befall(route, &mut answer, &state.faults);
@@ -344,6 +393,7 @@ fn answer(
     headers: &HeaderMap,
     body: &[u8],
     filtered: bool,
+    certified: Option<&str>,
 ) -> Answer {
     let segments: Vec<&str> = path.trim_start_matches('/').split('/').collect();
     if let ["oauth", "token"] = segments.as_slice() {
@@ -353,8 +403,12 @@ fn answer(
             headers,
             query,
             body,
+            certified,
             options.token_lifetime,
         );
+    }
+    if certified.is_some() {
+        return Answer::refusal(404, "");
     }
     let ["v2", rest @ ..] = segments.as_slice() else {
         return Answer::refusal(404, "");

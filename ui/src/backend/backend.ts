@@ -17,7 +17,7 @@ export interface Backend {
   /** Calls `listener` with every new snapshot until the returned function is called. */
   onSnapshot(listener: (snapshot: Snapshot) => void): Promise<() => void>;
 
-  /** Reads a pasted service key (plain, inside `credentials`, or VCAP_SERVICES). The secret stays where it is. */
+  /** Reads a pasted service key (plain, inside `credentials`, or VCAP_SERVICES). Secret or private key stay where they are. */
   readServiceKey(text: string): Promise<ServiceKeyFields>;
   /** What is wrong with the form, each problem with its field; empty when it can be saved. */
   validateConnection(draft: ConnectionDraft): Promise<ProblemView[]>;

@@ -4,6 +4,7 @@ import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { useEffect, useState } from "react";
 
 import { useBackend, useSnapshot } from "../backend/context";
+import type { CertificateView } from "../backend/types/CertificateView";
 import type { ConnectionDraft } from "../backend/types/ConnectionDraft";
 import type { ConnectionView } from "../backend/types/ConnectionView";
 import type { Field } from "../backend/types/Field";
@@ -14,12 +15,14 @@ import { asProblem } from "../problem";
 
 export interface ConnectionForm {
   draft: ConnectionDraft;
+  /** The client certificate whose private key stands in the secret's place; null with a client secret. */
+  certificate: CertificateView | null;
   /** Whether it differs from what is saved. */
   changed: boolean;
   /** Changes fields; `typing` while a key may still follow. */
   change(changes: Partial<ConnectionView>, typing?: boolean): void;
-  /** Takes another secret; null goes back to the saved one. */
-  changeSecret(secret: SecretDraft | null, typing?: boolean): void;
+  /** Takes another secret, with the certificate that it is the key of; null goes back to the saved one. */
+  changeSecret(secret: SecretDraft | null, typing?: boolean, certificate?: CertificateView | null): void;
   /** Whether a key may still follow. */
   typing: boolean;
   /** Says that a field was left: its problem may be shown. */
@@ -46,6 +49,7 @@ const newConnection: ConnectionView = {
   orchestration: true,
   model: null,
   deployment: null,
+  certificate: null,
 };
 
 /** What has to be right before SAP AI Core can be asked for its models. */
@@ -56,6 +60,7 @@ export function useConnectionForm(isShown: boolean): ConnectionForm {
   const { connection, secret, source } = useSnapshot();
   const [changes, setChanges] = useState<Partial<ConnectionView>>({});
   const [ownSecret, setOwnSecret] = useState<SecretDraft | null>(null);
+  const [ownCertificate, setOwnCertificate] = useState<CertificateView | null>(null);
   // Stands for the secret wherever two states of the form are told apart, so that no key holds the secret itself.
   const [secretVersion, setSecretVersion] = useState(0);
   const [typing, setTyping] = useState(false);
@@ -65,7 +70,8 @@ export function useConnectionForm(isShown: boolean): ConnectionForm {
   const hasSavedSecret = secret.state === "stored" || secret.state === "this_run" || secret.state === "asking";
   const clientSecret: SecretDraft =
     ownSecret ?? (connection && hasSavedSecret ? { from: "stored" } : { from: "typed", value: "" });
-  const draft: ConnectionDraft = { ...newConnection, ...connection, ...changes, clientSecret };
+  const { certificate: savedCertificate, ...fields } = { ...newConnection, ...connection, ...changes };
+  const draft: ConnectionDraft = { ...fields, clientSecret };
 
   const now = {
     draft,
@@ -103,13 +109,15 @@ export function useConnectionForm(isShown: boolean): ConnectionForm {
 
   return {
     draft,
+    certificate: clientSecret.from === "stored" ? savedCertificate : ownCertificate,
     changed: ownSecret !== null || Object.keys(changes).length > 0,
     change(next, stillTyping = false) {
       setChanges((before) => ({ ...before, ...next }));
       setTyping(stillTyping);
     },
-    changeSecret(next, stillTyping = false) {
+    changeSecret(next, stillTyping = false, certificate = null) {
       setOwnSecret(next);
+      setOwnCertificate(certificate);
       setSecretVersion((version) => version + 1);
       setTyping(stillTyping);
     },
@@ -123,6 +131,7 @@ export function useConnectionForm(isShown: boolean): ConnectionForm {
     saved() {
       setChanges({});
       setOwnSecret(null);
+      setOwnCertificate(null);
       setSecretVersion((version) => version + 1);
       setTouchedFields(new Set());
       setEveryField(false);

@@ -1,4 +1,4 @@
-// The secret goes in and never comes back: what is shown is where it is.
+// The secret goes in and never comes back: what is shown is where it is. Of a client certificate it is the private key.
 
 import { Button } from "@ui5/webcomponents-react/Button";
 import { Icon } from "@ui5/webcomponents-react/Icon";
@@ -11,6 +11,7 @@ import { useBackend, useSnapshot } from "../backend/context";
 import { useActions } from "../components/actions";
 import { FieldProblem, valueState } from "../components/field";
 import { problemText } from "../problem";
+import { formatDate } from "../texts/texts";
 import type { ConnectionForm } from "./form";
 
 export function SecretField({ form, problem }: { form: ConnectionForm; problem: string | null }) {
@@ -19,6 +20,7 @@ export function SecretField({ form, problem }: { form: ConnectionForm; problem: 
   const actions = useActions();
   const { secret, connection } = useSnapshot();
   const { clientSecret } = form.draft;
+  const { certificate } = form;
 
   const isTyped = clientSecret.from === "typed";
   const canGoBack = connection !== null && (secret.state === "stored" || secret.state === "this_run") && clientSecret.from !== "stored";
@@ -40,15 +42,20 @@ export function SecretField({ form, problem }: { form: ConnectionForm; problem: 
       form.changeSecret({ from: "typed", value: "" });
     } else if (await actions.run(() => backend.forgetSecret())) {
       form.changeSecret(null);
-      actions.say(t("connection.secret.forgotten"));
+      actions.say(t(certificate ? "connection.secret.keyForgotten" : "connection.secret.forgotten"));
     }
   };
 
   return (
     <div className="field">
       <Label id="client-secret-label" for={isTyped ? "client-secret" : undefined} required showColon>
-        {t("connection.clientSecret")}
+        {t(certificate ? "connection.certificate" : "connection.clientSecret")}
       </Label>
+      {certificate && (
+        <span id="certificate" className="secret-state">
+          {t("connection.certificateOf", { subject: certificate.subject, date: formatDate(certificate.validUntil) })}
+        </span>
+      )}
       {isTyped ? (
         <div className="row">
           <Input
@@ -72,7 +79,7 @@ export function SecretField({ form, problem }: { form: ConnectionForm; problem: 
         <div className="row" role="group" aria-labelledby="client-secret-label">
           <span id="secret-state" className="secret-state">
             <Icon name="key" mode="Decorative" />
-            <span>{state()}</span>
+            <span>{certificate ? t("connection.privateKey", { state: state() }) : state()}</span>
           </span>
           <Button id="replace-secret" onClick={() => form.changeSecret({ from: "typed", value: "" })}>
             {t("connection.secret.replace")}

@@ -23,10 +23,10 @@ export function ServiceKeyField({ form }: { form: ConnectionForm }) {
     const reading = ++readings.current;
     setState("reading");
     try {
-      const fields = await backend.readServiceKey(key);
+      const { certificate, ...fields } = await backend.readServiceKey(key);
       if (reading !== readings.current) return;
       form.change(fields);
-      form.changeSecret({ from: "service_key", text: key });
+      form.changeSecret({ from: "service_key", text: key }, false, certificate);
       setText("");
       setProblem(null);
       setState("read");

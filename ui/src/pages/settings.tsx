@@ -57,29 +57,36 @@ function ProxySettings() {
   const refreshSnapshot = useRefreshSnapshot();
   const { settings } = useSnapshot();
   const [port, setPort] = useState<string | null>(null);
+  const [caFile, setCaFile] = useState<string | null>(null);
   const [startProxy, setStartProxy] = useState<boolean | null>(null);
-  const [refused, setRefused] = useState<string | null>(null);
+  const [refused, setRefused] = useState<{ field: "port" | "caFile"; problem: string } | null>(null);
   const [busy, setBusy] = useState(false);
 
   const shownPort = port ?? String(settings.port);
   const number = /^\s*\d{1,5}\s*$/.test(shownPort) ? Number(shownPort) : Number.NaN;
   const valid = number >= 1 && number <= 65535;
-  const problem = valid ? refused : t("settings.portProblem");
+  const refusedAt = (field: "port" | "caFile") => (refused?.field === field ? refused.problem : null);
+  const problem = valid ? refusedAt("port") : t("settings.portProblem");
 
   const save = async () => {
     setBusy(true);
     setRefused(null);
     const done = await actions.run(async () => {
       try {
-        await backend.saveSettings({ port: number, startProxy: startProxy ?? settings.startProxy });
+        await backend.saveSettings({
+          port: number,
+          startProxy: startProxy ?? settings.startProxy,
+          caFile: (caFile ?? settings.caFile ?? "").trim() || null,
+        });
       } catch (error) {
         const wrong = asProblem(error);
-        if (wrong.field !== "port") throw error;
-        setRefused(problemText(wrong));
+        if (wrong.field !== "port" && wrong.field !== "caFile") throw error;
+        setRefused({ field: wrong.field, problem: problemText(wrong) });
         return;
       }
       await refreshSnapshot();
       setPort(null);
+      setCaFile(null);
       setStartProxy(null);
       actions.say(t("settings.saved"));
     });
@@ -101,6 +108,20 @@ function ProxySettings() {
             setRefused(null);
           }}
         />
+      </Field>
+      <Field control="ca-file" name="caFile" label={t("settings.caFile")} problem={refusedAt("caFile")}>
+        <Input
+          id="ca-file"
+          value={caFile ?? settings.caFile ?? ""}
+          placeholder={t("settings.caFilePlaceholder")}
+          accessibleDescription={t("settings.caFileHint")}
+          {...valueState(refusedAt("caFile"))}
+          onInput={(event) => {
+            setCaFile(event.target.value);
+            setRefused(null);
+          }}
+        />
+        <span>{t("settings.caFileHint")}</span>
       </Field>
       <CheckBox
         id="start-proxy"

@@ -29,6 +29,11 @@ export function formatTokens(value: number): string {
   return new Intl.NumberFormat(i18next.language, { notation: "compact", maximumFractionDigits: 1 }).format(value);
 }
 
+/** The day of milliseconds since 1970. */
+export function formatDate(at: number): string {
+  return new Intl.DateTimeFormat(i18next.language, { dateStyle: "medium" }).format(at);
+}
+
 /** The time of day of milliseconds since 1970. */
 export function formatTime(at: number): string {
   return new Intl.DateTimeFormat(i18next.language, { timeStyle: "medium" }).format(at);

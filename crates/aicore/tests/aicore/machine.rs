@@ -5,7 +5,9 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
-use coretap_aicore::{AiCore, Change, Connection, InferenceRequest, Machine, Route, ServiceKey, Timeouts};
+use coretap_aicore::{
+    AiCore, Change, Connection, ExtraRoots, InferenceRequest, Machine, Route, ServiceKey, Timeouts,
+};
 use http_body_util::BodyExt;
 use hyper_util::client::proxy::matcher::Matcher;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -61,6 +63,7 @@ fn on(machine: &Arc<Pretended>, connection: Connection) -> AiCore {
         Arc::clone(machine) as Arc<dyn Machine>,
         connection,
         Timeouts::default(),
+        &ExtraRoots::default(),
     )
     .unwrap()
 }

@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod aliases;
 #[cfg(test)]
+mod certificate;
+#[cfg(test)]
 mod damaged;
 #[cfg(test)]
 mod embeddings;

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
-use coretap_aicore::{AiCore, Machine, Timeouts};
+use coretap_aicore::{AiCore, ExtraRoots, Machine, Timeouts};
 use coretap_proxy::RunState;
 use hyper_util::client::proxy::matcher::Matcher;
 
@@ -39,7 +39,12 @@ async fn after_a_sleep_health_is_found_out_and_streams_go_on() {
     let clock = Arc::new(Clock(Mutex::new(SystemTime::now())));
     let machine = Arc::clone(&clock) as Arc<dyn Machine>;
     let base = format!("http://{}", upstream.address);
-    let aicore = AiCore::on(machine, connection(&base), Timeouts::default()).unwrap();
+    let aicore = AiCore::on(
+        machine,
+        connection(&base),
+        Timeouts::default(),
+        &ExtraRoots::default(),
+    ).unwrap();
     let test = UnderTest::start(aicore, quick()).await;
 
     events.send(Ok(text("hello").into())).unwrap();

@@ -12,6 +12,7 @@
 mod ai_api;
 mod azure;
 mod bedrock;
+mod certificates;
 mod embeddings;
 #[path = "../client/mod.rs"]
 mod client;

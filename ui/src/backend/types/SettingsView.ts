@@ -11,4 +11,8 @@ port: number,
 /**
  * Whether the proxy starts with the app.
  */
-startProxy: boolean, };
+startProxy: boolean, 
+/**
+ * A file with certificate authorities that are trusted beside the system's, in PEM form.
+ */
+caFile: string | null, };

@@ -1,0 +1,488 @@
+//! Where a service key comes from that nobody has saved: variables, and what SAP's SDKs and Cloud Foundry leave behind
+//! (sap-wire.md §1.1).
+//!
+//! A key is taken whole from the first source that has one. Parts of different sources are never put together: a
+//! secret must not go to a server that another source names.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use coretap_aicore::ServiceKey;
+use secrecy::SecretString;
+use serde_json::{Map, Value};
+
+use crate::error::Error;
+use crate::paths::{expand, home};
+
+const CLIENT_ID: &str = "AICORE_CLIENT_ID";
+const CLIENT_SECRET: &str = "AICORE_CLIENT_SECRET";
+const AUTH_URL: &str = "AICORE_AUTH_URL";
+const BASE_URL: &str = "AICORE_BASE_URL";
+const CERTIFICATE_URL: &str = "AICORE_CERT_URL";
+const CERTIFICATE: &str = "AICORE_CERT_STR";
+const CERTIFICATE_FILE: &str = "AICORE_CERT_FILE_PATH";
+const KEY: &str = "AICORE_KEY_STR";
+const KEY_FILE: &str = "AICORE_KEY_FILE_PATH";
+const RESOURCE_GROUP: &str = "AICORE_RESOURCE_GROUP";
+const SERVICE_KEY: &str = "AICORE_SERVICE_KEY";
+const VCAP_SERVICES: &str = "VCAP_SERVICES";
+
+/// A file of its own, in place of those in the folder.
+const CONFIG: &str = "AICORE_CONFIG";
+/// The folder of the SDKs' files, in place of `~/.aicore`.
+const CONFIG_HOME: &str = "AICORE_HOME";
+/// `config_<profile>.json` in place of `config.json`.
+const PROFILE: &str = "AICORE_PROFILE";
+
+/// A service key, and the resource group if it stands beside it.
+#[derive(Debug)]
+pub(crate) struct Given {
+    pub(crate) key: ServiceKey,
+    pub(crate) resource_group: Option<String>,
+    /// The variables or the file, for people.
+    pub(crate) from: String,
+}
+
+/// What the person has told this process: a key in variables, or the SDKs' file if a variable names one.
+///
+/// # Errors
+/// When what was told can't be used.
+pub(crate) fn told(environment: &impl Fn(&str) -> Option<String>) -> Result<Option<Given>, Error> {
+    let set = |name: &str| environment(name).filter(|value| !value.trim().is_empty());
+    let alone = |key, from: &str| Given {
+        key,
+        resource_group: None,
+        from: from.to_owned(),
+    };
+    if let Some(key) = from_parts(&set, &set)? {
+        return Ok(Some(alone(key, "the variables AICORE_CLIENT_ID and those beside it")));
+    }
+    if let Some(json) = set(SERVICE_KEY) {
+        let key = ServiceKey::parse(&json).map_err(|source| Error::ServiceKey {
+            variable: SERVICE_KEY,
+            source,
+        })?;
+        return Ok(Some(alone(key, SERVICE_KEY)));
+    }
+    if [CONFIG, CONFIG_HOME, PROFILE]
+        .iter()
+        .any(|name| set(name).is_some())
+    {
+        return from_config_file(&set);
+    }
+    Ok(None)
+}
+
+/// What lies around where nothing was told: `~/.aicore/config.json`, then Cloud Foundry's binding.
+///
+/// # Errors
+/// When the first that is there can't be used.
+pub(crate) fn found(environment: &impl Fn(&str) -> Option<String>) -> Result<Option<Given>, Error> {
+    let set = |name: &str| environment(name).filter(|value| !value.trim().is_empty());
+    if let Some(given) = from_config_file(&set)? {
+        return Ok(Some(given));
+    }
+    let Some(json) = set(VCAP_SERVICES) else {
+        return Ok(None);
+    };
+    let key = ServiceKey::from_vcap_services(&json).map_err(|source| Error::ServiceKey {
+        variable: VCAP_SERVICES,
+        source,
+    })?;
+    Ok(Some(Given {
+        key,
+        resource_group: None,
+        from: VCAP_SERVICES.to_owned(),
+    }))
+}
+
+/// A key in parts: `part` gives the value of a name, `environment` the home folder. `None` if no part is there. With a
+/// client secret the parts of a certificate are not looked at.
+fn from_parts(
+    part: &impl Fn(&str) -> Option<String>,
+    environment: &impl Fn(&str) -> Option<String>,
+) -> Result<Option<ServiceKey>, Error> {
+    let is_given = |name: &&str| part(name).is_some();
+    let by_certificate = part(CLIENT_SECRET).is_none()
+        && [CERTIFICATE, CERTIFICATE_FILE, KEY, KEY_FILE, CERTIFICATE_URL]
+            .iter()
+            .any(is_given);
+    let names = if by_certificate {
+        // The SDKs know two names for where tokens come from, and two ways for certificate and key.
+        let either = |one, other| if is_given(&one) { one } else { other };
+        let by_file = is_given(&CERTIFICATE_FILE) || is_given(&KEY_FILE);
+        vec![
+            CLIENT_ID,
+            either(CERTIFICATE, if by_file { CERTIFICATE_FILE } else { CERTIFICATE }),
+            either(KEY, if by_file { KEY_FILE } else { KEY }),
+            either(AUTH_URL, CERTIFICATE_URL),
+            BASE_URL,
+        ]
+    } else {
+        vec![CLIENT_ID, CLIENT_SECRET, AUTH_URL, BASE_URL]
+    };
+    let (given, missing): (Vec<_>, Vec<_>) = names.into_iter().partition(is_given);
+    if given.is_empty() {
+        return Ok(None);
+    }
+    if !missing.is_empty() {
+        return Err(Error::GroupIncomplete { given, missing });
+    }
+    let text = |name| part(name).unwrap_or_default();
+    let secret = |name| SecretString::from(text(name));
+    let (id, base_url) = (text(CLIENT_ID), text(BASE_URL));
+    let key = if by_certificate {
+        let pem = |direct, file| match part(direct) {
+            Some(pem) => Ok(pem),
+            None => read_file(file, &expand(home(environment).as_ref(), &text(file))),
+        };
+        let certificate = pem(CERTIFICATE, CERTIFICATE_FILE)?;
+        let private_key = SecretString::from(pem(KEY, KEY_FILE)?);
+        // `AICORE_AUTH_URL` may hold the key's `url`, which asks for no certificate.
+        let url = part(CERTIFICATE_URL).unwrap_or_else(|| text(AUTH_URL));
+        ServiceKey::with_certificate(&id, &certificate, &private_key, &url, &base_url)
+    } else {
+        ServiceKey::from_parts(&id, &secret(CLIENT_SECRET), &text(AUTH_URL), &base_url)
+    };
+    key.map(Some).map_err(|source| Error::ServiceKey {
+        variable: if by_certificate {
+            "AICORE_CERT_…, AICORE_KEY_…, AICORE_BASE_URL"
+        } else {
+            "AICORE_AUTH_URL, AICORE_BASE_URL"
+        },
+        source,
+    })
+}
+
+fn read_file(variable: &'static str, path: &Path) -> Result<String, Error> {
+    std::fs::read_to_string(path).map_err(|source| Error::FileUnreadable {
+        variable,
+        path: path.display().to_string(),
+        source,
+    })
+}
+
+/// The file that SAP's Python SDK and `LiteLLM` read: one JSON object whose members are named like the variables.
+fn from_config_file(set: &impl Fn(&str) -> Option<String>) -> Result<Option<Given>, Error> {
+    let Some((path, must_exist)) = config_file(set) else {
+        return Ok(None);
+    };
+    let refused = |problem| Error::ConfigFile {
+        path: path.display().to_string(),
+        problem,
+    };
+    let text = match std::fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound && !must_exist => return Ok(None),
+        Err(error) => return Err(refused(format!("can't be read: {error}"))),
+    };
+    // serde's own words may repeat the text, which holds a secret: only the place is kept.
+    let members: Map<String, Value> =
+        serde_json::from_str(text.trim_start_matches('\u{feff}')).map_err(|error| {
+            refused(format!(
+                "is no JSON object (line {}, column {})",
+                error.line(),
+                error.column()
+            ))
+        })?;
+    let member = |name: &str| {
+        let text = members.get(name).and_then(Value::as_str).map(str::to_owned);
+        text.filter(|value| !value.trim().is_empty())
+    };
+    let key = from_parts(&member, set).map_err(|source| Error::InConfigFile {
+        path: path.display().to_string(),
+        source: Box::new(source),
+    })?;
+    Ok(key.map(|key| Given {
+        key,
+        resource_group: member(RESOURCE_GROUP),
+        from: path.display().to_string(),
+    }))
+}
+
+/// Where that file is, and whether it must be there; `None` without a home folder to look in.
+fn config_file(set: &impl Fn(&str) -> Option<String>) -> Option<(PathBuf, bool)> {
+    let own_home = home(set);
+    if let Some(path) = set(CONFIG) {
+        return Some((expand(own_home.as_ref(), &path), true));
+    }
+    let folder = set(CONFIG_HOME).map(|folder| expand(own_home.as_ref(), &folder));
+    let folder = folder.or_else(|| Some(own_home?.join(".aicore")))?;
+    Some(match set(PROFILE).filter(|profile| profile.trim() != "default") {
+        Some(profile) => (folder.join(format!("config_{}.json", profile.trim())), true),
+        None => (folder.join("config.json"), false),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use coretap_aicore::Credential;
+    use secrecy::ExposeSecret;
+
+    use super::*;
+
+    const CERTIFICATE_PEM: &str = include_str!("../../aicore/tests/keys/p256.crt");
+    const KEY_PEM: &str = include_str!("../../aicore/tests/keys/p256-sec1.pem");
+    const SECRET_PARTS: [(&str, &str); 4] = [
+        (CLIENT_ID, "parts"),
+        (CLIENT_SECRET, "parts-secret"),
+        (AUTH_URL, "https://auth.example/oauth/token"),
+        (BASE_URL, "https://api.example/v2"),
+    ];
+
+    type Read = Result<Option<Given>, Error>;
+
+    /// What was told and what was found, with these variables and nothing else.
+    fn read(variables: &[(&str, &str)]) -> (Read, Read) {
+        let variables: HashMap<_, _> = variables.iter().copied().collect();
+        let environment = |name: &str| variables.get(name).map(|value| (*value).to_owned());
+        (told(&environment), found(&environment))
+    }
+
+    fn client_id(read: Read) -> Option<String> {
+        read.unwrap().map(|given| given.key.client_id)
+    }
+
+    fn json(members: &[(&str, &str)]) -> String {
+        let members: Map<_, _> = members
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), Value::from(*value)))
+            .collect();
+        Value::from(members).to_string()
+    }
+
+    fn service_key(client_id: &str) -> String {
+        format!(
+            r#"{{"clientid":"{client_id}","clientsecret":"s","url":"https://auth.example","serviceurls":{{"AI_API_URL":"https://api.example"}}}}"#
+        )
+    }
+
+    /// A home folder with `.aicore/config.json`, and another folder with `config.json` and `config_team.json`.
+    fn home_with_files() -> (tempfile::TempDir, String, String) {
+        let home = tempfile::tempdir().unwrap();
+        for (folder, file, id) in [
+            (".aicore", "config.json", "default file"),
+            ("other", "config.json", "other file"),
+            ("other", "config_team.json", "team file"),
+        ] {
+            let folder = home.path().join(folder);
+            std::fs::create_dir_all(&folder).unwrap();
+            let members = [
+                (CLIENT_ID, id),
+                (CLIENT_SECRET, "s"),
+                (AUTH_URL, "https://auth.example"),
+                (BASE_URL, "https://api.example/"),
+                (RESOURCE_GROUP, "group of the file"),
+                ("AICORE_UNKNOWN", "is passed over"),
+            ];
+            std::fs::write(folder.join(file), json(&members)).unwrap();
+        }
+        let other = home.path().join("other").display().to_string();
+        let path = home.path().display().to_string();
+        (home, path, other)
+    }
+
+    fn home_name() -> &'static str {
+        if cfg!(windows) { "USERPROFILE" } else { "HOME" }
+    }
+
+    #[test]
+    fn the_nearer_source_wins() {
+        let (_home, home, other) = home_with_files();
+        let (key, binding) = (service_key("service key"), service_key("binding"));
+        let binding = format!(r#"{{"aicore":[{{"label":"aicore","credentials":{binding}}}]}}"#);
+        let mut variables = SECRET_PARTS.to_vec();
+        variables.extend([
+            (SERVICE_KEY, key.as_str()),
+            (CONFIG_HOME, &other),
+            (home_name(), &home),
+            (VCAP_SERVICES, &binding),
+        ]);
+        for (from, is_told, expected) in [
+            (0, true, "parts"),
+            (4, true, "service key"),
+            (5, true, "other file"),
+            (6, false, "default file"),
+            (7, false, "binding"),
+        ] {
+            let (told, found) = read(&variables[from..]);
+            assert_eq!(told.as_ref().unwrap().is_some(), is_told, "{expected}");
+            let read = if is_told { told } else { found };
+            assert_eq!(client_id(read).as_deref(), Some(expected));
+        }
+        let (told, found) = read(&[]);
+        assert!(told.unwrap().is_none() && found.unwrap().is_none());
+    }
+
+    #[test]
+    fn a_variable_names_another_file() {
+        let (_home, home, other) = home_with_files();
+        let file = format!("{other}/config_team.json");
+        let at_home = |variables: &[(&'static str, &str)]| {
+            let all = [&[(home_name(), home.as_str())], variables].concat();
+            read(&all).0
+        };
+        for (variables, expected) in [
+            (vec![(CONFIG_HOME, other.as_str())], "other file"),
+            (vec![(CONFIG_HOME, "~/other"), (PROFILE, "team")], "team file"),
+            (
+                vec![(CONFIG_HOME, other.as_str()), (PROFILE, "default")],
+                "other file",
+            ),
+            (vec![(PROFILE, "default")], "default file"),
+            (
+                vec![(CONFIG, file.as_str()), (CONFIG_HOME, "/nowhere")],
+                "team file",
+            ),
+            (vec![(CONFIG, "~/other/config.json")], "other file"),
+        ] {
+            assert_eq!(
+                client_id(at_home(&variables)).as_deref(),
+                Some(expected),
+                "{variables:?}"
+            );
+        }
+        let given = at_home(&[(CONFIG_HOME, &other)]).unwrap().unwrap();
+        assert_eq!(given.resource_group.as_deref(), Some("group of the file"));
+        // A folder without a file is no mistake, a file that was asked for by name and is not there is one.
+        assert!(at_home(&[(CONFIG_HOME, "/nowhere")]).unwrap().is_none());
+        for missing in [(PROFILE, "plum"), (CONFIG, "/nowhere/config.json")] {
+            let error = at_home(&[missing]).unwrap_err();
+            assert_eq!(error.code(), "CONFIG-AICORE-FILE");
+            assert!(error.to_string().contains("can't be read"), "{error}");
+        }
+        assert!(
+            read(&[(PROFILE, "default")]).0.unwrap().is_none(),
+            "no home folder"
+        );
+    }
+
+    #[test]
+    fn a_broken_file_is_named_and_its_secret_is_not() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("config.json");
+        for (text, code, words) in [
+            (
+                "{\"AICORE_CLIENT_SECRET\": \"hush\"\n \"x\"}",
+                "CONFIG-AICORE-FILE",
+                "line 2",
+            ),
+            ("\"hush\"", "CONFIG-AICORE-FILE", "is no JSON object"),
+            (
+                r#"{"AICORE_CLIENT_SECRET": "hush"}"#,
+                "CONFIG-GROUP-INCOMPLETE",
+                "AICORE_CLIENT_ID, AICORE_AUTH_URL, AICORE_BASE_URL are missing",
+            ),
+            (
+                r#"{"AICORE_CLIENT_ID": "a", "AICORE_CLIENT_SECRET": "hush", "AICORE_AUTH_URL": "http://a", "AICORE_BASE_URL": "https://b"}"#,
+                "CONFIG-URL",
+                "'url' does not begin with https://",
+            ),
+        ] {
+            std::fs::write(&path, text).unwrap();
+            let folder = home.path().display().to_string();
+            let error = read(&[(CONFIG_HOME, &folder)]).0.unwrap_err();
+            assert_eq!(error.code(), code, "{error}");
+            let sentence = error.to_string();
+            assert!(
+                sentence.contains(words) && sentence.contains(&path.display().to_string()),
+                "{sentence}"
+            );
+            assert!(error.is_configuration());
+            assert!(!format!("{error:?} {error} {}", error.hint()).contains("hush"));
+        }
+        std::fs::write(&path, "{}").unwrap();
+        let folder = home.path().display().to_string();
+        assert!(
+            read(&[(CONFIG_HOME, &folder)]).0.unwrap().is_none(),
+            "nothing is in it"
+        );
+    }
+
+    #[test]
+    fn parts_by_half_name_the_rest() {
+        let key = service_key("service key");
+        // A whole service key beside them does not hide the mistake.
+        let error = read(&[
+            SECRET_PARTS[0],
+            (BASE_URL, " "),
+            SECRET_PARTS[1],
+            (SERVICE_KEY, &key),
+        ]);
+        let error = error.0.unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "AICORE_CLIENT_ID, AICORE_CLIENT_SECRET are set, but AICORE_AUTH_URL, AICORE_BASE_URL are missing."
+        );
+        assert!(!format!("{error:?} {error}").contains("parts-secret"));
+        let missing = |variables: &[(&str, &str)]| match read(variables).0 {
+            Err(Error::GroupIncomplete { missing, .. }) => missing,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(
+            missing(&[(CERTIFICATE, CERTIFICATE_PEM)]),
+            [CLIENT_ID, KEY, CERTIFICATE_URL, BASE_URL]
+        );
+        assert_eq!(
+            missing(&[(KEY_FILE, "key.pem"), (AUTH_URL, "https://a")]),
+            [CLIENT_ID, CERTIFICATE_FILE, BASE_URL]
+        );
+    }
+
+    #[test]
+    fn a_certificate_comes_in_parts_too_as_text_or_in_files() {
+        let home = tempfile::tempdir().unwrap();
+        std::fs::write(home.path().join("own.crt"), CERTIFICATE_PEM).unwrap();
+        std::fs::write(home.path().join("own.key"), KEY_PEM).unwrap();
+        let folder = home.path().display().to_string();
+        let flat = (CERTIFICATE_PEM.replace('\n', "\\n"), KEY_PEM.replace('\n', "\\n"));
+        let base = [
+            (CLIENT_ID, "id"),
+            (BASE_URL, "https://api.example"),
+            (home_name(), &folder),
+        ];
+        let url = (CERTIFICATE_URL, "https://auth.cert.example/oauth/token");
+        for more in [
+            vec![(CERTIFICATE, CERTIFICATE_PEM), (KEY, KEY_PEM), url],
+            vec![(CERTIFICATE, flat.0.as_str()), (KEY, flat.1.as_str()), url],
+            vec![(CERTIFICATE_FILE, "~/own.crt"), (KEY_FILE, "~/own.key"), url],
+            vec![(CERTIFICATE_FILE, "~/own.crt"), (KEY, KEY_PEM), (AUTH_URL, url.1)],
+            // `url` and `certurl` of one service key.
+            vec![
+                (CERTIFICATE, CERTIFICATE_PEM),
+                (KEY, KEY_PEM),
+                (AUTH_URL, "https://auth.example"),
+                url,
+            ],
+        ] {
+            let key = read(&[&base[..], &more].concat()).0.unwrap().unwrap().key;
+            assert!(matches!(key.credential, Credential::Certificate(_)), "{key:?}");
+            assert_eq!(key.auth_url.as_str(), "https://auth.cert.example/");
+        }
+        // With a secret beside it, that is used.
+        let both = [
+            &SECRET_PARTS[..],
+            &[(CERTIFICATE, CERTIFICATE_PEM), (KEY, KEY_PEM), url],
+        ]
+        .concat();
+        let key = read(&both).0.unwrap().unwrap().key;
+        assert!(
+            matches!(key.credential, Credential::Secret(secret) if secret.expose_secret() == "parts-secret")
+        );
+
+        let broken = [
+            &base[..],
+            &[(CERTIFICATE_FILE, "~/none.crt"), (KEY_FILE, "~/own.key"), url],
+        ]
+        .concat();
+        let error = read(&broken).0.unwrap_err();
+        assert_eq!(error.code(), "CONFIG-FILE");
+        let sentence = error.to_string();
+        assert!(
+            sentence.contains(CERTIFICATE_FILE) && sentence.contains("none.crt"),
+            "{sentence}"
+        );
+    }
+}
