@@ -14,6 +14,7 @@ mod attempt;
 mod configuration;
 mod exchange;
 mod forward;
+mod heal;
 mod knowledge;
 mod models;
 mod port_owner;
@@ -26,6 +27,7 @@ mod stream;
 
 pub use configuration::{Configuration, Limits, LocalKey};
 pub use exchange::Exchange;
+pub use knowledge::{Knowledge, Lesson};
 pub use port_owner::PortOwner;
 pub use problem::{CODES, Problem};
 pub use server::{Proxy, RunState, StartError, check_port};

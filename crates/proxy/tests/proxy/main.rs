@@ -9,6 +9,7 @@
 
 mod access;
 mod answers;
+mod healing;
 mod running;
 mod streams;
 mod upstream;
