@@ -12,6 +12,7 @@ use crate::faults::Fault;
 use crate::options::{BackendDetails, Chunking, FinishReason, Options};
 use crate::query;
 use crate::record::Exchange;
+use crate::refuses::Refused;
 use crate::server::State;
 
 /// Something that can be said of a request.
@@ -31,6 +32,7 @@ struct Changes {
     backend_details: Option<BackendDetails>,
     finish_reason_mode: Option<FinishReason>,
     page: Option<usize>,
+    refuses: Option<Vec<Refused>>,
 }
 
 /// Answers a control path: a status and JSON.
@@ -114,5 +116,8 @@ impl Changes {
         options.backend_details = self.backend_details.unwrap_or(options.backend_details);
         options.finish_reason = self.finish_reason_mode.unwrap_or(options.finish_reason);
         options.page = self.page.unwrap_or(options.page);
+        if let Some(refuses) = self.refuses {
+            options.refuses = refuses;
+        }
     }
 }

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::refuses::Refused;
+
 /// How the simulator behaves.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -21,6 +23,8 @@ pub struct Options {
     pub finish_reason: FinishReason,
     /// The most rows of one list; more are reached by `$skip`. Default: 10,000.
     pub page: usize,
+    /// What this tenant refuses beyond what every tenant does. Default: nothing.
+    pub refuses: Vec<Refused>,
 }
 
 impl Default for Options {
@@ -33,6 +37,7 @@ impl Default for Options {
             backend_details: BackendDetails::Mixed,
             finish_reason: FinishReason::Absent,
             page: 10_000,
+            refuses: Vec::new(),
         }
     }
 }

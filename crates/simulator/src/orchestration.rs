@@ -13,10 +13,13 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value};
 
 use crate::answer::Answer;
+use crate::catalogue::Model;
 use crate::conversation::Conversation;
 use crate::json;
 use crate::model;
+use crate::refuses::{self, Found};
 use crate::server::Asked;
+use crate::shape::{Problem, Step};
 
 pub(crate) use read::choice;
 pub(crate) use request::validate;
@@ -84,7 +87,7 @@ pub(crate) fn complete(asked: &Asked<'_>) -> Answer {
     };
     let mut failures = Vec::new();
     for modules in configurations {
-        match prepare(&body, modules, streaming) {
+        match prepare(&body, modules, streaming, &asked.options.refuses) {
             Ok(prepared) => {
                 let mut reply = model::answer(&prepared.conversation, asked.number);
                 if asked.filtered {
@@ -134,10 +137,16 @@ impl From<Failure> for Refused {
     }
 }
 
-fn prepare(body: &Value, modules: &Value, streaming: bool) -> Result<Prepared, Refused> {
+fn prepare(
+    body: &Value,
+    modules: &Value,
+    streaming: bool,
+    refused: &[refuses::Refused],
+) -> Result<Prepared, Refused> {
     let (rendered, own) = render(body, modules)?;
     let configuration = modules.pointer("/prompt_templating").unwrap_or(&Value::Null);
     let model = rules::model(configuration)?;
+    check_tenant(body, configuration, refused, model)?;
     if streaming && !model.streaming {
         return Err(Failure::model("Streaming is not supported for this model").into());
     }
@@ -160,6 +169,29 @@ fn prepare(body: &Value, modules: &Value, streaming: bool) -> Result<Prepared, R
         }),
         Err(failure) => Err(failure.into()),
     }
+}
+
+/// Refuses what this tenant refuses: a parameter as the model's vendor does, any other member as the service itself.
+fn check_tenant(
+    body: &Value,
+    configuration: &Value,
+    refused: &[refuses::Refused],
+    model: &Model,
+) -> Result<(), Failure> {
+    let parameters = configuration.pointer("/model/params").unwrap_or(&Value::Null);
+    Err(match refuses::find(refused, body, parameters) {
+        None | Some(Found::Beta) => return Ok(()),
+        Some(Found::OutputTokens { name, wished, most }) => {
+            Failure::model(parameters::too_many_tokens(model, name, most, wished))
+        }
+        Some(Found::Member(misfit)) => match (misfit.path.last(), &misfit.problem) {
+            (Some(Step::Key(place)), Problem::Unknown(name)) if place == "params" => {
+                let object = parameters::object(model);
+                Failure::model(format_args!("Unknown field for {object}: {name}"))
+            }
+            _ => Failure::body(request::words(&misfit)),
+        },
+    })
 }
 
 /// History first, then the rendered template; and how many messages are the template's.

@@ -188,7 +188,7 @@ static REASONING_BLOCK: Shape = closed(&[may("content", &Shape::Text), may("sign
 
 /// The words of the service, which is written in Python (sap-wire.md §4.1: "True is not of type 'object' -
 /// 'config.stream'").
-fn words(misfit: &Misfit) -> String {
+pub(super) fn words(misfit: &Misfit) -> String {
     let path: Vec<String> = misfit
         .path
         .iter()
