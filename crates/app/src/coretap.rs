@@ -1,17 +1,23 @@
 //! The product: one connection to SAP AI Core, and the proxy in front of it.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
 
 use coretap_aicore::{AiCore, Connection, Deployment, SelectableModel, Selection, ServiceKey, Timeouts};
-use coretap_proxy::{Configuration, Exchange, Limits, LocalKey, Proxy, RunState, check_port};
+use coretap_formats::rules::Rules;
+use coretap_proxy::{Configuration, Exchange, Knowledge, Limits, LocalKey, Proxy, RunState, check_port};
 use secrecy::ExposeSecret;
 use tokio::sync::{mpsc, watch};
 
 use crate::demo::Demo;
 use crate::error::Error;
+use crate::learned::{self, LearnedFile};
 use crate::local_key;
+use crate::rules;
 use crate::settings::{Settings, Source};
+use crate::view::ProblemView;
 
 /// Coretap with its settings. Nothing runs before [`Coretap::start`], but the demo's simulator.
 pub struct Coretap {
@@ -19,6 +25,10 @@ pub struct Coretap {
     configuration: watch::Sender<Arc<Configuration>>,
     /// What the current client was made from, and the simulator if it is used.
     current: Mutex<Current>,
+    /// The rules that hold, and what deployments have refused.
+    knowledge: Arc<Knowledge>,
+    /// What of the folder's rules and lessons can't be used.
+    troubles: Mutex<Vec<Error>>,
 }
 
 struct Current {
@@ -46,14 +56,19 @@ impl Coretap {
             None => local_key::random()?,
         };
         let (sender, configuration) = watch::channel(configuration(settings.port, local_key, aicore));
+        let (rules, mut troubles) = own_rules(settings.folder.as_deref());
+        let knowledge = know(rules, settings.folder.as_deref(), &mut troubles);
+        report(&troubles);
         Ok(Coretap {
-            proxy: Proxy::new(configuration, exchanges),
+            proxy: Proxy::new(configuration, Arc::clone(&knowledge), exchanges),
             configuration: sender,
             current: Mutex::new(Current {
                 service_key,
                 resource_group: settings.resource_group,
                 demo,
             }),
+            knowledge,
+            troubles: Mutex::new(troubles),
         })
     }
 
@@ -78,6 +93,10 @@ impl Coretap {
                 (demo.service_key.clone(), Some(demo))
             }
         };
+        let (rules, troubles) = own_rules(settings.folder.as_deref());
+        report(&troubles);
+        self.knowledge.set_rules(rules);
+        *self.troubles.lock().unwrap_or_else(PoisonError::into_inner) = troubles;
         let is_same = {
             let current = self.current();
             have_same_credentials(&current.service_key, &service_key)
@@ -108,6 +127,12 @@ impl Coretap {
             self.start().await?;
         }
         Ok(())
+    }
+
+    /// What of the folder's rules can't be used, for a window.
+    pub(crate) fn troubles(&self) -> Vec<ProblemView> {
+        let troubles = self.troubles.lock().unwrap_or_else(PoisonError::into_inner);
+        troubles.iter().map(ProblemView::from).collect()
     }
 
     /// Whether the proxy takes requests.
@@ -172,6 +197,42 @@ impl Coretap {
     /// SAP AI Core as the proxy sees it now.
     pub(crate) fn aicore(&self) -> AiCore {
         self.configuration.borrow().aicore.clone()
+    }
+}
+
+/// The built-in rules with those of the folder, and what of these can't be used.
+fn own_rules(folder: Option<&Path>) -> (Rules, Vec<Error>) {
+    match folder.map(rules::read) {
+        Some(own) => (own.rules, own.troubles),
+        None => (Rules::embedded(), Vec::new()),
+    }
+}
+
+/// What is known at the start; without a folder what is learned is not kept.
+fn know(rules: Rules, folder: Option<&Path>, troubles: &mut Vec<Error>) -> Arc<Knowledge> {
+    let Some(folder) = folder else {
+        return Arc::new(Knowledge::new(rules, Vec::new(), None));
+    };
+    let file = LearnedFile::new(folder);
+    let lessons = match file.read(SystemTime::now()) {
+        Ok(contents) => {
+            troubles.extend(contents.troubles);
+            contents.lessons
+        }
+        Err(error) => {
+            troubles.push(error);
+            Vec::new()
+        }
+    };
+    let (sender, learned) = mpsc::unbounded_channel();
+    let knowledge = Arc::new(Knowledge::new(rules, lessons, Some(sender)));
+    tokio::spawn(learned::follow(file, Arc::downgrade(&knowledge), learned));
+    knowledge
+}
+
+fn report(troubles: &[Error]) {
+    for trouble in troubles {
+        tracing::warn!(code = trouble.code(), "{trouble}");
     }
 }
 

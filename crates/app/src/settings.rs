@@ -1,5 +1,7 @@
 //! What the person has set: flags, then the environment, then the settings file, then the defaults.
 
+use std::path::PathBuf;
+
 use coretap_aicore::ServiceKey;
 use coretap_proxy::LocalKey;
 use secrecy::{ExposeSecret, SecretString};
@@ -7,7 +9,7 @@ use secrecy::{ExposeSecret, SecretString};
 use crate::binding;
 use crate::error::Error;
 use crate::secrets::Secrets;
-use crate::settings_file::{ConnectionSettings, SettingsFile};
+use crate::settings_file::{ConnectionSettings, SettingsFile, folder};
 
 /// The service key's parts, one variable each.
 const GROUP: [&str; 4] = [
@@ -54,6 +56,8 @@ pub struct Settings {
     pub selected_model: Option<String>,
     /// Foundation mode: the deployment of that model.
     pub selected_deployment: Option<String>,
+    /// Where `rules.toml` and `learned.toml` lie; without it the built-in rules hold, and what is learned is not kept.
+    pub folder: Option<PathBuf>,
 }
 
 /// Where models come from.
@@ -120,6 +124,7 @@ impl Settings {
                 .unwrap_or_else(|| DEFAULT_GROUP.to_owned()),
             selected_model: set(environment, MODEL).or(connection.model),
             selected_deployment: connection.deployment,
+            folder: folder(environment),
         })
     }
 }
