@@ -163,7 +163,7 @@ pub(crate) async fn answer(
             ..Limits::default()
         },
     }));
-    let proxy = Proxy::new(configuration, None);
+    let proxy = Proxy::new(configuration, Arc::default(), None);
     step(StepId::Answer, tell, async {
         let address = proxy.start().await.map_err(Error::Start)?;
         ask(address, bearer, model).await?;

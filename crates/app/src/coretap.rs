@@ -1,18 +1,23 @@
 //! The product: one connection to SAP AI Core, and the proxy in front of it.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
 
 use coretap_aicore::{AiCore, Alias, Connection, Deployment, ExtraRoots, Selection, ServiceKey, Timeouts};
-use coretap_proxy::{Configuration, Exchange, Limits, LocalKey, Proxy, RunState, check_port};
+use coretap_formats::rules::Rules;
+use coretap_proxy::{Configuration, Exchange, Knowledge, Limits, LocalKey, Proxy, RunState, check_port};
 use tokio::sync::{mpsc, watch};
 
 use crate::check;
 use crate::demo::Demo;
 use crate::error::Error;
+use crate::learned::{self, LearnedFile};
 use crate::local_key;
+use crate::rules;
 use crate::settings::{Settings, Source};
-use crate::view::Step;
+use crate::view::{ProblemView, Step};
 
 /// Coretap with its settings. Nothing runs before [`Coretap::start`], but the demo's simulator.
 pub struct Coretap {
@@ -20,6 +25,10 @@ pub struct Coretap {
     configuration: watch::Sender<Arc<Configuration>>,
     /// What the current client was made from, and the simulator if it is used.
     current: Mutex<Current>,
+    /// The rules that hold, and what deployments have refused.
+    knowledge: Arc<Knowledge>,
+    /// What of the folder's rules and lessons can't be used.
+    troubles: Mutex<Vec<Error>>,
 }
 
 struct Current {
@@ -48,8 +57,11 @@ impl Coretap {
             None => local_key::random()?,
         };
         let (sender, configuration) = watch::channel(configuration(settings.port, local_key, aicore));
+        let (rules, mut troubles) = own_rules(settings.folder.as_deref());
+        let knowledge = know(rules, settings.folder.as_deref(), &mut troubles);
+        report(&troubles);
         Ok(Coretap {
-            proxy: Proxy::new(configuration, exchanges),
+            proxy: Proxy::new(configuration, Arc::clone(&knowledge), exchanges),
             configuration: sender,
             current: Mutex::new(Current {
                 service_key,
@@ -57,6 +69,8 @@ impl Coretap {
                 extra_roots: settings.extra_roots,
                 demo,
             }),
+            knowledge,
+            troubles: Mutex::new(troubles),
         })
     }
 
@@ -81,6 +95,10 @@ impl Coretap {
                 (demo.service_key.clone(), Some(demo))
             }
         };
+        let (rules, troubles) = own_rules(settings.folder.as_deref());
+        report(&troubles);
+        self.knowledge.set_rules(rules);
+        *self.troubles.lock().unwrap_or_else(PoisonError::into_inner) = troubles;
         let is_same = {
             let current = self.current();
             have_same_credentials(&current.service_key, &service_key)
@@ -114,6 +132,12 @@ impl Coretap {
             self.start().await?;
         }
         Ok(())
+    }
+
+    /// What of the folder's rules can't be used, for a window.
+    pub(crate) fn troubles(&self) -> Vec<ProblemView> {
+        let troubles = self.troubles.lock().unwrap_or_else(PoisonError::into_inner);
+        troubles.iter().map(ProblemView::from).collect()
     }
 
     /// Whether the proxy takes requests.
@@ -181,6 +205,42 @@ impl Coretap {
     /// SAP AI Core as the proxy sees it now.
     pub(crate) fn aicore(&self) -> AiCore {
         self.configuration.borrow().aicore.clone()
+    }
+}
+
+/// The built-in rules with those of the folder, and what of these can't be used.
+fn own_rules(folder: Option<&Path>) -> (Rules, Vec<Error>) {
+    match folder.map(rules::read) {
+        Some(own) => (own.rules, own.troubles),
+        None => (Rules::embedded(), Vec::new()),
+    }
+}
+
+/// What is known at the start; without a folder what is learned is not kept.
+fn know(rules: Rules, folder: Option<&Path>, troubles: &mut Vec<Error>) -> Arc<Knowledge> {
+    let Some(folder) = folder else {
+        return Arc::new(Knowledge::new(rules, Vec::new(), None));
+    };
+    let file = LearnedFile::new(folder);
+    let lessons = match file.read(SystemTime::now()) {
+        Ok(contents) => {
+            troubles.extend(contents.troubles);
+            contents.lessons
+        }
+        Err(error) => {
+            troubles.push(error);
+            Vec::new()
+        }
+    };
+    let (sender, learned) = mpsc::unbounded_channel();
+    let knowledge = Arc::new(Knowledge::new(rules, lessons, Some(sender)));
+    tokio::spawn(learned::follow(file, Arc::downgrade(&knowledge), learned));
+    knowledge
+}
+
+fn report(troubles: &[Error]) {
+    for trouble in troubles {
+        tracing::warn!(code = trouble.code(), "{trouble}");
     }
 }
 

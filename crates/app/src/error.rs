@@ -90,6 +90,38 @@ pub enum Error {
         /// The cause.
         source: io::Error,
     },
+    /// A row of a file in the settings folder can't be used; the others hold.
+    #[error("{path}: {row} is skipped: {problem}.")]
+    RowSkipped {
+        /// The file.
+        path: String,
+        /// Which row.
+        row: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// What was learned can't be read.
+    #[error("{path} can't be read, so nothing learned before is known: {problem}.")]
+    LearnedFile {
+        /// Where it lies.
+        path: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// What was learned can't be written; it holds for this run.
+    #[error("{path} can't be written, so what is learned holds for this run only: {source}.")]
+    LearnedUnwritable {
+        /// The file.
+        path: String,
+        /// The cause.
+        source: io::Error,
+    },
+    /// Nothing of this id was learned.
+    #[error("Nothing with the id '{id}' was learned.")]
+    NotLearned {
+        /// The id.
+        id: String,
+    },
     /// The system names no folder for settings.
     #[error("The system names no folder for settings.")]
     NoFolder,
@@ -154,6 +186,9 @@ pub const CODES: &[&str] = &[
     "CONFIG-SETTINGS-FILE",
     "CONFIG-SETTINGS-LOCKED",
     "CONFIG-SETTINGS-WRITE",
+    "CONFIG-RULES",
+    "CONFIG-LEARNED",
+    "RULES-NOT-LEARNED",
     "CONFIG-LOCAL-KEY",
     "CONFIG-NO-LOCAL-KEY",
     "SECRET-NO-KEYCHAIN",
@@ -184,6 +219,9 @@ impl Error {
             Error::SettingsFile { .. } | Error::SettingsKeptAside { .. } => "CONFIG-SETTINGS-FILE",
             Error::SettingsLocked { .. } => "CONFIG-SETTINGS-LOCKED",
             Error::SettingsUnwritable { .. } | Error::NoFolder => "CONFIG-SETTINGS-WRITE",
+            Error::RowSkipped { .. } => "CONFIG-RULES",
+            Error::LearnedFile { .. } | Error::LearnedUnwritable { .. } => "CONFIG-LEARNED",
+            Error::NotLearned { .. } => "RULES-NOT-LEARNED",
             Error::Secret(error) => error.code(),
             Error::SecretMissing => "SECRET-MISSING",
             Error::SecretBound => "SECRET-BOUND",
@@ -218,6 +256,12 @@ impl Error {
             }
             Error::SettingsLocked { .. } => "Use the other one, or end it and try again.",
             Error::SettingsUnwritable { .. } => "Check who may write there and whether the disk is full.",
+            Error::RowSkipped { .. } => "Correct the row; 'coretap rules' shows which rows hold.",
+            Error::LearnedFile { .. } => {
+                "Nothing to do: what deployments refuse is learned again, and the file is kept under another name then."
+            }
+            Error::LearnedUnwritable { .. } => "Check who may write there and whether the disk is full.",
+            Error::NotLearned { .. } => "'coretap rules' lists the ids.",
             Error::NoFolder => "Set CORETAP_HOME to a folder.",
             Error::Secret(error) => error.hint(),
             Error::SecretMissing => "Enter the client secret, or paste the service key again.",

@@ -192,7 +192,13 @@ impl Inner {
             },
             (Err(error), _) => Err(error),
         };
+        let troubles = running.coretap.as_ref().map(|coretap| coretap.troubles());
         self.change(|snapshot| {
+            if let Some(troubles) = troubles {
+                let is_of_rules = |code: &str| matches!(code, "CONFIG-RULES" | "CONFIG-LEARNED");
+                snapshot.notices.retain(|notice| !is_of_rules(&notice.code));
+                snapshot.notices.extend(troubles);
+            }
             if snapshot.source == SourceView::Simulator {
                 snapshot.selected_model.clone_from(&running.simulator_model);
             }
@@ -282,7 +288,10 @@ impl Inner {
     }
 
     fn settings(&self, running: &Running, source: Source) -> Result<Settings, Error> {
-        let file = lock(&self.store).settings().clone();
+        let (file, folder) = {
+            let store = lock(&self.store);
+            (store.settings().clone(), store.folder().to_owned())
+        };
         let connection = if matches!(source, Source::Demo) {
             // The simulator's models and groups are not the connection's, and orchestration reaches all of them.
             ConnectionSettings {
@@ -308,6 +317,7 @@ impl Inner {
             selected_deployment: connection.deployment,
             aliases,
             key_from: KEPT.to_owned(),
+            folder: Some(folder),
         })
     }
 

@@ -1,6 +1,8 @@
 //! What the person has set: flags, then the environment, then the settings file, then what SAP's SDKs and Cloud Foundry
 //! have left behind, then the defaults.
 
+use std::path::PathBuf;
+
 use coretap_aicore::{Aliases, ExtraRoots, ServiceKey};
 use coretap_proxy::LocalKey;
 use secrecy::ExposeSecret;
@@ -11,7 +13,7 @@ use crate::error::Error;
 use crate::paths::{expand, home};
 use crate::secrets::{self, Secrets};
 use crate::service_key_sources;
-use crate::settings_file::{ConnectionSettings, SettingsFile};
+use crate::settings_file::{ConnectionSettings, SettingsFile, folder};
 
 pub(crate) const RESOURCE_GROUP: &str = "AICORE_RESOURCE_GROUP";
 const LOCAL_KEY: &str = "CORETAP_API_KEY";
@@ -60,6 +62,8 @@ pub struct Settings {
     pub extra_roots: ExtraRoots,
     /// Where the service key is from, for people.
     pub key_from: String,
+    /// Where `rules.toml` and `learned.toml` lie; without it the built-in rules hold, and what is learned is not kept.
+    pub folder: Option<PathBuf>,
 }
 
 /// Where models come from.
@@ -151,6 +155,7 @@ impl Settings {
             aliases,
             extra_roots,
             key_from,
+            folder: folder(environment),
         })
     }
 }

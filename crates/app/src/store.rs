@@ -61,6 +61,11 @@ impl Store {
         locked
     }
 
+    /// The folder of settings and data.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// The settings as they are.
     pub(crate) fn settings(&self) -> &SettingsFile {
         &self.settings

@@ -107,6 +107,17 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Show what differs from the built-in rules
+    ///
+    /// What a deployment has refused is left out for it from then on and tried anew after 30 days. Rows of your own stand
+    /// in rules.toml, beside settings.toml: one with the id of a built-in row takes its place, any other is added.
+    Rules {
+        #[command(subcommand)]
+        command: Option<RulesCommand>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Print the variables that point an agent here
     ///
     /// For bash and zsh: eval "$(coretap env claude-code)". For fish: coretap env claude-code --shell fish | source.
@@ -119,6 +130,19 @@ pub(crate) enum Command {
         /// Which shell evaluates the text [default: the one of $SHELL, on Windows powershell]
         #[arg(long, value_parser = one_of::<Shell>(Shell::ALL.map(|(name, _)| name)))]
         shell: Option<Shell>,
+    },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum RulesCommand {
+    /// Forget what was learned, so that it is tried anew; a running Coretap follows within a few seconds
+    Forget {
+        /// Which one, as `coretap rules` lists it
+        #[arg(required_unless_present = "all", conflicts_with = "all")]
+        id: Option<String>,
+        /// Everything
+        #[arg(long)]
+        all: bool,
     },
 }
 
@@ -164,6 +188,8 @@ mod tests {
         for wrong in [
             &["coretap", "env", "plum"][..],
             &["coretap", "env", "--shell", "plum"],
+            &["coretap", "rules", "forget"],
+            &["coretap", "rules", "forget", "a", "--all"],
             &["coretap"],
         ] {
             assert_eq!(

@@ -16,7 +16,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use coretap_app::Error;
 
-use crate::arguments::{Arguments, Command};
+use crate::arguments::{Arguments, Command, RulesCommand};
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
@@ -57,6 +57,11 @@ async fn run(command: Command) -> Result<ExitCode, Error> {
         Command::Simulate { port } => serve::simulate(port).await,
         Command::Models { json } => show::models(json).await,
         Command::Deployments { json } => show::deployments(json).await,
+        Command::Rules { command: None, json } => show::rules(json),
+        Command::Rules {
+            command: Some(RulesCommand::Forget { id, .. }),
+            ..
+        } => show::forget(id.as_deref()),
         Command::Env { agent, shell } => show::env(agent, shell).await,
     };
     done.map(|()| ExitCode::SUCCESS)

@@ -1,6 +1,7 @@
 //! The commands that print something and end.
 
 use coretap_app::agents::{Agent, Form, Setup, Shell, snippet};
+use coretap_app::rules::{self, LearnedRule, Listing, OwnRule};
 use coretap_app::{
     Alias, Coretap, Deployment, Error, Flags, SelectableModel, Selection, Settings, local_key, port,
 };
@@ -57,6 +58,40 @@ pub(crate) async fn deployments(json: bool) -> Result<(), Error> {
     let head = ["ID", "STATUS", "SCENARIO", "MODEL", "CONFIGURATION", "PROBLEM"];
     let rows: Vec<_> = deployments.iter().map(deployment_row).collect();
     print::out(&print::table(head, &rows));
+    Ok(())
+}
+
+/// `coretap rules`
+pub(crate) fn rules(json: bool) -> Result<(), Error> {
+    let listing = Listing::read(&environment)?;
+    if json {
+        print_json(&listing);
+        return Ok(());
+    }
+    let learned: Vec<_> = listing.learned.iter().map(learned_row).collect();
+    let own: Vec<_> = listing.own.iter().map(own_row).collect();
+    if learned.is_empty() {
+        print::out("Nothing was learned from refusals.\n");
+    } else {
+        print::out(&print::table(
+            ["ID", "SINCE", "DONE ABOUT IT", "THE WORDS"],
+            &learned,
+        ));
+    }
+    if !own.is_empty() {
+        print::out("\n");
+        print::out(&print::table(["OWN ROW", "ID", ""], &own));
+    }
+    for problem in &listing.problems {
+        print::error(problem, "");
+    }
+    Ok(())
+}
+
+/// `coretap rules forget`; without an id everything.
+pub(crate) fn forget(id: Option<&str>) -> Result<(), Error> {
+    let count = rules::forget(&environment, id)?;
+    print::out(&format!("forgotten: {count}\n"));
     Ok(())
 }
 
@@ -145,6 +180,24 @@ fn deployment_row(deployment: &Deployment) -> [String; 6] {
         deployment.configuration_name.clone().unwrap_or_default(),
         deployment.problem.clone().unwrap_or_default(),
     ]
+}
+
+fn learned_row(rule: &LearnedRule) -> [String; 4] {
+    [
+        rule.id.clone(),
+        rule.since.clone(),
+        rule.effect.clone(),
+        rule.words.clone(),
+    ]
+}
+
+fn own_row(rule: &OwnRule) -> [String; 3] {
+    let place = if rule.replaces {
+        "in the place of a built-in row"
+    } else {
+        "added"
+    };
+    [format!("[[{}]]", rule.table), rule.id.clone(), place.to_owned()]
 }
 
 fn print_json(rows: &impl Serialize) {

@@ -17,10 +17,13 @@ mod embeddings;
 mod error;
 pub mod event;
 pub mod json;
+pub mod limitation;
 mod messages;
+mod model_rules;
 mod models;
 mod openai;
 mod orchestration;
+mod refusal;
 mod repair;
 mod request;
 pub mod rules;
@@ -30,12 +33,15 @@ mod target;
 mod tokens;
 mod upstream_error;
 
+use serde::{Deserialize, Serialize};
+
 pub use answer::{Answer, AnswerOptions, AnswerStream, Outcome, Progress, answer, answer_as_stream};
 pub use embeddings::{
     EmbeddingFormat, EmbeddingRequest, Encoding, embedding_answer, write_embedding_request,
 };
 pub use error::{AgentError, ReadError, error_body};
 pub use models::{ListedModel, model_entry, model_list};
+pub use refusal::{Complaint, read_refusal};
 pub use request::{UpstreamRequest, count_tokens, model_name, write_request};
 pub use target::Target;
 pub use upstream_error::{UpstreamError, read_upstream_error};
@@ -49,13 +55,16 @@ pub enum AgentFormat {
     ChatCompletions,
 }
 
-/// What a route of SAP AI Core speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a route of SAP AI Core speaks. Files of rules name it as it is written behind each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub enum ModelFormat {
-    /// Orchestration v2 completion (sap-wire.md §4).
+    /// Orchestration v2 completion (sap-wire.md §4): `orchestration`.
+    #[serde(rename = "orchestration")]
     Orchestration,
-    /// Claude on Bedrock, `/invoke` and `/invoke-with-response-stream` (sap-wire.md §3.3).
+    /// Claude on Bedrock, `/invoke` and `/invoke-with-response-stream` (sap-wire.md §3.3): `claude`.
+    #[serde(rename = "claude")]
     Claude,
-    /// Azure OpenAI Chat Completions (sap-wire.md §3.2).
+    /// Azure OpenAI Chat Completions (sap-wire.md §3.2): `azure`.
+    #[serde(rename = "azure")]
     AzureChat,
 }

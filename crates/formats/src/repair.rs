@@ -5,8 +5,9 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use crate::conversation::{Content, Conversation, Part, Role, ToolChoice, ToolResult, Turn};
-use crate::json::Text;
+use crate::conversation::{Content, Conversation, Part, Role, Tool, ToolChoice, ToolResult, Turn};
+use crate::json::{Text, Value};
+use crate::model_rules::ModelRules;
 
 /// How many cache marks a request may carry (sap-wire.md §3.3, Anthropic's limit).
 pub(crate) const CACHE_MARKS: usize = 4;
@@ -88,6 +89,34 @@ pub(crate) fn end_with_user(conversation: &mut Conversation<'_>) {
 /// Whether a part is a text in which nothing stands: models refuse those.
 pub(crate) fn is_blank(part: &Part<'_>) -> bool {
     matches!(&part.content, Content::Text(text) if text.is_blank())
+}
+
+/// Says which members of tools' definitions are left out because this deployment refuses them.
+pub(crate) fn report_refused_tool_members(conversation: &mut Conversation<'_>, rules: &ModelRules) {
+    for member in &rules.refused_tool_members {
+        let has_it = |tool: &Tool<'_>| {
+            let function = tool.raw.get("function").and_then(Value::object);
+            function.unwrap_or(tool.raw).get(member).is_some()
+        };
+        if conversation.tools.iter().any(has_it) {
+            conversation.drop_reported(format!("tools.{member}"));
+        }
+    }
+}
+
+/// Takes from every cache mark how long it holds, for deployments that know no such member.
+pub(crate) fn forget_cache_ttl(conversation: &mut Conversation<'_>) {
+    let system = conversation.system.iter_mut().map(|part| &mut part.cache);
+    let turns = conversation.turns.iter_mut().flat_map(|turn| &mut turn.parts);
+    let turns = turns.map(|part| &mut part.cache);
+    let tools = conversation.tools.iter_mut().map(|tool| &mut tool.cache);
+    let mut forgotten = false;
+    for mark in system.chain(turns).chain(tools).flatten() {
+        forgotten |= mark.ttl.take().is_some();
+    }
+    if forgotten {
+        conversation.drop_reported("cache_control.ttl");
+    }
 }
 
 /// System messages at the start (Chat Completions) are the system prompt.

@@ -3,10 +3,25 @@
 //! Architecture Invariant: no rule can change a host, a path or a credential; a row that cannot be read is reported and
 //! skipped, the others hold.
 
+use std::collections::BTreeSet;
+
 use serde::Deserialize;
 
 use crate::ModelFormat;
 use crate::conversation::Effort;
+use crate::limitation::Limitation;
+use crate::model_rules::Beta;
+pub use crate::model_rules::{MaxTokensName, ModelRules, ThinkingKind};
+
+/// Members that Coretap writes itself, so that no row can have an agent's written beside them.
+const WRITTEN: [&str; 6] = [
+    "anthropic_version",
+    "anthropic_beta",
+    "max_completion_tokens",
+    "messages",
+    "model",
+    "stream",
+];
 
 /// All rules, in the order in which they apply.
 #[derive(Clone, Debug, Default)]
@@ -26,163 +41,34 @@ pub struct BadRow {
     pub problem: String,
 }
 
-/// What holds for one model on one route. It is worked out once for a route, not once for a request.
-#[derive(Clone, Debug, Default)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each is one column of the rules file"
-)]
-pub struct ModelRules {
-    /// Members of the body that the route takes besides those that Coretap writes itself.
-    pub(crate) fields: Vec<String>,
-    /// Parameters that this model refuses.
-    pub(crate) refused: Vec<String>,
-    /// The highest temperature that the model takes; agents of OpenAI's formats go up to 2.
-    pub(crate) max_temperature: Option<f64>,
-    /// Whether the model takes `temperature` or `top_p`, but not both.
-    pub(crate) temperature_excludes_top_p: bool,
-    pub(crate) thinking: ThinkingKind,
-    /// Efforts that the model takes, rising; empty where it takes none.
-    pub(crate) efforts: Vec<Effort>,
-    /// Whether an effort may stand beside tools.
-    pub(crate) effort_with_tools: bool,
-    pub(crate) max_output_tokens: Option<u64>,
-    pub(crate) max_tokens_name: MaxTokensName,
-    /// Whether the model takes a JSON schema for its answer; otherwise the schema is asked for in words.
-    pub(crate) structured_output: bool,
-    /// Whether cache marks mean something to the model.
-    pub(crate) cache_marks: bool,
-    /// Whether signed thinking may be sent back.
-    pub(crate) thinking_replay: bool,
-    /// Whether a stop sequence must hold more than white space.
-    pub(crate) refuses_blank_stop: bool,
-    /// Whether a conversation may end in the model's own turn.
-    pub(crate) prefill: bool,
-    /// Types of blocks that the route takes; empty where blocks are not passed on.
-    pub(crate) blocks: Vec<String>,
-    /// Beta flags that may be sent.
-    pub(crate) betas: Vec<Beta>,
-    /// Members of tool definitions that are left out.
-    pub(crate) tool_members: Vec<String>,
-}
-
-impl ModelRules {
-    /// Whether a parameter may be sent.
-    pub(crate) fn takes(&self, parameter: &str) -> bool {
-        self.fields.iter().any(|field| field == parameter) && !self.refuses(parameter)
-    }
-
-    /// Whether the model refuses a parameter that its route takes.
-    pub(crate) fn refuses(&self, parameter: &str) -> bool {
-        self.refused.iter().any(|refused| refused == parameter)
-    }
-
-    /// The highest accepted effort that is not above `wanted`, or else the lowest accepted one; nothing where the model takes none.
-    pub(crate) fn effort(&self, wanted: Effort) -> Option<Effort> {
-        if wanted == Effort::None {
-            // Less than `minimal` would still be thinking that the agent did not want.
-            return self
-                .efforts
-                .iter()
-                .find(|effort| **effort <= Effort::Minimal)
-                .copied();
-        }
-        let below = self.efforts.iter().rev().find(|effort| **effort <= wanted);
-        below.or(self.efforts.first()).copied()
-    }
-
-    /// `wanted`, lowered to what the model can give.
-    pub(crate) fn clamp_output(&self, wanted: u64) -> u64 {
-        self.max_output_tokens.map_or(wanted, |limit| wanted.min(limit))
-    }
-}
-
-/// A beta flag that a Claude deployment takes.
-#[derive(Clone, Debug)]
-pub(crate) struct Beta {
-    pub(crate) flag: String,
-    /// It goes with an effort, whether or not the agent named it.
-    pub(crate) effort: bool,
-    /// It goes with the long context, whether or not the agent named it.
-    pub(crate) long_context: bool,
-}
-
-/// Which kinds of thinking a model takes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-pub(crate) enum ThinkingKind {
-    #[default]
-    #[serde(rename = "none")]
-    None,
-    #[serde(rename = "budget")]
-    Budget,
-    #[serde(rename = "budget or adaptive")]
-    BudgetOrAdaptive,
-    #[serde(rename = "adaptive")]
-    Adaptive,
-}
-
-/// What Chat Completions' limit of output tokens is called for a model.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum MaxTokensName {
-    #[default]
-    MaxTokens,
-    MaxCompletionTokens,
-}
-
-impl MaxTokensName {
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            MaxTokensName::MaxTokens => "max_tokens",
-            MaxTokensName::MaxCompletionTokens => "max_completion_tokens",
-        }
-    }
+/// A row of a file that was taken in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TakenRow {
+    /// Its table: `route`, `model`, `beta` or `tool_member`.
+    pub table: String,
+    /// Its id.
+    pub id: String,
+    /// Whether it stands in the place of an earlier row of this id.
+    pub replaces: bool,
 }
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RouteRow {
-    #[expect(
-        dead_code,
-        reason = "rows are told apart by it where the settings folder overrides them"
-    )]
     id: String,
-    format: RouteName,
+    format: ModelFormat,
     fields: Vec<String>,
     #[serde(default)]
     blocks: Vec<String>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum RouteName {
-    Orchestration,
-    Claude,
-    Azure,
-}
-
-impl RouteName {
-    fn is(self, format: ModelFormat) -> bool {
-        matches!(
-            (self, format),
-            (RouteName::Orchestration, ModelFormat::Orchestration)
-                | (RouteName::Claude, ModelFormat::Claude)
-                | (RouteName::Azure, ModelFormat::AzureChat)
-        )
-    }
-}
-
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ModelRow {
-    #[expect(
-        dead_code,
-        reason = "rows are told apart by it where the settings folder overrides them"
-    )]
     id: String,
     #[serde(rename = "match")]
     patterns: Vec<String>,
-    formats: Option<Vec<RouteName>>,
+    formats: Option<Vec<ModelFormat>>,
     thinking: Option<ThinkingKind>,
     efforts: Option<Vec<String>>,
     effort_with_tools: Option<bool>,
@@ -194,18 +80,16 @@ struct ModelRow {
     max_tokens_name: Option<MaxTokensName>,
     structured_output: Option<bool>,
     cache_marks: Option<bool>,
+    cache_ttl: Option<bool>,
     thinking_replay: Option<bool>,
     refuses_blank_stop: Option<bool>,
     prefill: Option<bool>,
+    streaming: Option<bool>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct BetaRow {
-    #[expect(
-        dead_code,
-        reason = "rows are told apart by it where the settings folder overrides them"
-    )]
     id: String,
     flag: String,
     #[serde(rename = "match")]
@@ -219,10 +103,6 @@ struct BetaRow {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ToolMemberRow {
-    #[expect(
-        dead_code,
-        reason = "rows are told apart by it where the settings folder overrides them"
-    )]
     id: String,
     names: Vec<String>,
 }
@@ -237,61 +117,77 @@ impl Rules {
     /// Reads rules. What cannot be read is left out and named.
     pub fn parse(text: &str) -> (Self, Vec<BadRow>) {
         let mut rules = Rules::default();
-        let mut bad = Vec::new();
+        let (_, bad) = rules.merge(text);
+        (rules, bad)
+    }
+
+    /// Takes in the rows of a file: one whose table has a row of the same id takes its place as a whole, any other is
+    /// appended. Says which were taken, in the order of their tables' names, and which could not be read.
+    pub fn merge(&mut self, text: &str) -> (Vec<TakenRow>, Vec<BadRow>) {
         let tables = match text.parse::<toml::Table>() {
             Ok(tables) => tables,
             Err(error) => {
-                return (
-                    rules,
-                    vec![BadRow {
-                        row: "the file".to_owned(),
-                        problem: error.to_string(),
-                    }],
-                );
+                let before = error.span().and_then(|span| text.get(..span.start));
+                let line = before.map_or(1, |before| before.matches('\n').count() + 1);
+                let bad = BadRow {
+                    row: "the file".to_owned(),
+                    problem: format!("line {line}: {}", error.message().replace('\n', ", ")),
+                };
+                return (Vec::new(), vec![bad]);
             }
         };
+        let (mut taken, mut bad) = (Vec::new(), Vec::new());
         for (table, rows) in tables {
             let rows = match rows {
                 toml::Value::Array(rows) => rows,
                 other => vec![other],
             };
+            let mut ids = BTreeSet::new();
             for row in rows {
-                let id = row
-                    .get("id")
-                    .and_then(toml::Value::as_str)
-                    .unwrap_or("without id")
-                    .to_owned();
-                if let Err(problem) = rules.add(&table, row) {
-                    bad.push(BadRow {
+                let id = row.get("id").and_then(toml::Value::as_str);
+                let id = id.unwrap_or("without id").to_owned();
+                let read = if ids.insert(id.clone()) {
+                    self.add(&table, row)
+                } else {
+                    Err("an earlier row has this id".to_owned())
+                };
+                match read {
+                    Ok(replaces) => taken.push(TakenRow {
+                        table: table.clone(),
+                        id,
+                        replaces,
+                    }),
+                    Err(problem) => bad.push(BadRow {
                         row: format!("[[{table}]] {id}"),
                         problem,
-                    });
+                    }),
                 }
             }
         }
-        (rules, bad)
+        (taken, bad)
     }
 
-    fn add(&mut self, table: &str, row: toml::Value) -> Result<(), String> {
+    /// Adds a row, or says what is wrong with it. Whether it stands in an earlier one's place comes back.
+    fn add(&mut self, table: &str, row: toml::Value) -> Result<bool, String> {
         fn read<T: serde::de::DeserializeOwned>(row: toml::Value) -> Result<T, String> {
             row.try_into()
-                .map_err(|error: toml::de::Error| error.message().to_owned())
+                .map_err(|error: toml::de::Error| error.message().replace('\n', ", "))
         }
-        match table {
-            "route" => self.routes.push(read(row)?),
-            "model" => {
-                let row: ModelRow = read(row)?;
-                let unknown = |effort: &&String| Effort::from_word(effort).is_none();
-                if let Some(effort) = row.efforts.iter().flatten().find(unknown) {
-                    return Err(format!("`{effort}` is no effort"));
-                }
-                self.models.push(row);
+        fn put<R>(rows: &mut Vec<R>, row: R, id: fn(&R) -> &str) -> bool {
+            if let Some(former) = rows.iter_mut().find(|former| id(former) == id(&row)) {
+                *former = row;
+                return true;
             }
-            "beta" => self.betas.push(read(row)?),
-            "tool_member" => self.tool_members.push(read(row)?),
-            _ => return Err("there is no such table".to_owned()),
+            rows.push(row);
+            false
         }
-        Ok(())
+        Ok(match table {
+            "route" => put(&mut self.routes, checked_route(read(row)?)?, |row| &row.id),
+            "model" => put(&mut self.models, checked_model(read(row)?)?, |row| &row.id),
+            "beta" => put(&mut self.betas, read(row)?, |row| &row.id),
+            "tool_member" => put(&mut self.tool_members, read(row)?, |row| &row.id),
+            _ => return Err("there is no such table".to_owned()),
+        })
     }
 
     /// What holds for one model (SAP's name) on one route.
@@ -299,9 +195,11 @@ impl Rules {
         let mut rules = ModelRules {
             effort_with_tools: true,
             prefill: true,
+            cache_ttl: true,
+            streaming: true,
             ..ModelRules::default()
         };
-        for row in self.routes.iter().filter(|row| row.format.is(format)) {
+        for row in self.routes.iter().filter(|row| row.format == format) {
             rules.fields.clone_from(&row.fields);
             rules.blocks.clone_from(&row.blocks);
         }
@@ -310,7 +208,7 @@ impl Rules {
             if row
                 .formats
                 .as_ref()
-                .is_some_and(|formats| !formats.iter().any(|name| name.is(format)))
+                .is_some_and(|formats| !formats.contains(&format))
             {
                 continue;
             }
@@ -323,7 +221,9 @@ impl Rules {
             });
             rules.thinking = row.thinking.unwrap_or(rules.thinking);
             rules.effort_with_tools = row.effort_with_tools.unwrap_or(rules.effort_with_tools);
-            rules.refused.extend(row.refused.iter().cloned());
+            for field in &row.refused {
+                rules.limit(&Limitation::Field(field.clone()));
+            }
             rules.max_temperature = row.max_temperature.or(rules.max_temperature);
             rules.temperature_excludes_top_p = row
                 .temperature_excludes_top_p
@@ -335,6 +235,8 @@ impl Rules {
             rules.thinking_replay = row.thinking_replay.unwrap_or(rules.thinking_replay);
             rules.refuses_blank_stop = row.refuses_blank_stop.unwrap_or(rules.refuses_blank_stop);
             rules.prefill = row.prefill.unwrap_or(rules.prefill);
+            rules.cache_ttl = row.cache_ttl.unwrap_or(rules.cache_ttl);
+            rules.streaming = row.streaming.unwrap_or(rules.streaming);
         }
         for row in self.betas.iter().filter(|row| applies(&row.patterns)) {
             rules.betas.push(Beta {
@@ -350,6 +252,32 @@ impl Rules {
             .collect();
         rules
     }
+}
+
+/// The row, unless it lets a member through that Coretap writes itself: the body would have it twice.
+fn checked_route(row: RouteRow) -> Result<RouteRow, String> {
+    match row.fields.iter().find(|field| WRITTEN.contains(&field.as_str())) {
+        Some(field) => Err(format!("fields: Coretap writes `{field}` itself")),
+        None => Ok(row),
+    }
+}
+
+/// The row, unless a value in it can't be sent.
+fn checked_model(row: ModelRow) -> Result<ModelRow, String> {
+    let unknown = |effort: &&String| Effort::from_word(effort).is_none();
+    if let Some(effort) = row.efforts.iter().flatten().find(unknown) {
+        return Err(format!("efforts: `{effort}` is no effort"));
+    }
+    if row.max_output_tokens == Some(0) {
+        return Err("max_output_tokens: at least 1 is expected".to_owned());
+    }
+    if row
+        .max_temperature
+        .is_some_and(|highest| !(0.0..=2.0).contains(&highest))
+    {
+        return Err("max_temperature: a number from 0 to 2 is expected".to_owned());
+    }
+    Ok(row)
 }
 
 /// Whether a name fits a pattern in which `*` stands for any run of characters.
@@ -390,6 +318,82 @@ mod tests {
             Some(5)
         );
         assert_eq!(Rules::parse("= [").1.len(), 1);
+    }
+
+    #[test]
+    fn a_row_of_the_same_id_takes_the_place_of_the_former_one() {
+        let mut rules = Rules::embedded();
+        let (taken, bad) = rules.merge(
+            "[[model]]\nid = \"gpt-4o\"\nmatch = [\"gpt-4o*\"]\nmax_output_tokens = 9\n\
+             [[model]]\nid = \"own\"\nmatch = [\"gpt-4o\"]\nrefused = [\"seed\", \"tools.strict\"]\n\
+             [[model]]\nid = \"own\"\nmatch = [\"gpt-4o\"]\n",
+        );
+        let named = |row: &TakenRow| (row.table.clone(), row.id.clone(), row.replaces);
+        assert_eq!(
+            taken.iter().map(named).collect::<Vec<_>>(),
+            [
+                ("model".to_owned(), "gpt-4o".to_owned(), true),
+                ("model".to_owned(), "own".to_owned(), false)
+            ]
+        );
+        assert_eq!(bad.len(), 1, "{bad:?}");
+        let gpt = rules.for_model(ModelFormat::AzureChat, "gpt-4o");
+        assert_eq!(gpt.max_output_tokens, Some(9));
+        assert!(gpt.refuses("seed") && gpt.refuses("top_k"));
+        assert_eq!(gpt.refused_tool_members, ["strict"]);
+        let other = rules.for_model(ModelFormat::AzureChat, "gpt-4.1");
+        assert_eq!(other.max_output_tokens, Some(32_768), "the other rows stay");
+    }
+
+    /// Architecture Invariant: no rule can change a host, a path or a credential.
+    #[test]
+    fn no_row_has_a_place_for_a_host_a_path_or_a_credential() {
+        let rows = [
+            ("route", "format = \"claude\"\nfields = []"),
+            ("model", "match = [\"*\"]"),
+            ("beta", "flag = \"x\"\nmatch = [\"*\"]"),
+            ("tool_member", "names = []"),
+        ];
+        for (table, needed) in rows {
+            let row = format!("[[{table}]]\nid = \"x\"\n{needed}\n");
+            assert_eq!(Rules::parse(&row).1, [], "{row}");
+            for member in [
+                "url",
+                "base_url",
+                "auth_url",
+                "host",
+                "path",
+                "query",
+                "headers",
+                "authorization",
+                "token",
+                "client_id",
+                "client_secret",
+                "api_key",
+                "resource_group",
+                "deployment",
+            ] {
+                let row = format!("{row}{member} = \"https://evil.example.com\"\n");
+                let (_, bad) = Rules::parse(&row);
+                assert!(
+                    bad.len() == 1 && bad[0].problem.contains(member),
+                    "{row}: {bad:?}"
+                );
+            }
+        }
+        for table in ["connections", "host", "headers"] {
+            assert_eq!(Rules::parse(&format!("[{table}]\nid = \"x\"\n")).1.len(), 1);
+        }
+        let route = "[[route]]\nid = \"x\"\nformat = \"claude\"\nfields = [\"anthropic_version\"]\n";
+        assert!(Rules::parse(route).1[0].problem.contains("anthropic_version"));
+        for wrong in [
+            "max_temperature = nan",
+            "max_temperature = -1",
+            "max_output_tokens = 0",
+        ] {
+            let row = format!("[[model]]\nid = \"x\"\nmatch = [\"*\"]\n{wrong}\n");
+            assert_eq!(Rules::parse(&row).1.len(), 1, "{wrong}");
+        }
     }
 
     #[test]

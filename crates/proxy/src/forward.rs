@@ -12,6 +12,7 @@ use http::{HeaderMap, HeaderName};
 use crate::attempt::{Begun, Fault, attempt};
 use crate::configuration::Configuration;
 use crate::exchange::Ongoing;
+use crate::heal::Healing;
 use crate::knowledge::{Knowledge, ModelKnowledge};
 use crate::problem::Problem;
 use crate::retry;
@@ -23,9 +24,9 @@ pub(crate) struct Forwarded {
 }
 
 /// A request as one route takes it.
-struct Prepared {
+pub(crate) struct Prepared {
     route: Arc<Route>,
-    model: Arc<ModelKnowledge>,
+    pub(crate) model: Arc<ModelKnowledge>,
     body: Bytes,
     /// What the upstream is asked for.
     streams: bool,
@@ -50,6 +51,7 @@ pub(crate) async fn forward(
     let limits = &configuration.limits;
 
     let mut prepared: Option<Prepared> = None;
+    let mut healing = Healing::default();
     let mut rerouted = false;
     let mut pauses = 0;
     loop {
@@ -58,7 +60,8 @@ pub(crate) async fn forward(
                 ready
             } else {
                 let route = aicore.route(&asked).await.map_err(Fault::Core)?;
-                prepare(knowledge, agent, body, &betas, route, ongoing).map_err(Fault::Final)?
+                let model = knowledge.of(&route);
+                prepare(model, agent, body, &betas, route, ongoing).map_err(Fault::Final)?
             };
             let ready = prepared.insert(ready);
             let options = ready.options(agent, &asked, &ongoing.exchange.id);
@@ -79,7 +82,10 @@ pub(crate) async fn forward(
             })
         };
         let fault = match tried.await {
-            Ok(forwarded) => return Ok(forwarded),
+            Ok(forwarded) => {
+                healing.remember(knowledge, &forwarded.model);
+                return Ok(forwarded);
+            }
             Err(fault) => fault,
         };
 
@@ -89,16 +95,22 @@ pub(crate) async fn forward(
                 rerouted = true;
                 let route = aicore.route_anew(Purpose::Chat, &asked, ongoing.age()).await?;
                 if route.deployment_id != ready.route.deployment_id {
-                    prepared = Some(prepare(knowledge, agent, body, &betas, route, ongoing)?);
+                    let model = knowledge.of(&route);
+                    prepared = Some(prepare(model, agent, body, &betas, route, ongoing)?);
+                    healing = Healing::default();
                     ongoing.exchange.retries += 1;
                     continue;
                 }
-            } else if refusal.status == 400 && ready.streams && says_that_it_cannot_stream(&refusal.text) {
-                ready.model.learn_that_it_cannot_stream();
-                let route = Arc::clone(&ready.route);
-                prepared = Some(prepare(knowledge, agent, body, &betas, route, ongoing)?);
-                ongoing.exchange.retries += 1;
-                continue;
+            } else if refusal.status == 400 {
+                let healed = healing.heal(&refusal.text, ready, |model| {
+                    prepare(model, agent, body, &betas, Arc::clone(&ready.route), ongoing)
+                })?;
+                if healed.is_some() {
+                    prepared = healed;
+                    ongoing.exchange.retries += 1;
+                    continue;
+                }
+                healing.remember(knowledge, &ready.model);
             }
         }
         let Some(pause) = retry::pause(&fault, pauses, limits) else {
@@ -113,15 +125,14 @@ pub(crate) async fn forward(
 
 /// Writes the request in the route's format.
 fn prepare(
-    knowledge: &Knowledge,
+    model: Arc<ModelKnowledge>,
     agent: AgentFormat,
     body: &[u8],
     betas: &str,
     route: Arc<Route>,
     ongoing: &mut Ongoing,
 ) -> Result<Prepared, Problem> {
-    let model = knowledge.of(&route);
-    let cannot_stream = model.cannot_stream();
+    let cannot_stream = !model.rules.streams();
     let target = Target {
         format: model.format,
         model: &route.model,
@@ -152,6 +163,11 @@ fn prepare(
 }
 
 impl Prepared {
+    /// Whether the upstream is asked for something else than by `other`.
+    pub(crate) fn differs_from(&self, other: &Prepared) -> bool {
+        self.streams != other.streams || self.body != other.body
+    }
+
     fn options(&self, agent: AgentFormat, asked: &str, id: &str) -> AnswerOptions {
         AnswerOptions {
             agent,
@@ -166,11 +182,6 @@ impl Prepared {
             estimated_input: self.estimated_input,
         }
     }
-}
-
-/// Orchestration's words for a model that only answers as a whole (sap-wire.md §4.5).
-fn says_that_it_cannot_stream(text: &str) -> bool {
-    text.contains("Streaming is not supported for this model")
 }
 
 /// The `anthropic-beta` headers as one list.

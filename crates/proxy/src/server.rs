@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::{Duration, SystemTime};
 
-use coretap_formats::rules::Rules;
 use tokio::net::TcpListener;
 use tokio::sync::{Mutex, mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
@@ -97,7 +96,7 @@ fn by(owner: Option<&PortOwner>) -> String {
 /// What all requests share.
 pub(crate) struct Shared {
     configuration: watch::Receiver<Arc<Configuration>>,
-    pub(crate) knowledge: Knowledge,
+    pub(crate) knowledge: Arc<Knowledge>,
     pub(crate) exchanges: Option<mpsc::Sender<Exchange>>,
     pub(crate) lost_exchanges: AtomicU64,
     pub(crate) health: Health,
@@ -126,16 +125,17 @@ struct Listening {
 }
 
 impl Proxy {
-    /// A proxy that does not listen yet. Finished requests are sent to `exchanges`; when nobody takes them in time they
+    /// A proxy that does not listen yet, and that follows and widens `knowledge`. Finished requests are sent to `exchanges`; when nobody takes them in time they
     /// are dropped and counted, never waited for.
     pub fn new(
         configuration: watch::Receiver<Arc<Configuration>>,
+        knowledge: Arc<Knowledge>,
         exchanges: Option<mpsc::Sender<Exchange>>,
     ) -> Self {
         Proxy {
             shared: Arc::new(Shared {
                 configuration,
-                knowledge: Knowledge::new(Rules::embedded()),
+                knowledge,
                 exchanges,
                 lost_exchanges: AtomicU64::new(0),
                 health: Health::new(),

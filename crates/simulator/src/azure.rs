@@ -88,6 +88,7 @@ pub(crate) fn chat(asked: &Asked<'_>) -> Answer {
         return refuse(&Refusal::unsupported("chatCompletion", model));
     }
     let conversation = request::validate(&body)
+        .and_then(|()| request::check_tenant(&body, &asked.options.refuses))
         .and_then(|()| rules::check(&body, model))
         .and_then(|()| read::conversation(&body, model));
     let conversation = match conversation {

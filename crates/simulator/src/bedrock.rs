@@ -29,6 +29,7 @@ pub(crate) fn invoke(asked: &Asked<'_>, streaming: bool) -> Answer {
         }
     };
     let conversation = request::validate(&body)
+        .and_then(|()| request::check_tenant(&body, &asked.options.refuses, model))
         .and_then(|()| rules::check(&body, model))
         .and_then(|()| read::conversation(&body, model));
     let conversation = match conversation {

@@ -13,6 +13,7 @@ use crate::faults::Fault;
 use crate::options::{BackendDetails, Chunking, FinishReason, Options};
 use crate::query;
 use crate::record::Exchange;
+use crate::refuses::Refused;
 use crate::server::State;
 
 /// Something that can be said of a request.
@@ -33,6 +34,7 @@ struct Changes {
     finish_reason_mode: Option<FinishReason>,
     clock_ahead_s: Option<i64>,
     page: Option<usize>,
+    refuses: Option<Vec<Refused>>,
 }
 
 /// How the answers that are held go on.
@@ -132,5 +134,8 @@ impl Changes {
         options.finish_reason = self.finish_reason_mode.unwrap_or(options.finish_reason);
         options.clock_ahead_s = self.clock_ahead_s.unwrap_or(options.clock_ahead_s);
         options.page = self.page.unwrap_or(options.page);
+        if let Some(refuses) = self.refuses {
+            options.refuses = refuses;
+        }
     }
 }

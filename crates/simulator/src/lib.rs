@@ -23,6 +23,7 @@ mod options;
 mod orchestration;
 mod query;
 mod record;
+mod refuses;
 mod route;
 mod server;
 mod shape;
@@ -31,6 +32,7 @@ mod vectors;
 mod wants;
 
 pub use options::{BackendDetails, Chunking, FinishReason, Options};
+pub use refuses::Refused;
 pub use server::Simulator;
 
 /// Whether `body` is an orchestration request as SAP's spec has it; says what is wrong otherwise.

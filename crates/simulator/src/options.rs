@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::refuses::Refused;
+
 /// How the simulator behaves.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -23,6 +25,8 @@ pub struct Options {
     pub clock_ahead_s: i64,
     /// The most rows of one list; more are reached by `$skip`. Default: 10,000.
     pub page: usize,
+    /// What this tenant refuses beyond what every tenant does. Default: nothing.
+    pub refuses: Vec<Refused>,
 }
 
 impl Default for Options {
@@ -36,6 +40,7 @@ impl Default for Options {
             finish_reason: FinishReason::Absent,
             clock_ahead_s: 0,
             page: 10_000,
+            refuses: Vec::new(),
         }
     }
 }

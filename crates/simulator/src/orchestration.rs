@@ -18,7 +18,9 @@ use crate::catalogue::Model;
 use crate::conversation::Conversation;
 use crate::json;
 use crate::model;
+use crate::refuses::{self, Found};
 use crate::server::Asked;
+use crate::shape::{Problem, Step};
 
 pub(crate) use embeddings::{embed, validate as validate_embeddings};
 pub(crate) use read::choice;
@@ -164,6 +166,7 @@ fn prepare(
     let configuration = modules.pointer("/prompt_templating").unwrap_or(&Value::Null);
     let model = rules::model(configuration)?;
     asked.check_restriction(model, "LLM Module")?;
+    check_tenant(body, configuration, &asked.options.refuses, model)?;
     if streaming && !model.streaming {
         return Err(Failure::model("Streaming is not supported for this model").into());
     }
@@ -186,6 +189,29 @@ fn prepare(
         }),
         Err(failure) => Err(failure.into()),
     }
+}
+
+/// Refuses what this tenant refuses: a parameter as the model's vendor does, any other member as the service itself.
+fn check_tenant(
+    body: &Value,
+    configuration: &Value,
+    refused: &[refuses::Refused],
+    model: &Model,
+) -> Result<(), Failure> {
+    let parameters = configuration.pointer("/model/params").unwrap_or(&Value::Null);
+    Err(match refuses::find(refused, body, parameters) {
+        None | Some(Found::Beta) => return Ok(()),
+        Some(Found::OutputTokens { name, wished, most }) => {
+            Failure::model(parameters::too_many_tokens(model, name, most, wished))
+        }
+        Some(Found::Member(misfit)) => match (misfit.path.last(), &misfit.problem) {
+            (Some(Step::Key(place)), Problem::Unknown(name)) if place == "params" => {
+                let object = parameters::object(model);
+                Failure::model(format_args!("Unknown field for {object}: {name}"))
+            }
+            _ => Failure::body(request::words(&misfit)),
+        },
+    })
 }
 
 /// History first, then the rendered template; and how many messages are the template's.

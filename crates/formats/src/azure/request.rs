@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use crate::conversation::{Content, Conversation, Part, Turn};
 use crate::json::{Object, Value};
 use crate::openai::messages::{messages, place_cache_marks, user, write_message, write_tool_call_list};
+use crate::rules::ModelRules;
 use crate::target::Target;
 use crate::{AgentFormat, chat, openai, repair};
 
@@ -34,14 +35,15 @@ pub(crate) fn write(conversation: &mut Conversation<'_>, target: &Target<'_>, ou
     let mut dropped: Vec<Cow<'static, str>> = Vec::new();
     let mut parameters = Vec::new();
     openai::write_parameters(conversation, target, &mut parameters);
-    openai::write_tool_choice(conversation, &mut parameters);
+    openai::write_tool_choice(conversation, target.rules, &mut parameters);
+    openai::drop_refused_response_format(conversation, target.rules);
     write_other_members(conversation, target, same_format, &mut parameters);
 
     out.extend_from_slice(b"{\"messages\":[");
     let start = out.len();
     if same_format {
         for turn in &conversation.turns {
-            copy_turn(turn, start, &mut dropped, out);
+            copy_turn(turn, target.rules, start, &mut dropped, out);
         }
     } else {
         let mut messages = messages(conversation, target.rules, &mut dropped);
@@ -55,7 +57,8 @@ pub(crate) fn write(conversation: &mut Conversation<'_>, target: &Target<'_>, ou
     if conversation.stream {
         out.extend_from_slice(b",\"stream\":true");
     }
-    write_tools(conversation, same_format, out);
+    write_tools(conversation, target.rules, same_format, out);
+    repair::report_refused_tool_members(conversation, target.rules);
     if let Some(format) = &conversation.response_format {
         out.extend_from_slice(b",\"response_format\":");
         openai::write_response_format(format, |json| Cow::Borrowed(json), out);
@@ -99,17 +102,23 @@ fn write_other_members(
 }
 
 /// Copies the agent's messages of one turn.
-fn copy_turn(turn: &Turn<'_>, start: usize, dropped: &mut Vec<Cow<'static, str>>, out: &mut Vec<u8>) {
+fn copy_turn(
+    turn: &Turn<'_>,
+    rules: &ModelRules,
+    start: usize,
+    dropped: &mut Vec<Cow<'static, str>>,
+    out: &mut Vec<u8>,
+) {
     if let Some(message) = turn.raw {
         separate(start, out);
-        copy_message(message, &turn.parts, dropped, out);
+        copy_message(message, &turn.parts, rules, dropped, out);
         return;
     }
     // A turn without a message of its own holds results of tools, each a message.
     if let Some(results) = turn.parts.iter().map(plain_result).collect::<Option<Vec<_>>>() {
         for message in results {
             separate(start, out);
-            copy_message(message, &turn.parts, dropped, out);
+            copy_message(message, &turn.parts, rules, dropped, out);
         }
         return;
     }
@@ -138,6 +147,7 @@ fn plain_result<'a>(part: &Part<'a>) -> Option<Object<'a>> {
 fn copy_message(
     message: Object<'_>,
     parts: &[Part<'_>],
+    rules: &ModelRules,
     dropped: &mut Vec<Cow<'static, str>>,
     out: &mut Vec<u8>,
 ) {
@@ -163,7 +173,7 @@ fn copy_message(
         if empty {
             continue;
         }
-        if !MESSAGE_MEMBERS.contains(&&*name.decode()) {
+        if !MESSAGE_MEMBERS.contains(&&*name.decode()) || rules.refuses_message_member(&name) {
             dropped.push(Cow::Owned(format!("messages.{}", name.escaped())));
             continue;
         }
@@ -212,13 +222,13 @@ fn write_unmarked(content: Value<'_>, out: &mut Vec<u8>) {
     out.push(b']');
 }
 
-fn write_tools(conversation: &Conversation<'_>, same_format: bool, out: &mut Vec<u8>) {
+fn write_tools(conversation: &Conversation<'_>, rules: &ModelRules, same_format: bool, out: &mut Vec<u8>) {
     for (position, tool) in conversation.tools.iter().enumerate() {
         out.extend_from_slice(if position == 0 { b",\"tools\":[" } else { b"," });
         let function = tool.raw.get("function").and_then(Value::object);
         match function.filter(|_| same_format) {
-            Some(function) => copy_function(function, out),
-            None => openai::write_function(tool, |json| Cow::Borrowed(json), out),
+            Some(function) => copy_function(function, rules, out),
+            None => openai::write_function(tool, rules, |json| Cow::Borrowed(json), out),
         }
         out.push(b'}');
     }
@@ -228,10 +238,13 @@ fn write_tools(conversation: &Conversation<'_>, same_format: bool, out: &mut Vec
 }
 
 /// Copies a function's definition without its closing brace; a member that is `null` is as good as absent, but refused.
-fn copy_function(function: Object<'_>, out: &mut Vec<u8>) {
+fn copy_function(function: Object<'_>, rules: &ModelRules, out: &mut Vec<u8>) {
     out.extend_from_slice(b"{\"type\":\"function\",\"function\":{");
     let start = out.len();
     for (name, value) in function.members().filter(|(_, value)| !value.is_null()) {
+        if rules.refuses_tool_member(&name) {
+            continue;
+        }
         separate(start, out);
         out.extend_from_slice(name.literal().as_bytes());
         out.push(b':');

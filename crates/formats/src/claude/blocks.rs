@@ -103,6 +103,10 @@ impl BlockWriter<'_> {
             if name.is("cache_control") || value.is_null() {
                 continue;
             }
+            if self.rules.refuses_message_member(&name) {
+                self.dropped.push(format!("messages.{}", name.decode()));
+                continue;
+            }
             if !first {
                 out.push(b',');
             }

@@ -10,6 +10,7 @@ use crate::conversation::{
     Content, Conversation, Effort, Part, ResponseFormat, Role, Thinking, Tool, ToolChoice,
 };
 use crate::json::{Text, Value, write_count, write_string};
+use crate::model_rules::{Beta, ModelRules};
 use crate::repair::{self, CACHE_MARKS};
 use crate::rules::ThinkingKind;
 use crate::target::Target;
@@ -30,8 +31,8 @@ pub(crate) fn write(
 ) {
     repair::repair(conversation);
     repair::repair_tools(conversation, false);
-    limit_cache_marks(conversation);
     let rules = target.rules;
+    limit_cache_marks(conversation, rules);
     let limit = rules.clamp_output(conversation.max_tokens.unwrap_or(DEFAULT_MAX_TOKENS));
     let thinking = thinking(conversation, target, limit);
     if thinking.is_none() {
@@ -43,7 +44,7 @@ pub(crate) fn write(
     let effort = effort(conversation, target);
 
     out.extend_from_slice(b"{\"anthropic_version\":\"bedrock-2023-05-31\"");
-    write_betas(betas, target, effort.is_some(), out);
+    write_betas(conversation, betas, target, effort.is_some(), out);
     out.extend_from_slice(b",\"max_tokens\":");
     write_count(out, limit);
     match thinking {
@@ -58,7 +59,10 @@ pub(crate) fn write(
     write_output_config(conversation, target, effort, out);
     write_parameters(conversation, target, thinking, out);
     let given = conversation.stop.len();
-    conversation.stop.retain(|sequence| !sequence.is_blank());
+    let takes_stop = !rules.refuses("stop");
+    conversation
+        .stop
+        .retain(|sequence| takes_stop && !sequence.is_blank());
     if conversation.stop.len() < given {
         conversation.drop_reported("stop_sequences");
     }
@@ -95,7 +99,11 @@ pub(crate) fn write(
             write_tool(tool, same_format, target, out);
         });
         out.push(b']');
-        write_tool_choice(conversation, out);
+        repair::report_refused_tool_members(conversation, rules);
+        openai::drop_refused_tool_choice(conversation, rules);
+        if !rules.refuses("tool_choice") {
+            write_tool_choice(conversation, out);
+        }
     }
     out.push(b'}');
 }
@@ -168,15 +176,24 @@ fn effort(conversation: &mut Conversation<'_>, target: &Target<'_>) -> Option<Ef
     effort
 }
 
-fn write_betas(betas: &str, target: &Target<'_>, effort: bool, out: &mut Vec<u8>) {
+fn write_betas(
+    conversation: &mut Conversation<'_>,
+    betas: &str,
+    target: &Target<'_>,
+    effort: bool,
+    out: &mut Vec<u8>,
+) {
     let named = |flag: &str| betas.split(',').any(|beta| beta.trim() == flag);
-    let sent = target.rules.betas.iter().filter(|beta| {
+    let wanted = |beta: &&Beta| {
         (beta.effort && effort)
             || (beta.long_context && target.long_context)
             || (!beta.effort && named(&beta.flag))
-    });
+    };
+    for beta in target.rules.refused_betas.iter().filter(wanted) {
+        conversation.drop_reported(format!("anthropic_beta.{}", beta.flag));
+    }
     let mut first = true;
-    for beta in sent {
+    for beta in target.rules.betas.iter().filter(wanted) {
         out.extend_from_slice(if first { b",\"anthropic_beta\":[" } else { b"," });
         write_string(out, &beta.flag);
         first = false;
@@ -285,8 +302,11 @@ fn write_system(conversation: &mut Conversation<'_>, target: &Target<'_>, out: &
     }
 }
 
-/// At most four marks: the last ones hold, since a later prefix contains the earlier ones.
-fn limit_cache_marks(conversation: &mut Conversation<'_>) {
+/// At most four marks: the last ones hold, since a later prefix contains the earlier ones. None where they are refused.
+fn limit_cache_marks(conversation: &mut Conversation<'_>, rules: &ModelRules) {
+    if !rules.cache_ttl {
+        repair::forget_cache_ttl(conversation);
+    }
     let system = conversation.system.iter_mut().map(|part| &mut part.cache);
     let turns = conversation
         .turns
@@ -299,7 +319,8 @@ fn limit_cache_marks(conversation: &mut Conversation<'_>) {
         .chain(turns)
         .filter(|cache| cache.is_some())
         .collect();
-    let surplus = marks.len().saturating_sub(CACHE_MARKS);
+    let most = if rules.cache_marks { CACHE_MARKS } else { 0 };
+    let surplus = marks.len().saturating_sub(most);
     for mark in marks.iter_mut().take(surplus) {
         **mark = None;
     }
@@ -311,7 +332,11 @@ fn write_tool(tool: &Tool<'_>, same_format: bool, target: &Target<'_>, out: &mut
         let mut first = true;
         for (name, value) in tool.raw.members() {
             let refused = target.rules.tool_members.iter().any(|member| name.is(member));
-            if refused || name.is("cache_control") || value.is_null() {
+            if refused
+                || target.rules.refuses_tool_member(&name)
+                || name.is("cache_control")
+                || value.is_null()
+            {
                 continue;
             }
             if !first {

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 
 use crate::conversation::{Conversation, Effort, ResponseFormat, Thinking, Tool, ToolChoice};
 use crate::json::{Text, Value, write_count, write_name, write_string};
-use crate::rules::ThinkingKind;
+use crate::rules::{ModelRules, ThinkingKind};
 use crate::target::Target;
 use crate::{AgentFormat, repair, sampling};
 
@@ -27,9 +27,9 @@ pub(crate) fn write_parameters(conversation: &mut Conversation<'_>, target: &Tar
             Some(_) => sampling::drop_beside_thinking(conversation),
             None => repair::drop_open_thinking(conversation),
         }
-        if effort.is_some() || !rules.prefill {
-            repair::end_with_user(conversation);
-        }
+    }
+    if is_claude && effort.is_some() || !rules.prefill {
+        repair::end_with_user(conversation);
     }
     sampling::write(conversation, rules, out);
     write_stop_sequences(conversation, target, out);
@@ -37,7 +37,7 @@ pub(crate) fn write_parameters(conversation: &mut Conversation<'_>, target: &Tar
         write_name("reasoning_effort", out);
         write_string(out, effort.word());
     }
-    if conversation.stream {
+    if conversation.stream && !rules.refuses("stream_options") {
         write_name("stream_options", out);
         out.extend_from_slice(b"{\"include_usage\":true}");
     }
@@ -103,11 +103,24 @@ fn excluded(conversation: &mut Conversation<'_>, kind: ThinkingKind) -> bool {
     }
 }
 
+/// Leaves out of a tool choice what the deployment refuses.
+pub(crate) fn drop_refused_tool_choice(conversation: &mut Conversation<'_>, rules: &ModelRules) {
+    if conversation.tool_choice.is_some() && rules.refuses("tool_choice") {
+        conversation.tool_choice = None;
+        conversation.drop_reported("tool_choice");
+    }
+    if conversation.parallel_tool_calls.is_some() && rules.refuses("parallel_tool_calls") {
+        conversation.parallel_tool_calls = None;
+        conversation.drop_reported("parallel_tool_calls");
+    }
+}
+
 /// Writes `,"tool_choice":…` and `,"parallel_tool_calls":…` where the agent asked for more than the default.
-pub(crate) fn write_tool_choice(conversation: &Conversation<'_>, out: &mut Vec<u8>) {
+pub(crate) fn write_tool_choice(conversation: &mut Conversation<'_>, rules: &ModelRules, out: &mut Vec<u8>) {
     if conversation.tools.is_empty() {
         return;
     }
+    drop_refused_tool_choice(conversation, rules);
     if let Some(choice) = &conversation.tool_choice {
         write_name("tool_choice", out);
         match choice {
@@ -123,6 +136,14 @@ pub(crate) fn write_tool_choice(conversation: &Conversation<'_>, out: &mut Vec<u
     }
     if conversation.parallel_tool_calls == Some(false) {
         out.extend_from_slice(b",\"parallel_tool_calls\":false");
+    }
+}
+
+/// Leaves out the wish for a form of the answer where the deployment refuses it.
+pub(crate) fn drop_refused_response_format(conversation: &mut Conversation<'_>, rules: &ModelRules) {
+    if conversation.response_format.is_some() && rules.refuses("response_format") {
+        conversation.response_format = None;
+        conversation.drop_reported("response_format");
     }
 }
 
@@ -190,6 +211,7 @@ pub(crate) fn write_schema(
 /// schemas for the route.
 pub(crate) fn write_function(
     tool: &Tool<'_>,
+    rules: &ModelRules,
     mut text: impl for<'j> FnMut(&'j str) -> Cow<'j, str>,
     out: &mut Vec<u8>,
 ) {
@@ -201,7 +223,8 @@ pub(crate) fn write_function(
     }
     out.extend_from_slice(b",\"parameters\":");
     write_schema(tool.schema, text, out);
-    if let Some(strict) = tool.strict {
+    let takes_strict = !rules.refused_tool_members.iter().any(|member| member == "strict");
+    if let Some(strict) = tool.strict.filter(|_| takes_strict) {
         out.extend_from_slice(if strict {
             b",\"strict\":true"
         } else {

@@ -9,6 +9,7 @@ use crate::conversation::{Cache, Conversation};
 use crate::json::write_string;
 use crate::openai::messages::{Message, messages, place_cache_marks, write_cache, write_message};
 use crate::orchestration::template::{Placeholders, break_braces};
+use crate::rules::ModelRules;
 use crate::target::Target;
 use crate::{openai, repair};
 
@@ -19,7 +20,12 @@ pub(crate) fn write(conversation: &mut Conversation<'_>, target: &Target<'_>, ou
     let mut dropped = Vec::new();
     let mut parameters = Vec::with_capacity(128);
     openai::write_parameters(conversation, target, &mut parameters);
-    openai::write_tool_choice(conversation, &mut parameters);
+    openai::write_tool_choice(conversation, target.rules, &mut parameters);
+    openai::drop_refused_response_format(conversation, target.rules);
+    repair::report_refused_tool_members(conversation, target.rules);
+    if !target.rules.cache_ttl {
+        repair::forget_cache_ttl(conversation);
+    }
 
     let mut tool_caches: Vec<_> = conversation.tools.iter().map(|tool| tool.cache.clone()).collect();
     let mut messages = messages(conversation, target.rules, &mut dropped);
@@ -33,7 +39,7 @@ pub(crate) fn write(conversation: &mut Conversation<'_>, target: &Target<'_>, ou
         write_message(message, Some(&mut placeholders), out);
     }
     out.push(b']');
-    write_tools(conversation, &tool_caches, &mut dropped, out);
+    write_tools(conversation, target.rules, &tool_caches, &mut dropped, out);
     if let Some(format) = &conversation.response_format {
         out.extend_from_slice(b",\"response_format\":");
         openai::write_response_format(format, |json| neutral("response_format", json, &mut dropped), out);
@@ -43,9 +49,24 @@ pub(crate) fn write(conversation: &mut Conversation<'_>, target: &Target<'_>, ou
     out.extend_from_slice(b",\"version\":\"latest\",\"params\":{");
     // Every parameter begins with its comma.
     out.extend_from_slice(parameters.get(1..).unwrap_or_default());
-    out.extend_from_slice(b"},\"timeout\":1200,\"max_retries\":0}}}");
+    out.push(b'}');
+    // What the service does without these is its own default, and nothing that the agent asked for.
+    for (name, written) in [
+        ("timeout", &b",\"timeout\":1200"[..]),
+        ("max_retries", b",\"max_retries\":0"),
+    ] {
+        out.extend_from_slice(if target.rules.refuses(name) { b"" } else { written });
+    }
+    out.extend_from_slice(b"}}}");
     if conversation.stream {
-        out.extend_from_slice(b",\"stream\":{\"enabled\":true,\"chunk_size\":10}");
+        let chunk_size: &[u8] = if target.rules.refuses("chunk_size") {
+            b""
+        } else {
+            b",\"chunk_size\":10"
+        };
+        out.extend_from_slice(b",\"stream\":{\"enabled\":true");
+        out.extend_from_slice(chunk_size);
+        out.push(b'}');
     }
     out.push(b'}');
     placeholders.write_values(out);
@@ -73,13 +94,14 @@ fn open_turn(messages: &[Message<'_, '_>]) -> usize {
 
 fn write_tools(
     conversation: &Conversation<'_>,
+    rules: &ModelRules,
     caches: &[Option<Cache<'_>>],
     dropped: &mut Vec<Cow<'static, str>>,
     out: &mut Vec<u8>,
 ) {
     for (position, tool) in conversation.tools.iter().enumerate() {
         out.extend_from_slice(if position == 0 { b",\"tools\":[" } else { b"," });
-        openai::write_function(tool, |json| neutral("tools", json, dropped), out);
+        openai::write_function(tool, rules, |json| neutral("tools", json, dropped), out);
         if let Some(Some(cache)) = caches.get(position) {
             write_cache(cache, out);
         }

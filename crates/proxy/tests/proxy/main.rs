@@ -10,9 +10,10 @@
 mod access;
 mod answers;
 mod bodies;
-mod network;
 mod embeddings;
+mod healing;
 mod moved;
+mod network;
 mod running;
 mod streams;
 mod upstream;

@@ -229,7 +229,7 @@ async fn a_taken_port_names_who_has_it() {
         limits: quick(),
     };
     let (_, receiver) = tokio::sync::watch::channel(std::sync::Arc::new(configuration));
-    let proxy = coretap_proxy::Proxy::new(receiver, None);
+    let proxy = coretap_proxy::Proxy::new(receiver, std::sync::Arc::default(), None);
     let error = proxy.start().await.unwrap_err();
     let StartError::PortTaken { port: taken, owner } = &error else {
         panic!("{error}")

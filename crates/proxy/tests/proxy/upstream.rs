@@ -15,7 +15,7 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use bytes::Bytes;
 use coretap_aicore::{AiCore, Aliases, Connection, ServiceKey, Timeouts};
-use coretap_proxy::{Configuration, Exchange, Limits, LocalKey, Proxy};
+use coretap_proxy::{Configuration, Exchange, Knowledge, Limits, LocalKey, Proxy};
 use http_body::Frame;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -364,6 +364,10 @@ pub(crate) fn quick() -> Limits {
 
 impl UnderTest {
     pub(crate) async fn start(aicore: AiCore, limits: Limits) -> Self {
+        Self::start_knowing(aicore, limits, Arc::default()).await
+    }
+
+    pub(crate) async fn start_knowing(aicore: AiCore, limits: Limits, knowledge: Arc<Knowledge>) -> Self {
         let configuration = Configuration {
             port: 0,
             local_key: LocalKey::new(KEY.to_owned()).unwrap(),
@@ -373,7 +377,7 @@ impl UnderTest {
         };
         let (sender, receiver) = watch::channel(Arc::new(configuration));
         let (exchange_sender, exchanges) = mpsc::channel(64);
-        let proxy = Proxy::new(receiver, Some(exchange_sender));
+        let proxy = Proxy::new(receiver, knowledge, Some(exchange_sender));
         let address = proxy.start().await.unwrap();
         // Only the first test of a process finds none installed.
         drop(rustls::crypto::ring::default_provider().install_default());

@@ -3,11 +3,22 @@
 use serde_json::Value;
 
 use super::Refusal;
+use super::rules::too_many_tokens;
+use crate::refuses::{self, Found, Refused};
 use crate::shape::{Misfit, Problem, Shape, Step, check, closed, filled, may, must, open, typed};
 
 /// Whether a body has the form; OpenAI's words for what is wrong otherwise.
 pub(super) fn validate(body: &Value) -> Result<(), Refusal> {
     check(&BODY, body).map_err(|misfit| words(&misfit))
+}
+
+/// Refuses what this tenant refuses.
+pub(super) fn check_tenant(body: &Value, refused: &[Refused]) -> Result<(), Refusal> {
+    Err(match refuses::find(refused, body, body) {
+        None | Some(Found::Beta) => return Ok(()),
+        Some(Found::Member(misfit)) => words(&misfit),
+        Some(Found::OutputTokens { name, wished, most }) => too_many_tokens(name, most, wished),
+    })
 }
 
 static BODY: Shape = closed(&[

@@ -112,15 +112,7 @@ fn check_most_tokens(body: &Value, model: &Model) -> Result<(), Refusal> {
     for name in ["max_tokens", "max_completion_tokens"] {
         let wished = given(body, name).and_then(Value::as_u64).unwrap_or(0);
         if wished > model.output {
-            return Err(Refusal::of(
-                name,
-                "invalid_value",
-                format!(
-                    "{name} is too large: {wished}. This model supports at most {} completion tokens, whereas you \
-                     provided {wished}.",
-                    model.output
-                ),
-            ));
+            return Err(too_many_tokens(name, model.output, wished));
         }
     }
     if given(body, "max_tokens").is_some() && given(body, "max_completion_tokens").is_some() {
@@ -131,6 +123,18 @@ fn check_most_tokens(body: &Value, model: &Model) -> Result<(), Refusal> {
         ));
     }
     Ok(())
+}
+
+/// OpenAI's words for too many tokens; they name the limit.
+pub(super) fn too_many_tokens(name: &str, most: u64, wished: u64) -> Refusal {
+    Refusal::of(
+        name,
+        "invalid_value",
+        format!(
+            "{name} is too large: {wished}. This model supports at most {most} completion tokens, whereas you \
+             provided {wished}."
+        ),
+    )
 }
 
 fn check_tools(body: &Value) -> Result<(), Refusal> {

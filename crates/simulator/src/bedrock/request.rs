@@ -2,11 +2,24 @@
 
 use serde_json::Value;
 
+use super::wish::too_many_tokens;
+use crate::catalogue::Model;
+use crate::refuses::{self, Found, Refused};
 use crate::shape::{Misfit, Problem, Shape, Step, check, closed, filled, list, may, must, open, typed};
 
 /// Whether a body has the form; Anthropic's words for what is wrong otherwise.
 pub(super) fn validate(body: &Value) -> Result<(), String> {
     check(&BODY, body).map_err(|misfit| words(&misfit))
+}
+
+/// Refuses what this tenant refuses.
+pub(super) fn check_tenant(body: &Value, refused: &[Refused], model: &Model) -> Result<(), String> {
+    Err(match refuses::find(refused, body, body) {
+        None => return Ok(()),
+        Some(Found::Member(misfit)) => words(&misfit),
+        Some(Found::Beta) => "invalid beta flag".to_owned(),
+        Some(Found::OutputTokens { wished, most, .. }) => too_many_tokens(model, most, wished),
+    })
 }
 
 static BODY: Shape = closed(&[

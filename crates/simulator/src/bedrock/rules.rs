@@ -40,7 +40,7 @@ pub(super) fn check(body: &Value, model: &'static Model) -> Result<(), String> {
     }
     let most_tokens = body.get("max_tokens").and_then(Value::as_u64).unwrap_or(0);
     if most_tokens > model.output {
-        return Err(too_many_tokens(model, most_tokens));
+        return Err(too_many_tokens(model, model.output, most_tokens));
     }
     check_sampling(body, model)?;
     check_output_config(body, model)?;

@@ -92,9 +92,9 @@ impl Wish<'_> {
 }
 
 /// Anthropic's words for too many tokens; they name the limit.
-pub(crate) fn too_many_tokens(model: &Model, wished: u64) -> String {
+pub(crate) fn too_many_tokens(model: &Model, most: u64, wished: u64) -> String {
     format!(
-        "max_tokens: {wished} > {}, which is the maximum allowed number of output tokens for {}",
-        model.output, model.vendor
+        "max_tokens: {wished} > {most}, which is the maximum allowed number of output tokens for {}",
+        model.vendor
     )
 }

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::Failure;
 use super::rules::Request;
 use crate::bedrock;
-use crate::catalogue::{Family, Thinking};
+use crate::catalogue::{Family, Model, Thinking};
 
 /// What every family takes.
 const COMMON: &[&str] = &[
@@ -44,11 +44,12 @@ const OTHERS: &[&str] = &[
 impl Request<'_> {
     /// Refuses parameters that the model's vendor refuses.
     pub(super) fn check_parameters(&self) -> Result<(), Failure> {
-        let (own, object) = match self.model.family {
-            Family::Claude => (CLAUDE, "AnthropicMessagesRequest"),
-            Family::Gpt | Family::GptReasoning => (GPT, "ChatCompletionRequest"),
-            Family::Gemini => (GEMINI, "GenerationConfig"),
-            Family::Other | Family::Embedding => (OTHERS, "ChatCompletionRequest"),
+        let object = object(self.model);
+        let own = match self.model.family {
+            Family::Claude => CLAUDE,
+            Family::Gpt | Family::GptReasoning => GPT,
+            Family::Gemini => GEMINI,
+            Family::Other | Family::Embedding => OTHERS,
         };
         let parameters = self
             .configuration
@@ -175,7 +176,12 @@ impl Request<'_> {
                 )));
             };
             if wished > self.model.output {
-                return Err(Failure::model(too_many_tokens(self.model, name, wished)));
+                return Err(Failure::model(too_many_tokens(
+                    self.model,
+                    name,
+                    self.model.output,
+                    wished,
+                )));
             }
         }
         if self.parameter("max_tokens").is_some() && self.parameter("max_completion_tokens").is_some() {
@@ -258,15 +264,23 @@ impl Request<'_> {
     }
 }
 
+/// What the vendor calls the object that parameters become members of.
+pub(super) fn object(model: &Model) -> &'static str {
+    match model.family {
+        Family::Claude => "AnthropicMessagesRequest",
+        Family::Gemini => "GenerationConfig",
+        _ => "ChatCompletionRequest",
+    }
+}
+
 /// The vendor's words for too many tokens; both name the limit.
-fn too_many_tokens(model: &crate::catalogue::Model, name: &str, wished: u64) -> String {
+pub(super) fn too_many_tokens(model: &Model, name: &str, most: u64, wished: u64) -> String {
     if model.family == Family::Claude {
-        bedrock::too_many_tokens(model, wished)
+        bedrock::too_many_tokens(model, most, wished)
     } else {
         format!(
-            "{name} is too large: {wished}. This model supports at most {} completion tokens, whereas you provided \
-             {wished}.",
-            model.output
+            "{name} is too large: {wished}. This model supports at most {most} completion tokens, whereas you provided \
+             {wished}."
         )
     }
 }

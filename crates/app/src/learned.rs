@@ -1,0 +1,470 @@
+//! `learned.toml`: what deployments have refused, kept across restarts.
+//!
+//! Several processes may have the file in use: the app, the command, and somebody who forgets a row. Each change is made to
+//! the file as it is then, under a lock that is held for no longer, so nobody takes away what another one has learned. Who
+//! has the file in use looks for changes of others every few seconds.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Weak;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use coretap_formats::ModelFormat;
+use coretap_formats::limitation::Limitation;
+use coretap_proxy::{Knowledge, Lesson};
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use tokio::sync::mpsc;
+
+use crate::error::Error;
+
+const FILE: &str = "learned.toml";
+/// Held while the file is changed.
+const LOCK: &str = "learned.lock";
+/// Deployments change: what one has refused is tried anew after this time.
+const LASTS: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+/// How often changes of others are looked for.
+const PAUSE: Duration = Duration::from_secs(3);
+
+/// One lesson as it stands in the file.
+#[derive(Deserialize, Serialize)]
+struct Row {
+    deployment: String,
+    model: String,
+    format: ModelFormat,
+    #[serde(flatten)]
+    limitation: Limitation,
+    #[serde(with = "time::serde::rfc3339")]
+    since: OffsetDateTime,
+    words: String,
+}
+
+impl From<&Lesson> for Row {
+    fn from(lesson: &Lesson) -> Self {
+        let since = OffsetDateTime::from(lesson.since);
+        Row {
+            deployment: lesson.deployment.clone(),
+            model: lesson.model.clone(),
+            format: lesson.format,
+            limitation: lesson.limitation.clone(),
+            since: since.replace_nanosecond(0).unwrap_or(since),
+            words: lesson.words.clone(),
+        }
+    }
+}
+
+impl From<Row> for Lesson {
+    fn from(row: Row) -> Self {
+        Lesson {
+            deployment: row.deployment,
+            model: row.model,
+            format: row.format,
+            limitation: row.limitation,
+            since: row.since.into(),
+            words: row.words.replace(char::is_control, " "),
+        }
+    }
+}
+
+/// What stands in the file.
+#[derive(Default)]
+pub(crate) struct Contents {
+    /// The lessons that hold.
+    pub(crate) lessons: Vec<Lesson>,
+    /// Rows that this Coretap does not understand; they stay in the file.
+    unread: Vec<toml::Value>,
+    /// What is wrong with those.
+    pub(crate) troubles: Vec<Error>,
+}
+
+/// When the file was changed and how long it is: other values mean that somebody has changed it.
+type Stamp = Option<(SystemTime, u64)>;
+
+/// The file of a settings folder.
+#[derive(Clone)]
+pub(crate) struct LearnedFile {
+    folder: PathBuf,
+}
+
+impl LearnedFile {
+    pub(crate) fn new(folder: &Path) -> Self {
+        LearnedFile {
+            folder: folder.to_owned(),
+        }
+    }
+
+    pub(crate) fn path(&self) -> PathBuf {
+        self.folder.join(FILE)
+    }
+
+    /// What stands in the file and holds at `now`; nothing where there is no file.
+    ///
+    /// # Errors
+    /// When it can't be read, or is no TOML.
+    pub(crate) fn read(&self, now: SystemTime) -> Result<Contents, Error> {
+        let text = match std::fs::read_to_string(self.path()) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Contents::default()),
+            Err(error) => return Err(self.unreadable(error.to_string())),
+        };
+        let mut table = text
+            .parse::<toml::Table>()
+            .map_err(|error| self.unreadable(error.message().to_owned()))?;
+        let rows = match table.remove("learned") {
+            Some(toml::Value::Array(rows)) => rows,
+            Some(other) => vec![other],
+            None => Vec::new(),
+        };
+        let mut contents = Contents::default();
+        for (position, row) in rows.into_iter().enumerate() {
+            match row.clone().try_into::<Row>() {
+                Ok(row) => contents.lessons.push(row.into()),
+                Err(error) => {
+                    contents.troubles.push(Error::RowSkipped {
+                        path: self.path().display().to_string(),
+                        row: format!("row {} of [[learned]]", position + 1),
+                        problem: error.message().replace('\n', ", "),
+                    });
+                    contents.unread.push(row);
+                }
+            }
+        }
+        contents.lessons.retain(|lesson| holds(lesson, now));
+        Ok(contents)
+    }
+
+    fn unreadable(&self, problem: String) -> Error {
+        Error::LearnedFile {
+            path: self.path().display().to_string(),
+            problem,
+        }
+    }
+
+    /// Changes the lessons that hold at `now` and gives those that are left. The file is written as a whole or not at all;
+    /// one that nobody can understand is kept under another name first.
+    ///
+    /// # Errors
+    /// When the folder can't be written to.
+    fn change(
+        &self,
+        now: SystemTime,
+        change: impl FnOnce(&mut Vec<Lesson>),
+    ) -> Result<(Vec<Lesson>, Stamp), Error> {
+        let unwritable = |source| Error::LearnedUnwritable {
+            path: self.path().display().to_string(),
+            source,
+        };
+        std::fs::create_dir_all(&self.folder).map_err(unwritable)?;
+        let lock = File::create(self.folder.join(LOCK)).map_err(unwritable)?;
+        lock.lock().map_err(unwritable)?;
+        let mut contents = match self.read(now) {
+            Ok(contents) => contents,
+            Err(error) => {
+                let kept = self.keep_aside(now).map_err(unwritable)?;
+                tracing::warn!(code = error.code(), %error, kept = %kept.display(), "kept under another name");
+                Contents::default()
+            }
+        };
+        change(&mut contents.lessons);
+        self.write(&contents).map_err(unwritable)?;
+        // The lock is given up here at the earliest: whoever writes next changes the stamp.
+        let stamp = self.stamp();
+        drop(lock);
+        Ok((contents.lessons, stamp))
+    }
+
+    fn keep_aside(&self, now: SystemTime) -> io::Result<PathBuf> {
+        let now = now.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let kept = self
+            .folder
+            .join(format!("learned.broken-{}.toml", now.as_millis()));
+        std::fs::rename(self.path(), &kept)?;
+        Ok(kept)
+    }
+
+    fn write(&self, contents: &Contents) -> io::Result<()> {
+        let rows = contents
+            .lessons
+            .iter()
+            .map(|lesson| toml::Value::try_from(Row::from(lesson)));
+        let mut rows = rows.collect::<Result<Vec<_>, _>>().map_err(io::Error::other)?;
+        rows.extend(contents.unread.iter().cloned());
+        let table = toml::Table::from_iter([("learned".to_owned(), toml::Value::Array(rows))]);
+        let mut file = tempfile::NamedTempFile::new_in(&self.folder)?;
+        file.write_all(
+            b"# What deployments have refused and Coretap leaves out for them since; `coretap rules` shows it, `coretap rules\n\
+              # forget` takes it back. After 30 days each is tried anew.\n\n",
+        )?;
+        file.write_all(table.to_string().as_bytes())?;
+        file.as_file().sync_all()?;
+        file.persist(self.path())?;
+        Ok(())
+    }
+
+    /// Adds lessons; each takes the place of the one that is about the same thing.
+    fn add(&self, new: Vec<Lesson>, now: SystemTime) -> Result<(Vec<Lesson>, Stamp), Error> {
+        self.change(now, |lessons| {
+            for lesson in new {
+                lessons.retain(|former| !former.is_about_the_same(&lesson));
+                lessons.push(lesson);
+            }
+        })
+    }
+
+    /// Forgets the lesson of this id, or all of them, and says how many it were.
+    ///
+    /// # Errors
+    /// When there is none of this id, or the folder can't be written to.
+    pub(crate) fn forget(&self, id: Option<&str>, now: SystemTime) -> Result<usize, Error> {
+        let is_meant = |lesson: &Lesson| id.is_none_or(|id| lesson.id() == id);
+        let count = self
+            .read(now)?
+            .lessons
+            .iter()
+            .filter(|lesson| is_meant(lesson))
+            .count();
+        if let (0, Some(id)) = (count, id) {
+            return Err(Error::NotLearned { id: id.to_owned() });
+        }
+        if count > 0 {
+            self.change(now, |lessons| lessons.retain(|lesson| !is_meant(lesson)))?;
+        }
+        Ok(count)
+    }
+
+    fn stamp(&self) -> Stamp {
+        let file = std::fs::metadata(self.path()).ok()?;
+        Some((file.modified().ok()?, file.len()))
+    }
+}
+
+/// Whether a lesson is not too old.
+fn holds(lesson: &Lesson, now: SystemTime) -> bool {
+    now.duration_since(lesson.since).is_ok_and(|age| age < LASTS) || lesson.since > now
+}
+
+/// Keeps in the file what is learned, and follows what others change in it, for as long as anybody learns.
+pub(crate) async fn follow(
+    file: LearnedFile,
+    knowledge: Weak<Knowledge>,
+    mut learned: mpsc::UnboundedReceiver<Lesson>,
+) {
+    // Whatever was read before is read again once: the file may have changed meanwhile.
+    let mut seen = None;
+    let mut pause = tokio::time::interval(PAUSE);
+    pause.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        let mut new = Vec::new();
+        tokio::select! {
+            first = learned.recv() => match first {
+                Some(first) => {
+                    new.push(first);
+                    new.extend(std::iter::from_fn(|| learned.try_recv().ok()));
+                }
+                None => return,
+            },
+            _ = pause.tick() => {}
+        }
+        let Some(known) = knowledge.upgrade() else { return };
+        let now = SystemTime::now();
+        let lessons = if new.is_empty() {
+            let stamp = file.stamp();
+            let is_old = known.lessons().iter().any(|lesson| !holds(lesson, now));
+            if stamp == seen && !is_old {
+                continue;
+            }
+            seen = stamp;
+            file.read(now).map(|contents| contents.lessons)
+        } else {
+            let file = file.clone();
+            // Another process may have the lock.
+            match tokio::task::spawn_blocking(move || file.add(new, now)).await {
+                Ok(Ok((lessons, stamp))) => {
+                    seen = stamp;
+                    Ok(lessons)
+                }
+                Ok(Err(error)) => Err(error),
+                Err(_) => return,
+            }
+        };
+        match lessons {
+            Ok(lessons) if lessons != known.lessons() => known.set_lessons(lessons),
+            Ok(_) => {}
+            // What is in memory holds for this run.
+            Err(error) => tracing::warn!(code = error.code(), "{error}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use coretap_formats::rules::{MaxTokensName, Rules, ThinkingKind};
+
+    use super::*;
+
+    fn lesson(model: &str, limitation: Limitation, since: SystemTime) -> Lesson {
+        Lesson {
+            deployment: "d1".to_owned(),
+            model: model.to_owned(),
+            format: ModelFormat::Claude,
+            limitation,
+            since,
+            words: "top_k: Extra inputs are \"not\" permitted".to_owned(),
+        }
+    }
+
+    /// The file's own time has whole seconds.
+    fn now() -> SystemTime {
+        UNIX_EPOCH + Duration::from_secs(1_800_000_000)
+    }
+
+    fn file() -> (tempfile::TempDir, LearnedFile) {
+        let home = tempfile::tempdir().unwrap();
+        let file = LearnedFile::new(&home.path().join("new"));
+        (home, file)
+    }
+
+    #[test]
+    fn every_lesson_is_the_same_when_it_is_read_again() {
+        let (_home, file) = file();
+        assert!(file.read(now()).unwrap().lessons.is_empty());
+        let limitations = [
+            Limitation::Field("tools.strict".to_owned()),
+            Limitation::Beta("effort-2025-11-24".to_owned()),
+            Limitation::Betas,
+            Limitation::MaxOutputTokens(8192),
+            Limitation::MaxTokensName(MaxTokensName::MaxCompletionTokens),
+            Limitation::Thinking(ThinkingKind::Adaptive),
+            Limitation::Effort("max".to_owned()),
+            Limitation::EffortWithTools,
+            Limitation::TemperatureWithTopP,
+            Limitation::Prefill,
+            Limitation::StructuredOutput,
+            Limitation::CacheMarks,
+            Limitation::CacheTtl,
+            Limitation::ThinkingReplay,
+            Limitation::Streaming,
+        ];
+        let lessons: Vec<_> = limitations
+            .into_iter()
+            .map(|one| lesson("m", one, now()))
+            .collect();
+        let (written, stamp) = file.add(lessons.clone(), now()).unwrap();
+        assert_eq!(written, lessons);
+        assert_eq!(stamp, file.stamp());
+        assert_eq!(file.read(now()).unwrap().lessons, lessons);
+        let ids: std::collections::BTreeSet<_> = lessons.iter().map(Lesson::id).collect();
+        assert_eq!(ids.len(), lessons.len());
+    }
+
+    #[test]
+    fn two_writers_keep_each_others_lessons_and_a_newer_limit_takes_the_olders_place() {
+        let (_home, one) = file();
+        let other = one.clone();
+        let limit = |most| lesson("m", Limitation::MaxOutputTokens(most), now());
+        std::thread::scope(|threads| {
+            for (name, file) in [("a", &one), ("b", &other)] {
+                threads.spawn(move || {
+                    for number in 0..20 {
+                        let field = Limitation::Field(format!("{name}{number}"));
+                        file.add(vec![lesson("m", field, now())], now()).unwrap();
+                    }
+                });
+            }
+        });
+        assert_eq!(one.read(now()).unwrap().lessons.len(), 40);
+        one.add(vec![limit(9)], now()).unwrap();
+        let (lessons, _) = other.add(vec![limit(5)], now()).unwrap();
+        assert_eq!((lessons.len(), lessons.last()), (41, Some(&limit(5))));
+    }
+
+    #[test]
+    fn what_is_old_is_tried_anew() {
+        let (_home, file) = file();
+        let old = lesson("old", Limitation::Prefill, now() - LASTS);
+        let young = lesson(
+            "young",
+            Limitation::Prefill,
+            now() - LASTS + Duration::from_secs(1),
+        );
+        let ahead = lesson("ahead", Limitation::Prefill, now() + LASTS);
+        file.add(vec![old, young.clone(), ahead.clone()], now()).unwrap();
+        assert_eq!(file.read(now()).unwrap().lessons, [young, ahead]);
+    }
+
+    #[test]
+    fn one_is_forgotten_or_all_are() {
+        let (_home, file) = file();
+        let lessons = ["a", "b", "c"].map(|model| lesson(model, Limitation::Betas, now()));
+        file.add(lessons.to_vec(), now()).unwrap();
+        assert_eq!(file.forget(Some("d1/b/anthropic_beta"), now()).unwrap(), 1);
+        assert_eq!(
+            file.read(now()).unwrap().lessons,
+            [lessons[0].clone(), lessons[2].clone()]
+        );
+        let error = file.forget(Some("d1/b/anthropic_beta"), now()).unwrap_err();
+        assert_eq!(error.code(), "RULES-NOT-LEARNED");
+        assert_eq!(file.forget(None, now()).unwrap(), 2);
+        assert_eq!(file.forget(None, now()).unwrap(), 0);
+    }
+
+    #[test]
+    fn a_row_nobody_knows_is_reported_and_stays_and_a_broken_file_is_kept() {
+        let (_home, file) = file();
+        std::fs::create_dir_all(&file.folder).unwrap();
+        let newer = "[[learned]]\ndeployment = \"d\"\nmodel = \"m\"\nformat = \"claude\"\nrule = \"plum\"\n\
+                     since = \"2026-01-01T00:00:00Z\"\nwords = \"\"\n";
+        std::fs::write(file.path(), newer).unwrap();
+        let contents = file.read(now()).unwrap();
+        assert_eq!((contents.lessons.len(), contents.troubles.len()), (0, 1));
+        assert!(
+            contents.troubles[0].to_string().contains("plum"),
+            "{}",
+            contents.troubles[0]
+        );
+        file.add(vec![lesson("m", Limitation::Betas, now())], now())
+            .unwrap();
+        assert!(std::fs::read_to_string(file.path()).unwrap().contains("plum"));
+
+        std::fs::write(file.path(), "= [").unwrap();
+        assert_eq!(file.read(now()).err().unwrap().code(), "CONFIG-LEARNED");
+        file.add(vec![lesson("m", Limitation::Betas, now())], now())
+            .unwrap();
+        assert_eq!(file.read(now()).unwrap().lessons.len(), 1);
+        let kept = std::fs::read_dir(&file.folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().path());
+        let kept: Vec<_> = kept
+            .filter(|path| path.display().to_string().contains("broken"))
+            .collect();
+        assert_eq!(std::fs::read_to_string(&kept[0]).unwrap(), "= [");
+    }
+
+    #[tokio::test]
+    async fn what_others_change_is_followed() {
+        let (_home, file) = file();
+        let (sender, receiver) = mpsc::unbounded_channel();
+        let knowledge = Arc::new(Knowledge::new(Rules::embedded(), Vec::new(), None));
+        let following = tokio::spawn(follow(file.clone(), Arc::downgrade(&knowledge), receiver));
+        let wait_for = async |count| {
+            while knowledge.lessons().len() != count
+                || file.read(SystemTime::now()).unwrap().lessons.len() != count
+            {
+                tokio::task::yield_now().await;
+            }
+        };
+        let now = SystemTime::now();
+        sender.send(lesson("own", Limitation::Betas, now)).unwrap();
+        wait_for(1).await;
+        file.add(vec![lesson("others", Limitation::Betas, now)], now)
+            .unwrap();
+        wait_for(2).await;
+        file.forget(Some("d1/own/anthropic_beta"), now).unwrap();
+        wait_for(1).await;
+        drop(sender);
+        following.await.unwrap();
+    }
+}

@@ -1,0 +1,452 @@
+//! Reads from the text of a 400 what the deployment does not take, so that it can be left out (sap-wire.md §3, §4).
+//!
+//! The text is somebody else's: it is read up to a limit, it can name only what Coretap could do without, and a name that no
+//! writer knows changes nothing. What a request is made of (model, messages, tools) can't be named at all.
+
+use crate::ModelFormat;
+use crate::limitation::Limitation;
+use crate::rules::{MaxTokensName, ThinkingKind};
+use crate::upstream_error::read_upstream_error;
+
+/// The most of a text that is read, in bytes; refusals of fields are a sentence or two.
+const LONGEST_TEXT: usize = 8 * 1024;
+/// The most that one text can complain about; agents trip over a few things at once.
+const MOST_COMPLAINTS: usize = 16;
+/// The longest name that is taken for one.
+const LONGEST_NAME: usize = 64;
+
+/// What a request is made of; never left out.
+const ESSENTIAL: [&str; 17] = [
+    "anthropic_version",
+    "config",
+    "contents",
+    "function_call",
+    "functions",
+    "input",
+    "max_completion_tokens",
+    "max_tokens",
+    "messages",
+    "messages_history",
+    "model",
+    "modules",
+    "placeholder_values",
+    "prompt",
+    "system",
+    "template",
+    "tools",
+];
+
+/// Members of tools without which there is no tool.
+const OF_EVERY_TOOL: [&str; 6] = [
+    "description",
+    "function",
+    "input_schema",
+    "name",
+    "parameters",
+    "type",
+];
+
+/// Members of messages and their blocks that hold what is said.
+const OF_EVERY_MESSAGE: [&str; 23] = [
+    "arguments",
+    "content",
+    "context",
+    "data",
+    "file",
+    "function",
+    "function_call",
+    "id",
+    "image_url",
+    "input",
+    "media_type",
+    "name",
+    "role",
+    "signature",
+    "source",
+    "text",
+    "thinking",
+    "title",
+    "tool_call_id",
+    "tool_calls",
+    "tool_use_id",
+    "type",
+    "url",
+];
+
+/// Names of forms that validators put into a path although they stand nowhere in the body.
+const FORMS: [&str; 13] = [
+    "custom",
+    "document",
+    "function",
+    "image",
+    "redacted_thinking",
+    "search_result",
+    "server_tool_use",
+    "str",
+    "text",
+    "thinking",
+    "tool_reference",
+    "tool_result",
+    "tool_use",
+];
+
+/// The levels that Claude's effort may have, by model.
+const EFFORTS: [&str; 5] = ["low", "medium", "high", "xhigh", "max"];
+
+/// One thing that a refusal names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Complaint {
+    /// What the deployment does not take.
+    pub limitation: Limitation,
+    /// The line of the text that says so.
+    pub words: String,
+}
+
+/// What a 400's text names that could be left out, each once; nothing for every other refusal, such as a content filter, a
+/// context that is too long, or a mistake of the agent's.
+pub fn read_refusal(text: &str, format: ModelFormat) -> Vec<Complaint> {
+    let end = (0..=LONGEST_TEXT.min(text.len()))
+        .rev()
+        .find(|end| text.is_char_boundary(*end));
+    let mut complaints: Vec<Complaint> = Vec::new();
+    for line in text.get(..end.unwrap_or(0)).unwrap_or_default().lines() {
+        // Orchestration may hand the vendor's error on as it came.
+        let inner = line.find("{\"").and_then(|start| line.get(start..));
+        let inner = inner.map(|json| read_upstream_error(json.as_bytes()).message);
+        let mut named = Vec::new();
+        for text in [Some(line), inner.as_deref()].into_iter().flatten() {
+            read_line(text, &mut named);
+        }
+        for limitation in named {
+            let is_new = !complaints.iter().any(|known| known.limitation == limitation);
+            if is_new && concerns(&limitation, format) && complaints.len() < MOST_COMPLAINTS {
+                complaints.push(Complaint {
+                    limitation,
+                    words: line.trim().to_owned(),
+                });
+            }
+        }
+    }
+    complaints
+}
+
+/// Whether Coretap sends such a thing to deployments of this format.
+fn concerns(limitation: &Limitation, format: ModelFormat) -> bool {
+    match limitation {
+        Limitation::Beta(_) | Limitation::Betas | Limitation::Thinking(_) | Limitation::StructuredOutput => {
+            format == ModelFormat::Claude
+        }
+        Limitation::MaxTokensName(_) => format != ModelFormat::Claude,
+        Limitation::CacheMarks | Limitation::CacheTtl | Limitation::Prefill => {
+            format != ModelFormat::AzureChat
+        }
+        Limitation::ThinkingReplay => format == ModelFormat::Orchestration,
+        _ => true,
+    }
+}
+
+fn read_line(line: &str, named: &mut Vec<Limitation>) {
+    sentences(line, named);
+    limits(line, named);
+    // Anthropic's validator: `tools.0.custom.defer_loading: Extra inputs are not permitted` (sap-wire.md §3.3).
+    for (at, _) in line
+        .match_indices(": Extra inputs are not permitted")
+        .take(MOST_COMPLAINTS)
+    {
+        let before = line.get(..at).unwrap_or_default();
+        let path = before.rsplit([' ', ',', ';', '"']).next().unwrap_or_default();
+        of_path(path, named);
+    }
+    // Bedrock's validator: `#/tools/0: extraneous key [strict] is not permitted`.
+    for (at, _) in line.match_indices("extraneous key [").take(MOST_COMPLAINTS) {
+        let place = line
+            .get(..at)
+            .unwrap_or_default()
+            .trim_end()
+            .trim_end_matches(':');
+        let place = place.rsplit(' ').next().unwrap_or_default();
+        let place = place.trim_start_matches('#').trim_start_matches('/');
+        if let Some(name) = between(line.get(at..).unwrap_or_default(), "[", "]") {
+            let path = if place.is_empty() {
+                name.to_owned()
+            } else {
+                format!("{}.{name}", place.replace('/', "."))
+            };
+            of_path(&path, named);
+        }
+    }
+    // OpenAI's words (sap-wire.md §3, §3.2).
+    if let Some(path) = between(line, "Unknown parameter: '", "'") {
+        of_path(path, named);
+    }
+    if let Some((_, rest)) = line.split_once("Unrecognized request argument") {
+        let names = rest.split_once("supplied: ").map_or("", |(_, names)| names);
+        for name in names.split(',').take(MOST_COMPLAINTS) {
+            of_path(name.trim().trim_end_matches('.'), named);
+        }
+    }
+    if let Some(name) = between(line, "Unsupported parameter: '", "'") {
+        if line.contains("Use 'max_completion_tokens' instead") {
+            named.push(Limitation::MaxTokensName(MaxTokensName::MaxCompletionTokens));
+        } else {
+            of_path(name, named);
+        }
+    }
+    if line.contains("is not supported with this model")
+        && let Some(name) = between(line, "Invalid parameter: '", "'")
+    {
+        of_path(name, named);
+    }
+    if let Some((name, rest)) = after(line, "Unsupported value: '").and_then(|rest| rest.split_once('\'')) {
+        unsupported_value(name, rest, named);
+    }
+    // Google's words (sap-wire.md §4.1).
+    if let Some((_, name)) = after(line, "Unknown field for ").and_then(|rest| rest.split_once(": ")) {
+        of_path(name.trim_end_matches('.'), named);
+    }
+    if line.contains("Cannot find field")
+        && let Some(name) = between(line, "Unknown name \"", "\"")
+    {
+        of_path(name, named);
+    }
+    // JSON Schema's words, which orchestration uses (sap-wire.md §4.1).
+    if let Some((names, rest)) = after(line, "Additional properties are not allowed (")
+        .and_then(|rest| rest.split_once(" unexpected)"))
+    {
+        let place = between(rest, "'", "'").unwrap_or_default();
+        for name in names.split('\'').skip(1).step_by(2).take(MOST_COMPLAINTS) {
+            of_place(name, place, named);
+        }
+    }
+    // Models of Bedrock and Databricks: `temperature` is not supported on this model.
+    for words in [
+        "` is not supported on this model",
+        "` is deprecated for this model",
+    ] {
+        if let Some(at) = line.find(words) {
+            let name = line.get(..at).unwrap_or_default().rsplit('`').next();
+            of_path(name.unwrap_or_default(), named);
+        }
+    }
+}
+
+/// Sentences that say one thing only.
+fn sentences(line: &str, named: &mut Vec<Limitation>) {
+    let says = |words: &str| line.contains(words);
+    if let Some(rest) = after(line, "invalid beta flag") {
+        named.push(beta(rest));
+    }
+    if says("for the `anthropic-beta` header")
+        && let Some(flag) = between(line, "Unexpected value(s) `", "`")
+    {
+        named.push(beta(flag));
+    }
+    if says("Streaming is not supported for this model") {
+        named.push(Limitation::Streaming);
+    }
+    if says("does not support assistant message prefill") {
+        named.push(Limitation::Prefill);
+    }
+    if says("`temperature` and `top_p` cannot both be specified") {
+        named.push(Limitation::TemperatureWithTopP);
+    }
+    if says("Function tools with reasoning_effort are not supported") {
+        named.push(Limitation::EffortWithTools);
+    }
+    if says("does not support the effort parameter") {
+        of_path("effort", named);
+    }
+    if says("does not support the temperature parameter") {
+        of_path("temperature", named);
+    }
+    if let Some(level) =
+        after(line, "output_config.effort: '").and_then(|rest| rest.split_once("' is not supported"))
+    {
+        effort(level.0, named);
+    }
+    if let Some(levels) = after(line, "output_config.effort: Input should be ") {
+        let taken = |level: &&&str| levels.split('\'').any(|one| one == **level);
+        let refused = EFFORTS.iter().filter(|level| !taken(level));
+        named.extend(refused.map(|level| Limitation::Effort((*level).to_owned())));
+    }
+    if let Some(level) = between(line, "Invalid value for reasoning_effort: \"", "\"") {
+        effort(level, named);
+    }
+    if says("\"thinking.type.enabled\" is not supported")
+        || says("thinking: Input tag 'enabled' found using 'type'")
+    {
+        named.push(Limitation::Thinking(ThinkingKind::Adaptive));
+    } else if says("adaptive thinking is not supported")
+        || says("thinking: Input tag 'adaptive' found using 'type'")
+    {
+        named.push(Limitation::Thinking(ThinkingKind::Budget));
+    } else if says("thinking is not supported on this model") {
+        named.push(Limitation::Thinking(ThinkingKind::None));
+    }
+}
+
+/// Limits of output tokens, in each vendor's words (sap-wire.md §3; Amazon's and Google's own).
+fn limits(line: &str, named: &mut Vec<Limitation>) {
+    let asked_and_most = |before: &str, between: &str| {
+        let (asked, rest) = number(after(line, before)?)?;
+        let (most, _) = number(after(rest, between)?)?;
+        (most < asked).then_some(most)
+    };
+    let limit = if line.contains("which is the maximum allowed number of output tokens") {
+        asked_and_most("max_tokens: ", "> ")
+    } else if line.contains("completion tokens") {
+        asked_and_most("is too large: ", "supports at most ")
+    } else if line.contains("maximum tokens you requested") {
+        after(line, "exceeds the model limit of ").and_then(|rest| Some(number(rest)?.0))
+    } else if line.contains("maxOutputTokens value of ") && line.contains("(exclusive)") {
+        // "… from 1 (inclusive) to 65537 (exclusive)"
+        after(line, "(inclusive) to ").and_then(|rest| number(rest)?.0.checked_sub(1))
+    } else {
+        None
+    };
+    if let Some(limit) = limit.filter(|limit| *limit > 0) {
+        named.push(Limitation::MaxOutputTokens(limit));
+    }
+}
+
+/// `Unsupported value: 'NAME' does not support VALUE with this model.`
+fn unsupported_value(name: &str, rest: &str, named: &mut Vec<Limitation>) {
+    if !rest.contains("with this model") {
+        return;
+    }
+    match name {
+        "reasoning_effort" => {
+            if let Some(level) = between(rest, "does not support '", "'") {
+                effort(level, named);
+            }
+        }
+        "stream" => named.push(Limitation::Streaming),
+        _ => of_path(name, named),
+    }
+}
+
+fn beta(rest: &str) -> Limitation {
+    // A flag ends in its date; anything else behind the words is somebody's request id.
+    let is_flag = |word: &&str| {
+        word.len() <= LONGEST_NAME
+            && word
+                .bytes()
+                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+            && word.starts_with(|first: char| first.is_ascii_lowercase())
+            && word.ends_with(|last: char| last.is_ascii_digit())
+            && word.matches('-').count() >= 3
+    };
+    let word = rest
+        .split([' ', ':', ',', '\'', '"', '`', '(', ')', '.'])
+        .find(is_flag);
+    word.map_or(Limitation::Betas, |flag| Limitation::Beta(flag.to_owned()))
+}
+
+fn effort(level: &str, named: &mut Vec<Limitation>) {
+    if is_name(level) {
+        named.push(Limitation::Effort(level.to_owned()));
+    }
+}
+
+/// What the path of a refused member stands for: `top_k`, `tools.0.custom.strict`, `messages[1].content[0].citations`.
+fn of_path(path: &str, named: &mut Vec<Limitation>) {
+    let steps: Vec<&str> = path
+        .split(['.', '[', ']'])
+        .filter(|step| !step.is_empty())
+        .take(32)
+        .collect();
+    let Some((first, rest)) = steps.split_first() else {
+        return;
+    };
+    match *first {
+        "tools" | "messages" | "system" | "messages_history" => of_entry(first, rest, named),
+        "thinking" if rest.is_empty() => named.push(Limitation::Thinking(ThinkingKind::None)),
+        "output_config" => {
+            let member = rest.first().copied();
+            if matches!(member, None | Some("effort")) {
+                field("effort", named);
+            }
+            if matches!(member, None | Some("format")) {
+                named.push(Limitation::StructuredOutput);
+            }
+        }
+        "tool_choice" if rest == ["disable_parallel_tool_use"] => field("parallel_tool_calls", named),
+        "stream_options" => field("stream_options", named),
+        _ if !rest.is_empty() => {}
+        "anthropic_beta" => named.push(Limitation::Betas),
+        "reasoning_effort" => field("effort", named),
+        "stop_sequences" => field("stop", named),
+        // One of the two names is always taken.
+        "max_tokens" => named.push(Limitation::MaxTokensName(MaxTokensName::MaxCompletionTokens)),
+        "max_completion_tokens" => named.push(Limitation::MaxTokensName(MaxTokensName::MaxTokens)),
+        "stream" => {}
+        name => field(name, named),
+    }
+}
+
+/// What a refused member of a message, a block or a tool stands for: the member is the first step behind the last number
+/// that is no form's name.
+fn of_entry(list: &str, steps: &[&str], named: &mut Vec<Limitation>) {
+    let is_number = |step: &&str| step.bytes().all(|byte| byte.is_ascii_digit());
+    let behind = steps.iter().rposition(is_number).map_or(0, |last| last + 1);
+    let steps = steps.get(behind..).unwrap_or_default();
+    let steps = match steps {
+        [form, rest @ ..] if !rest.is_empty() && FORMS.contains(form) => rest,
+        steps => steps,
+    };
+    match steps {
+        ["cache_control", "ttl"] => named.push(Limitation::CacheTtl),
+        ["cache_control", ..] => named.push(Limitation::CacheMarks),
+        ["reasoning_content", ..] => named.push(Limitation::ThinkingReplay),
+        [member, ..] if list == "tools" => {
+            if is_name(member) && !OF_EVERY_TOOL.contains(member) {
+                named.push(Limitation::Field(format!("tools.{member}")));
+            }
+        }
+        [member, ..] if is_name(member) && !OF_EVERY_MESSAGE.contains(member) => {
+            named.push(Limitation::Field(format!("messages.{member}")));
+        }
+        _ => {}
+    }
+}
+
+/// What a member stands for that JSON Schema does not expect at a place like `config.modules.prompt_templating.model`.
+fn of_place(name: &str, place: &str, named: &mut Vec<Limitation>) {
+    let is_within = |part: &str| place.split('.').any(|step| step == part);
+    match name {
+        "cache_control" => named.push(Limitation::CacheMarks),
+        "ttl" => named.push(Limitation::CacheTtl),
+        "reasoning_content" => named.push(Limitation::ThinkingReplay),
+        "strict" if is_within("tools") => named.push(Limitation::Field("tools.strict".to_owned())),
+        "timeout" | "max_retries" | "chunk_size" | "response_format" => field(name, named),
+        _ => {}
+    }
+}
+
+fn field(name: &str, named: &mut Vec<Limitation>) {
+    if is_name(name) && !ESSENTIAL.contains(&name) {
+        named.push(Limitation::Field(name.to_owned()));
+    }
+}
+
+fn is_name(name: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    (1..=LONGEST_NAME).contains(&name.len()) && name.bytes().all(plain)
+}
+
+/// What stands behind the first occurrence of `words`.
+fn after<'t>(text: &'t str, words: &str) -> Option<&'t str> {
+    text.split_once(words).map(|(_, rest)| rest)
+}
+
+/// What stands between the first occurrence of `start` and the next one of `end`.
+fn between<'t>(text: &'t str, start: &str, end: &str) -> Option<&'t str> {
+    Some(after(text, start)?.split_once(end)?.0)
+}
+
+/// The number that a text begins with, and the rest. One that does not fit is none.
+fn number(text: &str) -> Option<(u64, &str)> {
+    let end = text.find(|one: char| !one.is_ascii_digit()).unwrap_or(text.len());
+    let (digits, rest) = text.split_at_checked(end)?;
+    Some((digits.parse().ok()?, rest))
+}

@@ -1,0 +1,89 @@
+//! Healing: a request that a deployment refuses because of something that could be left out is sent again without it, and
+//! what helped is remembered for that deployment.
+//!
+//! It happens before the agent has seen a byte. The request is written anew from the agent's body with the rules that
+//! follow from the refusal, so what is left out is reported like everything else that is.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use coretap_formats::{Complaint, read_refusal};
+
+use crate::forward::Prepared;
+use crate::knowledge::{Knowledge, Lesson, ModelKnowledge};
+use crate::problem::{Problem, short};
+
+/// How often a request is sent again because of it: agents trip over several things at once, and a refusal mostly names
+/// the first one only.
+const MOST_TIMES: u32 = 3;
+
+/// What one request has been refused for so far, at one deployment.
+#[derive(Default)]
+pub(crate) struct Healing {
+    times: u32,
+    left_out: Vec<LeftOut>,
+}
+
+struct LeftOut {
+    complaint: Complaint,
+    /// It was not complained about again.
+    helped: bool,
+}
+
+impl Healing {
+    /// The request without what the refusal names, written by `prepare`; nothing where the refusal names nothing that could
+    /// be left out, or nothing new, or nothing that the request has.
+    ///
+    /// # Errors
+    /// Those of `prepare`.
+    pub(crate) fn heal(
+        &mut self,
+        refusal: &str,
+        refused: &Prepared,
+        prepare: impl FnOnce(Arc<ModelKnowledge>) -> Result<Prepared, Problem>,
+    ) -> Result<Option<Prepared>, Problem> {
+        let known = self.left_out.len();
+        for complaint in read_refusal(refusal, refused.model.format) {
+            let is_same = |former: &&mut LeftOut| former.complaint.limitation == complaint.limitation;
+            match self.left_out.iter_mut().find(is_same) {
+                Some(former) => former.helped = false,
+                None => self.left_out.push(LeftOut {
+                    complaint,
+                    helped: true,
+                }),
+            }
+        }
+        if self.left_out.len() == known {
+            return Ok(None);
+        }
+        if self.times < MOST_TIMES {
+            self.times += 1;
+            let mut model = ModelKnowledge::clone(&refused.model);
+            for new in self.left_out.iter().skip(known) {
+                model.rules.limit(&new.complaint.limitation);
+            }
+            let healed = prepare(Arc::new(model))?;
+            if healed.differs_from(refused) {
+                return Ok(Some(healed));
+            }
+        }
+        // Nobody knows whether it would have helped.
+        self.left_out.truncate(known);
+        Ok(None)
+    }
+
+    /// Remembers what helped. To be called once the deployment has answered, or refused the request for another reason.
+    pub(crate) fn remember(&self, knowledge: &Knowledge, model: &ModelKnowledge) {
+        for LeftOut { complaint, .. } in self.left_out.iter().filter(|left_out| left_out.helped) {
+            let words = short(&complaint.words).replace(char::is_control, " ");
+            knowledge.learn(Lesson {
+                deployment: model.deployment.clone(),
+                model: model.name.to_string(),
+                format: model.format,
+                limitation: complaint.limitation.clone(),
+                since: SystemTime::now(),
+                words,
+            });
+        }
+    }
+}
