@@ -107,7 +107,11 @@ impl Settings {
         }
         let (aliases, problems) = file.aliases();
         for problem in problems {
-            tracing::warn!(code = problem.code(), "{problem} It is left out. {}", problem.hint());
+            tracing::warn!(
+                code = problem.code(),
+                "{problem} It is left out. {}",
+                problem.hint()
+            );
         }
         let demo = matches!(source, Source::Demo);
         // The simulator's models and groups are not the connection's.

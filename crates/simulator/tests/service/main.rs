@@ -12,9 +12,9 @@
 mod ai_api;
 mod azure;
 mod bedrock;
-mod embeddings;
 #[path = "../client/mod.rs"]
 mod client;
+mod embeddings;
 mod faults;
 mod oauth;
 mod orchestration;
