@@ -208,7 +208,11 @@ async fn models_and_deployments_are_listed_for_programs_and_people() {
         let finished = run(&[command, "--json"], &environment).await;
         assert_eq!(finished.code, 0, "{finished:?}");
         let list: Value = serde_json::from_str(&finished.stdout).unwrap();
-        let list = if command == "models" { &list["models"] } else { &list };
+        let list = if command == "models" {
+            &list["models"]
+        } else {
+            &list
+        };
         assert!(list.as_array().is_some_and(|rows| rows.len() > 2), "{list}");
         assert!(finished.stdout.contains(known), "{list}");
         let table = run(&[command], &environment).await;

@@ -15,7 +15,7 @@ const DENYING: &str = "db00c0ffee000003";
 
 /// Asks for a model; the status, and SAP's name of the model that answered, or the error's sentence.
 async fn ask(coretap: &Coretap, model: &str) -> (u16, String) {
-    let body = Format::ChatCompletions.ask(model, "Hi", false);
+    let body = Format::Chat.ask(model, "Hi", false);
     let answer = coretap.post("/v1/chat/completions", &body).await;
     let said = match answer.header("x-coretap-model") {
         "" => answer.json()["error"]["message"].as_str().unwrap().to_owned(),
@@ -51,17 +51,29 @@ async fn aliases_stand_in_the_settings_file_and_in_the_list_of_models() {
             ("FAST", "anthropic--claude-4.5-sonnet"),
             ("anything", "gpt-5"),
         ] {
-            assert_eq!(ask(&coretap, asked).await, (200, model.to_owned()), "{mode:?} {asked}");
+            assert_eq!(
+                ask(&coretap, asked).await,
+                (200, model.to_owned()),
+                "{mode:?} {asked}"
+            );
         }
         let (status, sentence) = ask(&coretap, "lost").await;
         assert_eq!(status, 404);
-        assert!(sentence.contains("'gpt-9' (which the alias 'lost' stands for)"), "{sentence}");
+        assert!(
+            sentence.contains("'gpt-9' (which the alias 'lost' stands for)"),
+            "{sentence}"
+        );
         assert!(coretap.errors().contains("CONFIG-ALIAS"), "{}", coretap.errors());
     }
     let environment = [("AICORE_SERVICE_KEY", simulator.service_key.as_str()), folder];
     let table = run(&["models"], &environment).await;
     for line in [
-        "gpt-4o", "EMBEDDINGS", "text-embedding-3-small", "ALIAS", "claude-*", "fast",
+        "gpt-4o",
+        "EMBEDDINGS",
+        "text-embedding-3-small",
+        "ALIAS",
+        "claude-*",
+        "fast",
     ] {
         assert!(table.stdout.contains(line), "{line}: {}", table.stdout);
     }
@@ -113,12 +125,42 @@ async fn a_model_goes_to_an_orchestration_deployment_that_allows_it() {
 async fn a_chosen_deployment_that_is_not_there_is_told_once_and_others_serve() {
     let simulator = Simulator::start().await;
     for (mode, chosen, model, sentence, used) in [
-        (Mode::Orchestration, "d1aa11bb22cc33ee", "gpt-4o", "", "d1aa11bb22cc33ee"),
-        (Mode::Orchestration, "dgone", "gpt-4o", "'dgone' does not exist", "d0aa11bb22cc33dd"),
-        (Mode::Foundation, "d0a4f8e21b7c9d30", "gpt-4o", "", "d0a4f8e21b7c9d30"),
+        (
+            Mode::Orchestration,
+            "d1aa11bb22cc33ee",
+            "gpt-4o",
+            "",
+            "d1aa11bb22cc33ee",
+        ),
+        (
+            Mode::Orchestration,
+            "dgone",
+            "gpt-4o",
+            "'dgone' does not exist",
+            "d0aa11bb22cc33dd",
+        ),
+        (
+            Mode::Foundation,
+            "d0a4f8e21b7c9d30",
+            "gpt-4o",
+            "",
+            "d0a4f8e21b7c9d30",
+        ),
         // Of another model than the asked one.
-        (Mode::Foundation, "d0a4f8e21b7c9d30", "gpt-5", "", "d2c7e5a90f41b863"),
-        (Mode::Foundation, "d6e5d4c3b2a19087", "gpt-4o", "'d6e5d4c3b2a19087' is STOPPED", "d19b998f347341aa"),
+        (
+            Mode::Foundation,
+            "d0a4f8e21b7c9d30",
+            "gpt-5",
+            "",
+            "d2c7e5a90f41b863",
+        ),
+        (
+            Mode::Foundation,
+            "d6e5d4c3b2a19087",
+            "gpt-4o",
+            "'d6e5d4c3b2a19087' is STOPPED",
+            "d19b998f347341aa",
+        ),
     ] {
         let setting = ("CORETAP_DEPLOYMENT", chosen);
         let coretap = Coretap::start(&simulator, mode, &[setting]).await;
@@ -136,7 +178,11 @@ async fn a_chosen_deployment_that_is_not_there_is_told_once_and_others_serve() {
     ];
     let listed = run(&["deployments"], &environment).await;
     assert_eq!(listed.code, 0);
-    assert!(listed.stderr.contains("'dgone' does not exist"), "{}", listed.stderr);
+    assert!(
+        listed.stderr.contains("'dgone' does not exist"),
+        "{}",
+        listed.stderr
+    );
 }
 
 #[tokio::test]
@@ -152,7 +198,11 @@ async fn another_resource_groups_deployments_are_never_used() {
         for chosen in ["", "d19b998f347341aa", "db00c0ffee000001"] {
             let settings = [("AICORE_RESOURCE_GROUP", group), ("CORETAP_DEPLOYMENT", chosen)];
             let coretap = Coretap::start(&simulator, mode, &settings).await;
-            assert_eq!(ask(&coretap, model).await.0, status, "{group} {mode:?} {model} {chosen}");
+            assert_eq!(
+                ask(&coretap, model).await.0,
+                status,
+                "{group} {mode:?} {model} {chosen}"
+            );
         }
     }
     let refusals = simulator.refusals().await;

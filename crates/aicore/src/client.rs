@@ -352,7 +352,10 @@ impl AiCore {
                     resource_group: self.resource_group().to_owned(),
                 });
             }
-            return Ok(selectable::through_orchestration(&*self.models().await?, &running));
+            return Ok(selectable::through_orchestration(
+                &*self.models().await?,
+                &running,
+            ));
         }
         let catalogue = self.inner.catalogue_in_time().await;
         Ok(selectable::deployed(&deployments, catalogue.as_deref()))

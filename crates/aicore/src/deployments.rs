@@ -87,7 +87,8 @@ impl Deployments {
         if let Some(chosen) = running.iter().find(|row| chosen == Some(row.id.as_str())) {
             return vec![chosen];
         }
-        let is_default = |row: &Deployment| row.configuration_name.as_deref() == Some("defaultOrchestrationConfig");
+        let is_default =
+            |row: &Deployment| row.configuration_name.as_deref() == Some("defaultOrchestrationConfig");
         running.sort_by_key(|row| Reverse((is_default(row), row.created_at)));
         running
     }
@@ -136,7 +137,11 @@ impl Deployments {
             return Some(format!("The chosen deployment '{chosen}' is not used. {problem}"));
         }
         (row.is_orchestration() != orchestration).then(|| {
-            let mode = if orchestration { "orchestration" } else { "a model of its own" };
+            let mode = if orchestration {
+                "orchestration"
+            } else {
+                "a model of its own"
+            };
             format!("The chosen deployment '{chosen}' is none of {mode}.")
         })
     }
@@ -416,7 +421,11 @@ mod tests {
                 true,
                 Some("The chosen deployment 'gone' does not exist in this resource group."),
             ),
-            ("stopped", true, Some("The chosen deployment 'stopped' is STOPPED.")),
+            (
+                "stopped",
+                true,
+                Some("The chosen deployment 'stopped' is STOPPED."),
+            ),
             (
                 "legacy",
                 false,

@@ -221,7 +221,9 @@ impl Gateway {
         if !response.status().is_success() {
             return Ok(None);
         }
-        transport::read_bounded(response, LONGEST_LIST, what).await.map(Some)
+        transport::read_bounded(response, LONGEST_LIST, what)
+            .await
+            .map(Some)
     }
 
     /// The resource groups of the tenant (sap-wire.md §2.3); `None` if this service key may not list them.

@@ -159,7 +159,11 @@ mod tests {
             .filter(|(_, value)| !value.is_null())
             .map(|(key, value)| json!({"key": key, "value": value}))
             .collect::<Vec<_>>();
-        Restriction::read(json!({"id": "c", "parameterBindings": bindings}).to_string().as_bytes())
+        Restriction::read(
+            json!({"id": "c", "parameterBindings": bindings})
+                .to_string()
+                .as_bytes(),
+        )
     }
 
     #[test]

@@ -145,10 +145,7 @@ impl Routing<'_> {
             .resolve(asked, Known::All(&names), purpose)
             .map_err(|unresolved| not_deployed(&names::likely(unresolved.name), unresolved.alias))?;
         self.check_purpose(&model, purpose, || {
-            let for_it = names
-                .iter()
-                .copied()
-                .filter(|name| self.is_for(name, purpose));
+            let for_it = names.iter().copied().filter(|name| self.is_for(name, purpose));
             sorted(for_it)
         })?;
         let deployment = self
@@ -186,11 +183,7 @@ impl Routing<'_> {
                     alias: Some(alias.name.clone()),
                 });
         }
-        let selected = self
-            .choice
-            .model
-            .as_deref()
-            .filter(|_| purpose == Purpose::Chat);
+        let selected = self.choice.model.as_deref().filter(|_| purpose == Purpose::Chat);
         names::resolve(asked, known, selected).ok_or(Unresolved {
             name: asked,
             alias: None,

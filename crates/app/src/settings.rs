@@ -123,7 +123,11 @@ impl Settings {
         }
         let (aliases, problems) = file.aliases();
         for problem in problems {
-            tracing::warn!(code = problem.code(), "{problem} It is left out. {}", problem.hint());
+            tracing::warn!(
+                code = problem.code(),
+                "{problem} It is left out. {}",
+                problem.hint()
+            );
         }
         let demo = matches!(source, Source::Demo);
         // The simulator is reached without TLS.

@@ -233,12 +233,18 @@ mod tests {
         let text = "version = 1\n[aliases]\n\"claude-*\" = \"gpt-4o\"\nfast = 5\nslow = \"\"\n";
         let file = load(text).unwrap();
         let (aliases, problems) = file.aliases();
-        let aliases: Vec<_> = aliases.iter().map(|alias| (&*alias.name, &*alias.model)).collect();
+        let aliases: Vec<_> = aliases
+            .iter()
+            .map(|alias| (&*alias.name, &*alias.model))
+            .collect();
         assert_eq!(aliases, [("claude-*", "gpt-4o")]);
         let problems: Vec<_> = problems.iter().map(ToString::to_string).collect();
         assert_eq!(
             problems,
-            ["The alias 'fast' names no model.", "The alias 'slow' names no model."]
+            [
+                "The alias 'fast' names no model.",
+                "The alias 'slow' names no model."
+            ]
         );
         // A window that changes something else loses none of them.
         let home = tempfile::tempdir().unwrap();

@@ -22,7 +22,14 @@ pub(crate) async fn models(json: bool) -> Result<(), Error> {
         });
         return Ok(());
     }
-    let head = ["MODEL", "AGENTS SAY", "PROVIDER", "CONTEXT", "DEPLOYMENTS", "NOTE"];
+    let head = [
+        "MODEL",
+        "AGENTS SAY",
+        "PROVIDER",
+        "CONTEXT",
+        "DEPLOYMENTS",
+        "NOTE",
+    ];
     let rows: Vec<_> = selection.models.iter().map(model_row).collect();
     print::out(&print::table(head, &rows));
     if !selection.embeddings.is_empty() {

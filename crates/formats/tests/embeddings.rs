@@ -57,7 +57,10 @@ fn a_request_for_azure_keeps_what_azure_takes() {
         body,
         r#"{"input":"a","dimensions":256,"encoding_format":"float","user":"u"}"#
     );
-    assert_eq!((encoding, dropped), (Encoding::Float, vec!["metadata".to_owned()]));
+    assert_eq!(
+        (encoding, dropped),
+        (Encoding::Float, vec!["metadata".to_owned()])
+    );
     // Tokens go as they are; what is not given is not made up.
     for input in [json!([1, 2, 100_257]), json!([[1, 2], [3]]), json!(["a", "b"])] {
         let (body, ..) = written(
@@ -78,19 +81,43 @@ fn what_cannot_be_asked_is_told_by_its_member() {
             (json!({"input": ""}), "input: expected a text that is not empty"),
             (json!({"input": []}), "input: expected at least one text"),
             (json!({"input": 5}), "input: expected a string, a list of strings"),
-            (json!({"input": {"text": "a"}}), "input: expected a string, a list"),
+            (
+                json!({"input": {"text": "a"}}),
+                "input: expected a string, a list",
+            ),
             (json!({"input": many}), "input: expected at most 2048 entries"),
-            (json!({"input": ["a", ""]}), "input.1: expected a string that is not empty"),
+            (
+                json!({"input": ["a", ""]}),
+                "input.1: expected a string that is not empty",
+            ),
             (json!({"input": ["a", 5]}), "input.1: expected a string"),
             (json!({"input": [5, "a"]}), "input.1: expected a token"),
-            (json!({"input": [1.5]}), "input.0: expected a string or a list of tokens"),
-            (json!({"input": [-1]}), "input.0: expected a string or a list of tokens"),
+            (
+                json!({"input": [1.5]}),
+                "input.0: expected a string or a list of tokens",
+            ),
+            (
+                json!({"input": [-1]}),
+                "input.0: expected a string or a list of tokens",
+            ),
             (json!({"input": [[]]}), "input.0: expected at least one token"),
-            (json!({"input": [[1], "a"]}), "input.1: expected a string or a list of tokens"),
+            (
+                json!({"input": [[1], "a"]}),
+                "input.1: expected a string or a list of tokens",
+            ),
             (json!({"input": [[1, "a"]]}), "input.0.1: expected a token"),
-            (json!({"input": "a", "dimensions": 0}), "dimensions: expected a whole number, 1 or more"),
-            (json!({"input": "a", "dimensions": "x"}), "dimensions: expected a whole number"),
-            (json!({"input": "a", "encoding_format": "int8"}), "encoding_format: expected \"float\" or \"base64\""),
+            (
+                json!({"input": "a", "dimensions": 0}),
+                "dimensions: expected a whole number, 1 or more",
+            ),
+            (
+                json!({"input": "a", "dimensions": "x"}),
+                "dimensions: expected a whole number",
+            ),
+            (
+                json!({"input": "a", "encoding_format": "int8"}),
+                "encoding_format: expected \"float\" or \"base64\"",
+            ),
             (json!({"input": "a", "user": 5}), "user: expected a string"),
             (json!(["a"]), "body: expected a JSON object"),
         ] {
@@ -127,7 +154,10 @@ fn an_answer_is_openais_list_under_the_asked_name() {
     for (body, format) in [(orchestration(NUMBERS), Orchestration), (azure, AzureOpenAi)] {
         let answer = answer(&body, format, Encoding::Float).unwrap();
         assert_eq!(String::from_utf8(answer.body).unwrap(), expected);
-        assert_eq!((answer.outcome.usage.input, answer.outcome.usage.output), (Some(5), Some(0)));
+        assert_eq!(
+            (answer.outcome.usage.input, answer.outcome.usage.output),
+            (Some(5), Some(0))
+        );
     }
 }
 
@@ -162,7 +192,11 @@ fn what_is_no_answer_is_a_failure() {
             (429, "429 - Embedding Module: slow down")
         );
         for broken in ["", "<html>", "{}", "[]", r#"{"final_result": {"data": [{}]}}"#] {
-            assert_eq!(answer(broken, format, Encoding::Float).unwrap_err().status, 502, "{broken}");
+            assert_eq!(
+                answer(broken, format, Encoding::Float).unwrap_err().status,
+                502,
+                "{broken}"
+            );
         }
     }
     // Not a whole number of floats, no base64, not a number, no vector.

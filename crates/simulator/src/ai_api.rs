@@ -54,17 +54,17 @@ pub(crate) fn answer(
                 &format!("/api/v2/deployments/{id}"),
             ),
         },
-        ["lm", "configurations", id] => match deployments::of_group(group)
-            .find(|row| configuration_id(row) == *id)
-        {
-            Some(deployment) => Answer::json(200, configuration(deployment).to_string()),
-            None => error(
-                404,
-                "01010066",
-                "Configuration not found",
-                &format!("/api/v2/configurations/{id}"),
-            ),
-        },
+        ["lm", "configurations", id] => {
+            match deployments::of_group(group).find(|row| configuration_id(row) == *id) {
+                Some(deployment) => Answer::json(200, configuration(deployment).to_string()),
+                None => error(
+                    404,
+                    "01010066",
+                    "Configuration not found",
+                    &format!("/api/v2/configurations/{id}"),
+                ),
+            }
+        }
         ["lm", "scenarios", "foundation-models", "models"] => models(),
         ["lm", "scenarios", _, "models"] => {
             Answer::json(200, json!({"count": 0, "resources": []}).to_string())

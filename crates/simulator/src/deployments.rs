@@ -123,11 +123,7 @@ static DEPLOYMENTS: &[Deployment] = &[
     orchestration("d1aa11bb22cc33ee", "team-orchestration", "2026-06-15T10:00:00Z"),
     Deployment {
         scenario: "llm-orchestration",
-        ..orchestration(
-            "d2aa11bb22cc33ff",
-            "legacy-orchestration",
-            "2024-04-04T04:04:04Z",
-        )
+        ..orchestration("d2aa11bb22cc33ff", "legacy-orchestration", "2024-04-04T04:04:04Z")
     },
     row(
         "dae0f1c2b3a49586",

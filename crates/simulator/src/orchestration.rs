@@ -156,12 +156,7 @@ impl From<Failure> for Refused {
     }
 }
 
-fn prepare(
-    asked: &Asked<'_>,
-    body: &Value,
-    modules: &Value,
-    streaming: bool,
-) -> Result<Prepared, Refused> {
+fn prepare(asked: &Asked<'_>, body: &Value, modules: &Value, streaming: bool) -> Result<Prepared, Refused> {
     let (rendered, own) = render(body, modules)?;
     let configuration = modules.pointer("/prompt_templating").unwrap_or(&Value::Null);
     let model = rules::model(configuration)?;

@@ -409,8 +409,10 @@ fn of_embeddings_both_take_and_refuse_the_same() {
     let mut refused = 0;
     for body in every_change(&rich).into_iter().chain([rich]) {
         let here = check_embeddings_request(&body);
-        // For JSON Schema `1.0` is an integer.
-        if here.as_ref().is_err_and(|words| words.contains(".0 is not of type 'integer'")) {
+        // For JSON Schema `1.0` and `1e300` are integers.
+        if here.as_ref().is_err_and(|words| {
+            words.contains(".0 is not of type 'integer'") || words.contains("e+300 is not of type 'integer'")
+        }) {
             continue;
         }
         assert_eq!(validator.is_valid(&body), here.is_ok(), "{here:?} {body}");

@@ -2,7 +2,9 @@
 
 use coretap_aicore::{AiCore, Alias, Aliases, Connection, Timeouts};
 
-use crate::stand_in::{CATALOGUE, DEPLOYMENTS, StandIn, catalogue_row, json, list, model_row, orchestration_row};
+use crate::stand_in::{
+    CATALOGUE, DEPLOYMENTS, StandIn, catalogue_row, json, list, model_row, orchestration_row,
+};
 
 async fn stand_in() -> StandIn {
     let stand_in = StandIn::start().await;
@@ -67,7 +69,9 @@ async fn an_alias_goes_before_every_other_meaning_of_its_name() {
         }
         let error = core.route("round").await.unwrap_err();
         assert!(
-            error.to_string().contains("'fast' (which the alias 'round' stands for)"),
+            error
+                .to_string()
+                .contains("'fast' (which the alias 'round' stands for)"),
             "{error}"
         );
     }

@@ -75,7 +75,9 @@ async fn embeddings_have_routes_of_their_own() {
         let error = core.route_for(Purpose::Embeddings, "gpt-4o").await.unwrap_err();
         assert_eq!(error.code(), "ROUTE-MODEL-PURPOSE");
         assert!(
-            error.to_string().starts_with("'gpt-4o' makes no embeddings; models that do: amazon--titan-embed-text, "),
+            error
+                .to_string()
+                .starts_with("'gpt-4o' makes no embeddings; models that do: amazon--titan-embed-text, "),
             "{error}"
         );
         let error = core.route("text-embedding-3-small").await.unwrap_err();

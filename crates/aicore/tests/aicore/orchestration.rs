@@ -91,10 +91,7 @@ async fn a_deployment_that_allows_the_model_is_used() {
         r#"[{"modelName":"gpt-5"},{"modelName":"o3-mini"}]"#,
     );
     let core = stand_in.orchestration();
-    for (asked, deployment) in [
-        ("gpt-4o", "default"),
-        ("gpt-5-2025-08-07", "some"),
-    ] {
+    for (asked, deployment) in [("gpt-4o", "default"), ("gpt-5-2025-08-07", "some")] {
         assert_eq!(core.route(asked).await.unwrap().deployment_id, deployment);
     }
     let error = core.route("o3-mini").await.unwrap_err();
@@ -142,7 +139,10 @@ async fn a_configuration_is_read_once_and_one_that_cannot_be_read_restricts_noth
     for _ in 0..3 {
         let rows = core.deployments().await.unwrap();
         let restriction = rows.rows[0].restriction.clone().unwrap();
-        assert_eq!((restriction.allows, restriction.models), (true, vec!["gpt-4o".to_owned()]));
+        assert_eq!(
+            (restriction.allows, restriction.models),
+            (true, vec!["gpt-4o".to_owned()])
+        );
         core.forget_deployments();
     }
     assert_eq!(stand_in.count(&path), before + 1);
@@ -152,7 +152,12 @@ async fn a_configuration_is_read_once_and_one_that_cannot_be_read_restricts_noth
         ("GET", "team")
     );
     // A refused configuration costs nobody the token.
-    assert!(stand_in.seen(&path).iter().all(|call| call.header("authorization") != ""));
+    assert!(
+        stand_in
+            .seen(&path)
+            .iter()
+            .all(|call| call.header("authorization") != "")
+    );
     assert_eq!(stand_in.count(&format!("{CONFIGURATION}stopped")), 0);
     assert_eq!(stand_in.count("/v2/lm/x"), 0);
 }

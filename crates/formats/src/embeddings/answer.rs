@@ -22,7 +22,8 @@ pub fn embedding_answer(
     model: &str,
     encoding: Encoding,
 ) -> Result<Answer, Failure> {
-    let text = std::str::from_utf8(body).map_err(|_| broken("The upstream sent an answer that is no text."))?;
+    let text =
+        std::str::from_utf8(body).map_err(|_| broken("The upstream sent an answer that is no text."))?;
     let list = match format {
         EmbeddingFormat::Orchestration => {
             serde_json::from_str::<Envelope<'_>>(text).map(|envelope| envelope.final_result)
@@ -125,14 +126,20 @@ fn write_vector(json: &str, encoding: Encoding, out: &mut Vec<u8>) -> Option<()>
             Encoding::Float => float.or(base64),
             Encoding::Base64 => base64.or(float),
         };
-        return write_vector(vector.map(RawValue::get).filter(|json| !json.starts_with('{'))?, encoding, out);
+        return write_vector(
+            vector.map(RawValue::get).filter(|json| !json.starts_with('{'))?,
+            encoding,
+            out,
+        );
     }
     match (json.starts_with('"'), encoding) {
         (true, Encoding::Base64) => out.extend_from_slice(json.as_bytes()),
         (false, Encoding::Float) if json.starts_with('[') => out.extend_from_slice(json.as_bytes()),
         (true, Encoding::Float) => {
             let text: &RawValue = serde_json::from_str(json).ok()?;
-            let bytes = BASE64_STANDARD.decode(Text::from_raw(text)?.decode().as_bytes()).ok()?;
+            let bytes = BASE64_STANDARD
+                .decode(Text::from_raw(text)?.decode().as_bytes())
+                .ok()?;
             serde_json::to_writer(out, &floats(&bytes)?).ok()?;
         }
         (false, _) => {

@@ -42,7 +42,11 @@ async fn vectors_come_from_both_modes() {
             upstream.foundation()
         };
         let mut test = UnderTest::start(aicore, quick()).await;
-        let response = test.post("/openai/v1/embeddings", question()).send().await.unwrap();
+        let response = test
+            .post("/openai/v1/embeddings", question())
+            .send()
+            .await
+            .unwrap();
         assert_eq!(response.status(), 200);
         assert_eq!(header(&response, "content-type"), "application/json");
         assert_eq!(header(&response, "x-coretap-model"), EMBEDDING);
@@ -74,8 +78,13 @@ async fn vectors_come_from_both_modes() {
 
 #[tokio::test]
 async fn what_goes_wrong_is_told_in_openais_shape() {
-    let slow = Reply::Status(429, &[("retry-after", "37")], r#"{"error":{"code":429,"message":"slow down"}}"#.into());
-    let words = r#"{"error":{"request_id":"r","code":400,"message":"400 - Embedding Module: no","location":"x"}}"#;
+    let slow = Reply::Status(
+        429,
+        &[("retry-after", "37")],
+        r#"{"error":{"code":429,"message":"slow down"}}"#.into(),
+    );
+    let words =
+        r#"{"error":{"request_id":"r","code":400,"message":"400 - Embedding Module: no","location":"x"}}"#;
     let inside = Reply::Status(200, &[], words.to_owned());
     let upstream = Upstream::start([slow, inside, vectors(true)]).await;
     let limits = Limits {
@@ -83,18 +92,46 @@ async fn what_goes_wrong_is_told_in_openais_shape() {
         ..quick()
     };
     let test = UnderTest::start(upstream.aicore(), limits).await;
-    let ask = async |body: Value| test.post("/v1/embeddings", body.to_string()).send().await.unwrap();
+    let ask = async |body: Value| {
+        test.post("/v1/embeddings", body.to_string())
+            .send()
+            .await
+            .unwrap()
+    };
 
     for (body, status, code, words) in [
-        (json!({"model": EMBEDDING}), 400, "REQUEST-BODY", "input: is required"),
+        (
+            json!({"model": EMBEDDING}),
+            400,
+            "REQUEST-BODY",
+            "input: is required",
+        ),
         (json!({"input": "a"}), 400, "REQUEST-BODY", "model: is required"),
-        (json!({"model": EMBEDDING, "input": [1, 2]}), 400, "REQUEST-BODY", "takes text only"),
-        (json!({"model": MODEL, "input": "a"}), 400, "ROUTE-MODEL-PURPOSE", "models that do: text-embedding-3-small"),
-        (json!({"model": "x", "input": "a"}), 404, "ROUTE-MODEL-UNKNOWN", "text-embedding-3-small"),
+        (
+            json!({"model": EMBEDDING, "input": [1, 2]}),
+            400,
+            "REQUEST-BODY",
+            "takes text only",
+        ),
+        (
+            json!({"model": MODEL, "input": "a"}),
+            400,
+            "ROUTE-MODEL-PURPOSE",
+            "models that do: text-embedding-3-small",
+        ),
+        (
+            json!({"model": "x", "input": "a"}),
+            404,
+            "ROUTE-MODEL-UNKNOWN",
+            "text-embedding-3-small",
+        ),
     ] {
         let response = ask(body).await;
         assert_eq!(
-            (response.status().as_u16(), header(&response, "x-coretap-code").as_str()),
+            (
+                response.status().as_u16(),
+                header(&response, "x-coretap-code").as_str()
+            ),
             (status, code)
         );
         let sentence = error(response).await;
@@ -104,20 +141,43 @@ async fn what_goes_wrong_is_told_in_openais_shape() {
 
     let good = json!({"model": EMBEDDING, "input": "a"});
     let response = ask(good.clone()).await;
-    assert_eq!((response.status().as_u16(), header(&response, "retry-after").as_str()), (429, "37"));
+    assert_eq!(
+        (
+            response.status().as_u16(),
+            header(&response, "retry-after").as_str()
+        ),
+        (429, "37")
+    );
     let response = ask(good.clone()).await;
-    assert_eq!((response.status().as_u16(), error(response).await.as_str()), (502, "SAP AI Core's answer is longer than 0 MiB. Ask for a stream, or for less."));
+    assert_eq!(
+        (response.status().as_u16(), error(response).await.as_str()),
+        (
+            502,
+            "SAP AI Core's answer is longer than 0 MiB. Ask for a stream, or for less."
+        )
+    );
     let response = ask(good).await;
-    assert_eq!((response.status().as_u16(), header(&response, "x-coretap-code").as_str()), (502, "UPSTREAM-FAILED"));
+    assert_eq!(
+        (
+            response.status().as_u16(),
+            header(&response, "x-coretap-code").as_str()
+        ),
+        (502, "UPSTREAM-FAILED")
+    );
 
     // And no model for embeddings answers in a conversation.
     let body = json!({"model": EMBEDDING, "messages": [{"role": "user", "content": "a"}]}).to_string();
     let response = test.post("/v1/chat/completions", body).send().await.unwrap();
     assert_eq!(
-        (response.status().as_u16(), header(&response, "x-coretap-code").as_str()),
+        (
+            response.status().as_u16(),
+            header(&response, "x-coretap-code").as_str()
+        ),
         (400, "ROUTE-MODEL-PURPOSE")
     );
-    let open = test.request(http::Method::POST, "/v1/embeddings").body(question());
+    let open = test
+        .request(http::Method::POST, "/v1/embeddings")
+        .body(question());
     assert_eq!(open.send().await.unwrap().status(), 401);
     let read = test.get("/v1/embeddings").bearer_auth(KEY).send().await.unwrap();
     assert_eq!(read.status(), 405);
@@ -129,17 +189,32 @@ async fn the_list_of_models_names_them_where_somebody_can_use_them() {
     let test = UnderTest::start(upstream.aicore(), quick()).await;
     let ids = async |request: reqwest::RequestBuilder| -> Vec<Value> {
         let body = json(request.send().await.unwrap()).await;
-        body["data"].as_array().unwrap().iter().map(|entry| entry["id"].clone()).collect()
+        body["data"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|entry| entry["id"].clone())
+            .collect()
     };
     assert_eq!(ids(test.get("/v1/models")).await, [MODEL, EMBEDDING]);
     let anthropic = test.get("/v1/models").header("anthropic-version", "2023-06-01");
     assert_eq!(ids(anthropic).await, ["claude-sonnet-4-5"]);
-    let one = json(test.get("/v1/models/openai%2Ftext-embedding-3-small").send().await.unwrap()).await;
+    let one = json(
+        test.get("/v1/models/openai%2Ftext-embedding-3-small")
+            .send()
+            .await
+            .unwrap(),
+    )
+    .await;
     assert_eq!(
         one,
         json!({"id": "openai/text-embedding-3-small", "object": "model", "created": 0, "owned_by": "OpenAI",
             "deprecated": true, "retirement_date": "2027-01-31"})
     );
-    let hidden = test.get("/anthropic/v1/models/text-embedding-3-small").send().await.unwrap();
+    let hidden = test
+        .get("/anthropic/v1/models/text-embedding-3-small")
+        .send()
+        .await
+        .unwrap();
     assert_eq!(hidden.status(), 404);
 }

@@ -2,7 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::upstream::{CROWD, EMBEDDING, MODEL, Reply, UnderTest, Upstream, hello, quick, read_to_end, small};
+use crate::upstream::{
+    CROWD, EMBEDDING, MODEL, Reply, UnderTest, Upstream, hello, quick, read_to_end, small,
+};
 
 fn gone() -> Reply {
     Reply::Status(404, &[], "Not Found".into())
@@ -79,6 +81,9 @@ async fn two_hundred_requests_that_find_it_gone_list_the_deployments_once() {
     let asked = futures_util::future::join_all((0..CROWD).map(|_| test.ask("/v1/messages", true))).await;
     assert!(asked.iter().all(|response| response.status() == 200));
     assert_eq!(upstream.lists(), 2);
-    let old = deployments(&upstream).iter().filter(|id| *id == "d-first").count();
+    let old = deployments(&upstream)
+        .iter()
+        .filter(|id| *id == "d-first")
+        .count();
     assert_eq!(old, 1 + CROWD, "each of them had asked the old one");
 }

@@ -47,7 +47,7 @@ const fn several(of: &'static Shape) -> Shape {
     Shape::List {
         of,
         least: 1,
-        most: MOST_INPUTS,
+        most: usize::MAX,
     }
 }
 
@@ -80,7 +80,16 @@ fn wish<'a>(body: &'a Value, model: &Model) -> Result<Wish<'a>, Refusal> {
         one => vec![one],
     };
     if inputs.contains(&&json!("")) {
-        return Err(Refusal::new("'$.input' is invalid. Please check the API reference."));
+        return Err(Refusal::new(
+            "'$.input' is invalid. Please check the API reference.",
+        ));
+    }
+    if inputs.len() > MOST_INPUTS {
+        return Err(Refusal::of(
+            "input",
+            "array_above_max_length",
+            format!("Invalid 'input': array too long. Expected an array with maximum length {MOST_INPUTS}."),
+        ));
     }
     let (most, may_have_fewer) = dimensions(model);
     let dimensions = match body.get("dimensions").and_then(Value::as_u64) {

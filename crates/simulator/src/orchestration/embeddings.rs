@@ -90,9 +90,7 @@ pub(crate) fn embed(asked: &Asked<'_>) -> Answer {
 }
 
 fn list(asked: &Asked<'_>, body: &Value) -> Result<Value, Failure> {
-    let module = body
-        .pointer("/config/modules/embeddings")
-        .unwrap_or(&Value::Null);
+    let module = body.pointer("/config/modules/embeddings").unwrap_or(&Value::Null);
     let model = rules::listed(module)
         .filter(|model| model.family == Family::Embedding)
         .ok_or_else(|| {
@@ -115,9 +113,7 @@ fn wish<'a>(body: &'a Value, parameters: &Value, model: &Model) -> Result<Wish<'
         .as_object()
         .and_then(|members| members.keys().find(|key| !known.contains(&key.as_str())));
     if let Some(key) = unknown {
-        return Err(refused(format!(
-            "Unrecognized request argument supplied: {key}"
-        )));
+        return Err(refused(format!("Unrecognized request argument supplied: {key}")));
     }
     let base64 = match parameters.get("encoding_format") {
         None => false,

@@ -30,9 +30,12 @@ fn floats(list: &Value) -> Vec<f64> {
 #[tokio::test]
 async fn a_text_has_one_vector_whatever_it_is_asked_with() {
     let running = Running::start().await;
-    let direct = azure(&running, &json!({"input": ["a", "b"], "encoding_format": "float"}))
-        .await
-        .json();
+    let direct = azure(
+        &running,
+        &json!({"input": ["a", "b"], "encoding_format": "float"}),
+    )
+    .await
+    .json();
     let vector = floats(&direct["data"][0]["embedding"]);
     assert_eq!(vector.len(), 1536);
     let length: f64 = vector.iter().map(|number| number * number).sum();
@@ -72,33 +75,61 @@ async fn a_text_has_one_vector_whatever_it_is_asked_with() {
 #[tokio::test]
 async fn azure_refuses_what_it_does_not_know() {
     let running = Running::start().await;
-    let old = running.call(EMBEDDING, "/embeddings", &json!({"input": "a"})).await;
+    let old = running
+        .call(EMBEDDING, "/embeddings", &json!({"input": "a"}))
+        .await;
     assert_eq!(old.status, 404);
     for (body, words) in [
         (json!({}), "Missing required parameter: 'input'."),
         (json!({"input": ""}), "'$.input' is invalid"),
         (json!({"input": []}), "Invalid 'input'"),
         (json!({"input": ["a", 1]}), "Invalid type for 'input[1]'"),
-        (json!({"input": vec!["a"; 2049]}), "Invalid 'input': array too long"),
+        (
+            json!({"input": vec!["a"; 2049]}),
+            "Invalid 'input': array too long",
+        ),
         (
             json!({"input": "a", "resource_group": "x"}),
             "Unrecognized request argument supplied: resource_group",
         ),
         (json!({"input": "a", "user": null}), "Invalid type for 'user'"),
-        (json!({"input": "a", "dimensions": 1537}), "Must be less than or equal to 1536"),
-        (json!({"input": "a", "encoding_format": "int8"}), "Supported values are: 'float', and 'base64'"),
+        (
+            json!({"input": "a", "dimensions": 1537}),
+            "Must be less than or equal to 1536",
+        ),
+        (
+            json!({"input": "a", "encoding_format": "int8"}),
+            "Supported values are: 'float', and 'base64'",
+        ),
     ] {
         let reply = azure(&running, &body).await;
         assert_eq!(reply.status, 400, "{body}");
-        assert!(reply.text().contains(words), "{} instead of {words}", reply.text());
+        assert!(
+            reply.text().contains(words),
+            "{} instead of {words}",
+            reply.text()
+        );
     }
     let path = "/embeddings?api-version=2024-12-01-preview";
     let chat_model = running.call(GPT_4O, path, &json!({"input": "a"})).await;
-    assert!(chat_model.text().contains("OperationNotSupported"), "{}", chat_model.text());
+    assert!(
+        chat_model.text().contains("OperationNotSupported"),
+        "{}",
+        chat_model.text()
+    );
     let answer = running
-        .chat(EMBEDDING, &json!({"messages": [{"role": "user", "content": "a"}]}))
+        .chat(
+            EMBEDDING,
+            &json!({"messages": [{"role": "user", "content": "a"}]}),
+        )
         .await;
-    assert!(answer.text().contains("The chatCompletion operation does not work"), "{}", answer.text());
+    assert!(
+        answer
+            .text()
+            .contains("The chatCompletion operation does not work"),
+        "{}",
+        answer.text()
+    );
 }
 
 #[tokio::test]
@@ -108,11 +139,23 @@ async fn orchestration_refuses_what_its_spec_and_the_model_refuse() {
     for (body, words) in [
         (json!({}), "'config' is a required property"),
         (question(MODEL, json!({}), json!([])), "should be non-empty"),
-        (question(MODEL, json!({}), json!(["a", ""])), "should be non-empty"),
-        (question(MODEL, json!({}), json!([1, 2])), "is not of type 'string'"),
+        (
+            question(MODEL, json!({}), json!(["a", ""])),
+            "should be non-empty",
+        ),
+        (
+            question(MODEL, json!({}), json!([1, 2])),
+            "is not of type 'string'",
+        ),
         (with(json!({"encoding_format": "float64"})), "is not one of"),
-        (with(json!({"encoding_format": ["float", "base64"]})), "Embedding Module: Invalid value"),
-        (with(json!({"user": "u"})), "Unrecognized request argument supplied: user"),
+        (
+            with(json!({"encoding_format": ["float", "base64"]})),
+            "Embedding Module: Invalid value",
+        ),
+        (
+            with(json!({"user": "u"})),
+            "Unrecognized request argument supplied: user",
+        ),
         (with(json!({"dimensions": 5000})), "less than or equal to 1536"),
         (
             question("text-embedding-ada-002", json!({"dimensions": 8}), json!("a")),
@@ -125,14 +168,23 @@ async fn orchestration_refuses_what_its_spec_and_the_model_refuse() {
     ] {
         let reply = orchestration(&running, &body).await;
         assert_eq!(reply.status, 400, "{body}");
-        assert!(reply.text().contains(words), "{} instead of {words}", reply.text());
+        assert!(
+            reply.text().contains(words),
+            "{} instead of {words}",
+            reply.text()
+        );
     }
     let extra = {
         let mut body = with(json!({}));
         body["user"] = json!("u");
         body
     };
-    assert!(orchestration(&running, &extra).await.text().contains("'user' was unexpected"));
+    assert!(
+        orchestration(&running, &extra)
+            .await
+            .text()
+            .contains("'user' was unexpected")
+    );
 }
 
 #[tokio::test]
@@ -145,10 +197,16 @@ async fn a_restricted_deployment_refuses_other_models_and_says_so_in_its_configu
             ("ai-resource-group", group),
             ("content-type", "application/json"),
         ];
-        let body = if body.is_null() { Bytes::new() } else { body.to_string().into() };
+        let body = if body.is_null() {
+            Bytes::new()
+        } else {
+            body.to_string().into()
+        };
         running.send(method, path, &headers, body).await
     };
-    let list = send("restricted", "GET", "/v2/lm/deployments", Value::Null).await.json();
+    let list = send("restricted", "GET", "/v2/lm/deployments", Value::Null)
+        .await
+        .json();
     let rows = list["resources"].as_array().unwrap();
     assert_eq!(rows.len(), 3);
     let bindings = async |row: &Value| {
@@ -189,7 +247,10 @@ async fn a_restricted_deployment_refuses_other_models_and_says_so_in_its_configu
     assert_eq!(refused["error"]["code"], 403);
     // Another group does not know it, nor this one the others'.
     assert_eq!(ask("default", &allowing, "gpt-4o", false).await.status, 404);
-    assert_eq!(ask("restricted", ORCHESTRATION, "gpt-4o", false).await.status, 404);
+    assert_eq!(
+        ask("restricted", ORCHESTRATION, "gpt-4o", false).await.status,
+        404
+    );
     let path = format!("/v2/inference/deployments/{denying}/v2/embeddings");
     let body = question("text-embedding-ada-002", json!({}), json!("a"));
     assert_eq!(send("restricted", "POST", &path, body).await.status, 200);

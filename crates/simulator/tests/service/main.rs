@@ -16,6 +16,7 @@ mod certificates;
 mod embeddings;
 #[path = "../client/mod.rs"]
 mod client;
+mod embeddings;
 mod faults;
 mod oauth;
 mod orchestration;
