@@ -15,6 +15,7 @@ mod deployments;
 mod error;
 mod excerpt;
 mod gateway;
+mod idle_connections;
 mod inference_client;
 mod names;
 mod route;

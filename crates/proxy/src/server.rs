@@ -332,7 +332,8 @@ async fn serve(socket: TcpStream, shared: Arc<Shared>, stop: CancellationToken) 
     }
     // The one handler finds its paths itself, and is called straight: axum's router costs 4,000 instructions a request more.
     let service = service_fn(|request: hyper::Request<Incoming>| {
-        let answer = routes::handle(State(Arc::clone(&shared)), request.map(Body::new));
+        // In a box, because hyper keeps room for it as long as the connection lives, and most of the time it only waits.
+        let answer = Box::pin(routes::handle(State(Arc::clone(&shared)), request.map(Body::new)));
         async { Ok::<_, Infallible>(answer.await) }
     });
     let connection = http1::Builder::new().serve_connection(TokioIo::new(socket), service);
