@@ -17,12 +17,35 @@ use coretap_tests::process::{Coretap, KEY, binary, in_time, signal};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 
-/// Instructions of a small Messages request answered by orchestration.
-const SMALL_REQUEST: u64 = 120_000;
+/// What a Messages request becomes on its way.
+#[derive(Clone, Copy)]
+enum Way {
+    /// Orchestration's request: everything is written anew.
+    Translating,
+    /// A Claude deployment's request: nearly everything is copied.
+    SameFormat,
+}
+
+use Way::{SameFormat, Translating};
+
+/// Instructions of a small request.
+const SMALL_REQUEST: u64 = 90_000;
 /// Instructions of a delta that arrives by itself.
-const LONE_DELTA: u64 = 18_000;
-/// Instructions per byte of a conversation of 1 MB.
-const PER_BYTE: u64 = 20;
+const fn lone_delta(way: Way) -> u64 {
+    match way {
+        Translating => 14_000,
+        SameFormat => 10_000,
+    }
+}
+/// Instructions of a conversation of 1 MB.
+const fn megabyte(way: Way) -> u64 {
+    match way {
+        Translating => 14_000_000,
+        SameFormat => 10_000_000,
+    }
+}
+/// What aicore-router 0.7.8 takes for the same three, from Messages to a Claude deployment (the kit's README.md).
+const ROUTER: [u64; 3] = [281_931, 28_000, 31_900_000];
 /// Mebibytes of proportional memory while nothing is asked.
 const IDLE_MEMORY: f64 = 12.0;
 
@@ -33,10 +56,11 @@ struct Kit {
     mock: Child,
     mock_address: SocketAddr,
     folder: tempfile::TempDir,
+    way: Way,
 }
 
 impl Kit {
-    async fn start() -> Option<Self> {
+    async fn start(way: Way) -> Option<Self> {
         let programs = installed("instruction gate", "bench/target/release")?;
         let bodies = shared("instruction gate", "bench/bodies")?;
         if Command::new("valgrind").arg("--version").output().await.is_err() {
@@ -69,6 +93,7 @@ impl Kit {
             mock,
             mock_address: free,
             folder,
+            way,
         })
     }
 
@@ -88,7 +113,10 @@ impl Kit {
         );
         vec![
             ("AICORE_SERVICE_KEY", key),
-            ("CORETAP_ORCHESTRATION", "true".to_owned()),
+            (
+                "CORETAP_ORCHESTRATION",
+                matches!(self.way, Translating).to_string(),
+            ),
             ("CORETAP_MODEL", "anthropic--claude-4.5-sonnet".to_owned()),
             ("CORETAP_API_KEY", KEY.to_owned()),
         ]
@@ -184,49 +212,71 @@ impl Drop for Kit {
     }
 }
 
-fn within(what: &str, measured: u64, limit: u64) {
+fn within(what: &str, way: Way, measured: u64, limit: u64, router: u64) {
+    let way = match way {
+        Translating => "translating",
+        SameFormat => "same format",
+    };
     report(&format!(
-        "measured {what}: {measured} instructions, at most {limit}"
+        "measured {what}, {way}: {measured} instructions, at most {limit} (aicore-router, same format: {router})"
     ));
     assert!(
         measured <= limit,
-        "{what}: {measured} instructions, {limit} are allowed"
+        "{what}, {way}: {measured} instructions, {limit} are allowed"
     );
 }
 
+async fn a_small_request(way: Way) {
+    let Some(kit) = Kit::start(way).await else { return };
+    let measured = kit.per_request("messages_claude", false, [50, 550]).await;
+    within("a small request", way, measured, SMALL_REQUEST, ROUTER[0]);
+}
+
 #[tokio::test]
-async fn a_small_request() {
-    let Some(kit) = Kit::start().await else { return };
-    within(
-        "a small request",
-        kit.per_request("messages_claude", false, [50, 550]).await,
-        SMALL_REQUEST,
-    );
+async fn a_small_request_translating() {
+    a_small_request(Translating).await;
+}
+
+#[tokio::test]
+async fn a_small_request_in_the_same_format() {
+    a_small_request(SameFormat).await;
 }
 
 /// What a hundred more deltas add to a stream, when each comes alone.
-#[tokio::test]
-async fn a_lone_delta() {
-    let Some(kit) = Kit::start().await else { return };
+async fn a_lone_delta(way: Way) {
+    let Some(kit) = Kit::start(way).await else { return };
     kit.set("flush=each&delay_us=5000&chunks=101").await;
-    let long = kit.per_request("messages_claude_stream", true, [2, 12]).await;
+    let long = kit.per_request("messages_claude_stream", true, [2, 7]).await;
     kit.set("flush=each&delay_us=5000&chunks=1").await;
-    let short = kit.per_request("messages_claude_stream", true, [2, 12]).await;
-    within("a lone delta", (long - short) / 100, LONE_DELTA);
+    let short = kit.per_request("messages_claude_stream", true, [2, 7]).await;
+    let measured = (long - short) / 100;
+    within("a lone delta", way, measured, lone_delta(way), ROUTER[1]);
 }
 
 #[tokio::test]
-async fn a_conversation_of_a_megabyte() {
-    let Some(kit) = Kit::start().await else { return };
-    let bytes = std::fs::metadata(kit.body("messages_claude_1mb").await)
-        .unwrap()
-        .len();
-    let request = kit.per_request("messages_claude_1mb", false, [2, 12]).await;
-    within(
-        &format!("each of {bytes} bytes"),
-        request.div_ceil(bytes),
-        PER_BYTE,
-    );
+async fn a_lone_delta_translating() {
+    a_lone_delta(Translating).await;
+}
+
+#[tokio::test]
+async fn a_lone_delta_in_the_same_format() {
+    a_lone_delta(SameFormat).await;
+}
+
+async fn a_conversation_of_a_megabyte(way: Way) {
+    let Some(kit) = Kit::start(way).await else { return };
+    let measured = kit.per_request("messages_claude_1mb", false, [2, 12]).await;
+    within("a conversation of 1 MB", way, measured, megabyte(way), ROUTER[2]);
+}
+
+#[tokio::test]
+async fn a_conversation_of_a_megabyte_translating() {
+    a_conversation_of_a_megabyte(Translating).await;
+}
+
+#[tokio::test]
+async fn a_conversation_of_a_megabyte_in_the_same_format() {
+    a_conversation_of_a_megabyte(SameFormat).await;
 }
 
 /// Proportional memory once it has answered, and has nothing more to do. Nothing else runs from the same binary here,
@@ -236,7 +286,7 @@ async fn idle_memory() {
     if !Path::new("/proc/self/smaps_rollup").exists() {
         return skipped("idle memory", "this system has no /proc/PID/smaps_rollup");
     }
-    let Some(kit) = Kit::start().await else { return };
+    let Some(kit) = Kit::start(Translating).await else { return };
     let environment = kit.environment();
     let environment: Vec<_> = environment
         .iter()

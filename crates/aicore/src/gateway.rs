@@ -243,7 +243,7 @@ impl Gateway {
     }
 
     pub(crate) fn open_connections(&self) -> usize {
-        self.clients.get().inference.open.count()
+        self.clients.get().inference.open_connections()
     }
 
     /// The `Date` of whatever the Base URL answers.

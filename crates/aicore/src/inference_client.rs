@@ -1,45 +1,50 @@
-//! The HTTP client for inference: one pool of connections to the Base URL, and nothing between a request and its
-//! connection. Rare calls (tokens, lists) are reqwest's, which costs some forty thousand instructions each.
+//! The HTTP client for inference: connections to the Base URL, and nothing between a request and its connection. Rare
+//! calls (tokens, lists) are reqwest's, which costs some forty thousand instructions each.
 
 use std::error::Error as StdError;
 use std::io;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::FutureExt;
+use futures_util::{FutureExt, TryFutureExt};
 use futures_util::future::BoxFuture;
 use http::{Request, Response, Uri};
 use http_body_util::Full;
 use hyper::body::Incoming;
+use hyper::client::conn::http1;
 use hyper_rustls::{HttpsConnector, MaybeHttpsStream};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::connect::dns::GaiResolver;
 use hyper_util::client::legacy::connect::proxy::Tunnel;
-use hyper_util::client::legacy::{self, Client};
 use hyper_util::client::proxy::matcher::Intercept;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
 use tokio::net::TcpStream;
 use tokio::time::error::Elapsed;
 use tower::util::BoxCloneSyncService;
-use tower::{Service, ServiceExt};
+use tower::ServiceExt;
 use url::Url;
 
 use crate::error::{Error, Failure};
-use crate::open_connections::{Counted, OpenConnections};
-use crate::transport::{MOST_IDLE, UNUSED_UNTIL, causes};
+use crate::idle_connections::{IdleConnections, Sender};
+use crate::transport::causes;
 
 type BoxError = Box<dyn StdError + Send + Sync>;
 
 /// A way to the Base URL's host or to the proxy before it; TLS is spoken here only to a proxy that wants it.
 type Way = MaybeHttpsStream<TokioIo<TcpStream>>;
 
-/// Sends requests to one origin. It follows no redirect: a token goes where the service key says and nowhere else.
+/// Sends requests, all of them to one origin. It follows no redirect: a token goes where the service key says and nowhere
+/// else.
+///
+/// hyper-util's client keeps connections for any number of origins and costs 7,000 instructions a request more.
 pub(crate) struct InferenceClient {
-    pub(crate) open: OpenConnections,
-    client: Client<Connector, Full<Bytes>>,
+    https: HttpsConnector<BoxCloneSyncService<Uri, Way, BoxError>>,
+    connect_timeout: Duration,
+    idle: IdleConnections,
+    /// Each open connection holds it once more.
+    open: Arc<()>,
 }
 
 impl InferenceClient {
@@ -51,7 +56,6 @@ impl InferenceClient {
         // Shared by the host's addresses, so that one that is silent leaves time for the next one.
         tcp.set_connect_timeout(Some(connect_timeout));
         let tls = Arc::new(tls);
-        let open = OpenConnections::default();
         let way = match proxy {
             None => {
                 BoxCloneSyncService::new(tcp.map_response(MaybeHttpsStream::Http).map_err(BoxError::from))
@@ -65,31 +69,89 @@ impl InferenceClient {
                 BoxCloneSyncService::new(tunnel.map_err(BoxError::from))
             }
         };
-        let client = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(UNUSED_UNTIL)
-            .pool_max_idle_per_host(MOST_IDLE)
-            // Its value is always the same, so it is among the headers that are made once.
-            .set_host(false)
-            .build(Connector(Arc::new(Connecting {
-                https: HttpsConnector::from((way, tls)),
-                limit: connect_timeout,
-                open: open.clone(),
-            })));
-        Self { open, client }
+        Self {
+            https: HttpsConnector::from((way, tls)),
+            connect_timeout,
+            idle: IdleConnections::default(),
+            open: Arc::default(),
+        }
     }
 
     /// Sends a request that has all its headers, `Host` too. Dropped before its end, it closes its connection.
+    ///
+    /// A connection that the other side has closed while nobody used it is found out only by using it. Nothing of the
+    /// request has left then, and it goes over another connection.
     pub(crate) async fn send(
         &self,
-        request: Request<Full<Bytes>>,
-    ) -> Result<Response<Incoming>, legacy::Error> {
-        self.client.request(request).await
+        mut request: Request<Full<Bytes>>,
+    ) -> Result<Response<Incoming>, SendError> {
+        let uri = request.uri().clone();
+        *request.uri_mut() = uri.path_and_query().cloned().map(Uri::from).unwrap_or_default();
+        loop {
+            let kept = self.idle.take();
+            let is_new = kept.is_none();
+            let mut sender = match kept {
+                Some(sender) => sender,
+                None => self.connect(uri.clone()).await?,
+            };
+            match sender.try_send_request(request).await {
+                Ok(response) => {
+                    self.idle.put(sender);
+                    return Ok(response);
+                }
+                Err(mut error) => match error.take_message() {
+                    Some(unsent) if !is_new => request = unsent,
+                    _ => return Err(SendError::Broken(error.into_error())),
+                },
+            }
+        }
+    }
+
+    /// How many connections are open, used or kept for the next request.
+    pub(crate) fn open_connections(&self) -> usize {
+        Arc::strong_count(&self.open) - 1
+    }
+
+    /// In a box, because nearly every request does without it.
+    fn connect(&self, uri: Uri) -> BoxFuture<'static, Result<Sender, SendError>> {
+        let connecting = tokio::time::timeout(self.connect_timeout, self.https.clone().oneshot(uri));
+        let connecting = connecting.map(|connected| connected.unwrap_or_else(|elapsed| Err(elapsed.into())));
+        let open = Arc::clone(&self.open);
+        Box::pin(
+            connecting
+                .map_err(SendError::Connect)
+                .and_then(|connection| begin(connection, open)),
+        )
     }
 }
 
+/// Lets HTTP be spoken on a connection; gives our end of it.
+async fn begin(connection: MaybeHttpsStream<Way>, open: Arc<()>) -> Result<Sender, SendError> {
+    let (sender, connection) = http1::handshake(connection)
+        .await
+        .map_err(SendError::Broken)?;
+    tokio::spawn(async move {
+        if let Err(error) = connection.await {
+            tracing::debug!(%error, "a connection to SAP AI Core ended early");
+        }
+        drop(open);
+    });
+    Ok(sender)
+}
+
+/// Why a request got no answer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SendError {
+    /// There is no connection.
+    #[error("no connection")]
+    Connect(#[source] BoxError),
+    /// The connection broke.
+    #[error("the connection broke")]
+    Broken(#[source] hyper::Error),
+}
+
 /// What it means that a request got no answer.
-pub(crate) fn unreachable(url: &Url, error: legacy::Error) -> Error {
+pub(crate) fn unreachable(url: &Url, error: SendError) -> Error {
     let cause = causes(&error).find_map(|cause| {
         if cause.is::<UnknownName>() {
             Some(Failure::Dns)
@@ -101,10 +163,9 @@ pub(crate) fn unreachable(url: &Url, error: legacy::Error) -> Error {
             None
         }
     });
-    let failure = cause.unwrap_or(if error.is_connect() {
-        Failure::Connect
-    } else {
-        Failure::Broken
+    let failure = cause.unwrap_or(match error {
+        SendError::Connect(_) => Failure::Connect,
+        SendError::Broken(_) => Failure::Broken,
     });
     Error::Unreachable {
         host: url.host_str().unwrap_or_default().to_owned(),
@@ -124,37 +185,12 @@ fn is_timeout(cause: &(dyn StdError + 'static)) -> bool {
 #[error("the name can't be resolved")]
 struct UnknownName(#[source] io::Error);
 
-/// The client clones it for every request, even for one that finds an open connection: so it is one pointer.
-#[derive(Clone)]
-struct Connector(Arc<Connecting>);
-
-struct Connecting {
-    https: HttpsConnector<BoxCloneSyncService<Uri, Way, BoxError>>,
-    limit: Duration,
-    open: OpenConnections,
-}
-
-impl Service<Uri> for Connector {
-    type Response = Counted<MaybeHttpsStream<Way>>;
-    type Error = BoxError;
-    type Future = BoxFuture<'static, Result<Self::Response, BoxError>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, origin: Uri) -> Self::Future {
-        let (https, limit, open) = (self.0.https.clone(), self.0.limit, self.0.open.clone());
-        let connecting = tokio::time::timeout(limit, https.oneshot(origin));
-        Box::pin(connecting.map(move |connected| {
-            let connected = connected.unwrap_or_else(|elapsed| Err(elapsed.into()));
-            connected.map(|connection| open.counted(connection))
-        }))
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use futures_util::future::join_all;
+    use http_body_util::BodyExt;
     use hyper_util::client::proxy::matcher::Matcher;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
@@ -275,5 +311,54 @@ mod tests {
         let mut rest = Vec::new();
         let closed = tokio::time::timeout(LIMIT, socket.read_to_end(&mut rest)).await;
         closed.unwrap().unwrap();
+    }
+
+    /// Answers `requests` on each connection that comes and closes it then; gives how many have come.
+    async fn closing_after(requests: usize) -> (String, Arc<AtomicUsize>) {
+        let (listener, address) = listening().await;
+        let connections = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&connections);
+        tokio::spawn(async move {
+            while let Ok((mut socket, _)) = listener.accept().await {
+                count.fetch_add(1, Ordering::Relaxed);
+                tokio::spawn(async move {
+                    for _ in 0..requests {
+                        let mut head = Vec::new();
+                        while !head.ends_with(b"\r\n\r\n{}") {
+                            head.push(socket.read_u8().await.unwrap());
+                        }
+                        let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+                        socket.write_all(answer).await.unwrap();
+                    }
+                });
+            }
+        });
+        (format!("http://{address}/v2"), connections)
+    }
+
+    async fn whole_answer(client: &InferenceClient, uri: &str) -> Bytes {
+        let answer = asked(client, uri).await.unwrap();
+        answer.into_body().collect().await.unwrap().to_bytes()
+    }
+
+    #[tokio::test]
+    async fn a_connection_is_used_again_until_the_other_side_closes_it() {
+        let (uri, connections) = closing_after(3).await;
+        let client = direct();
+        for request in 0..9 {
+            assert_eq!(whole_answer(&client, &uri).await, "ok");
+            assert_eq!(connections.load(Ordering::Relaxed), request / 3 + 1);
+        }
+    }
+
+    #[tokio::test]
+    async fn requests_at_once_have_connections_of_their_own() {
+        let (uri, connections) = closing_after(100).await;
+        let client = direct();
+        for _ in 0..3 {
+            let answers = join_all((0..5).map(|_| whole_answer(&client, &uri))).await;
+            assert!(answers.iter().all(|answer| answer == "ok"));
+        }
+        assert_eq!(connections.load(Ordering::Relaxed), 5);
     }
 }

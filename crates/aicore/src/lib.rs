@@ -19,10 +19,10 @@ mod error;
 mod excerpt;
 mod extra_roots;
 mod gateway;
+mod idle_connections;
 mod inference_client;
 mod machine;
 mod names;
-mod open_connections;
 #[cfg(feature = "panic-injection")]
 pub mod panic_injection;
 mod restriction;

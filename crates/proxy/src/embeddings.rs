@@ -34,7 +34,7 @@ pub(crate) async fn embed(
     ongoing: &mut Ongoing,
 ) -> Result<Forwarded, Problem> {
     let asked = model_name(body)?;
-    ongoing.exchange.asked_model = Some(asked.clone().into_owned());
+    ongoing.exchange.asked_model = Some(asked.clone());
     let aicore = &configuration.aicore;
     let limits = &configuration.limits;
 

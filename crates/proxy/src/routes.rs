@@ -258,7 +258,8 @@ async fn respond(
             .map(Answered::Model);
         }
         Endpoint::Embeddings => {
-            let body = request_body::read(&head.headers, body, configuration.limits.body).await?;
+            ongoing.counts();
+            let body = request_body::read(&head.headers, body, &configuration.limits).await?;
             return embed(configuration, &shared.knowledge, &body, ongoing)
                 .await
                 .map(Answered::Model);

@@ -1,6 +1,5 @@
 //! The listening socket, its connections and the proxy's run state.
 
-use std::convert::Infallible;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;

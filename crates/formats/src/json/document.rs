@@ -117,11 +117,7 @@ impl<'a> Value<'a> {
         if self.document.escaped_names {
             return self.text().is_some_and(|text| text.is(name));
         }
-        let Some(node) = self.node() else { return false };
-        let (start, end) = (node.start as usize + 1, node.end as usize);
-        // Nearly every name that is asked for has another length than the one that stands there.
-        end - start == name.len() + 1
-            && self.document.text.as_bytes().get(start..end - 1) == Some(name.as_bytes())
+        self.get().get(1..=name.len()) == Some(name) && self.get().len() == name.len() + 2
     }
 }
 
@@ -144,20 +140,19 @@ impl<'a> Object<'a> {
     /// The value of a member. An explicit `null` counts as absent; of two members with one name the last one holds.
     pub fn get(self, name: &str) -> Option<Value<'a>> {
         let Value { document, position } = self.0;
-        let (mut member, end) = (position + 1, self.0.next());
+        let end = self.0.next();
+        let mut at = position + 1;
         let mut found = None;
-        while member < end {
-            let value = Value {
-                document,
-                position: member + 1,
-            };
-            if (Value { document, position: member }).is_name(name) {
-                found = Some(value);
+        while let Some([member, value, ..]) = document.nodes.get(at..end) {
+            // Nearly every name that is asked for has another length than the one that stands there.
+            let fits = (member.end - member.start) as usize == name.len() + 2 || document.escaped_names;
+            if fits && (Value { document, position: at }).is_name(name) {
+                found = Some(at + 1);
             }
-            // Behind the last node stands nothing, which ends the loop.
-            member = value.next();
+            at = value.next as usize;
         }
-        found.filter(|value| !value.is_null())
+        let position = found?;
+        Some(Value { document, position }).filter(|value| !value.is_null())
     }
 
     /// A member that has to be a string where it is given.

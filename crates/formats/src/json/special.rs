@@ -11,42 +11,38 @@ const HIGH_BITS: u64 = u64::from_ne_bytes([0x80; 8]);
 pub(super) fn find_special(bytes: &[u8]) -> Option<usize> {
     /// In source code an escape stands every twenty bytes or so, and names are short: eight bytes at a time find those at
     /// once. A longer run is worth the start of a search over many more.
-    const SHORT: usize = 40;
-    let mut at = 0;
-    while at < SHORT
-        && let Some(eight) = bytes.get(at..).and_then(<[u8]>::first_chunk)
-    {
-        let found = specials(u64::from_le_bytes(*eight));
+    const SHORT: usize = 5;
+    let (words, _) = bytes.as_chunks();
+    for (position, word) in words.iter().take(SHORT).enumerate() {
+        let found = specials(u64::from_le_bytes(*word));
         if found != 0 {
-            return Some(at + found.trailing_zeros() as usize / 8);
+            return Some(position * 8 + found.trailing_zeros() as usize / 8);
         }
-        at += 8;
     }
-    let rest = bytes.get(at..)?;
-    if at < SHORT {
-        return rest.iter().position(|&byte| is_special(byte)).map(|run| at + run);
-    }
+    find_far(bytes, words.len().min(SHORT) * 8)
+}
+
+/// The same, where the first `plain` bytes are nothing special.
+fn find_far(bytes: &[u8], plain: usize) -> Option<usize> {
+    let rest = bytes.get(plain..)?;
     let run = memchr::memchr2(b'"', b'\\', rest);
     let letters = rest.get(..run.unwrap_or(rest.len()))?;
     // No early end, so that the compiler makes it a loop over many bytes at once.
     let run = if letters.iter().copied().fold(u8::MAX, u8::min) < b' ' {
-        letters.iter().position(|&byte| is_special(byte))
+        letters.iter().position(|&byte| byte < b' ')
     } else {
         run
     };
-    run.map(|run| at + run)
-}
-
-fn is_special(byte: u8) -> bool {
-    byte < b' ' || byte == b'"' || byte == b'\\'
+    run.map(|run| plain + run)
 }
 
 /// Eight bytes, of which the lowest high bit that is set marks the first special one. (Above it the borrow of a
 /// subtraction may set more.)
 fn specials(eight: u64) -> u64 {
-    let zeros = |bytes: u64| bytes.wrapping_sub(ONES) & !bytes;
-    let controls = eight.wrapping_sub(BLANKS) & !eight;
-    (zeros(eight ^ QUOTES) | zeros(eight ^ BACKSLASHES) | controls) & HIGH_BITS
+    let quotes = (eight ^ QUOTES).wrapping_sub(ONES);
+    let backslashes = (eight ^ BACKSLASHES).wrapping_sub(ONES);
+    let controls = eight.wrapping_sub(BLANKS);
+    (quotes | backslashes | controls) & !eight & HIGH_BITS
 }
 
 #[cfg(test)]

@@ -13,7 +13,6 @@ mod ai_api;
 mod azure;
 mod bedrock;
 mod certificates;
-mod embeddings;
 #[path = "../client/mod.rs"]
 mod client;
 mod embeddings;
