@@ -97,8 +97,8 @@ mod tests {
     use super::*;
 
     fn aliases(names: &[&str]) -> Aliases {
-        let named = |name: &&str| Alias::new(name, "gpt-4o").unwrap();
-        Aliases::new(names.iter().map(named).collect())
+        let aliases = names.iter().map(|name| Alias::new(name, "gpt-4o").unwrap());
+        Aliases::new(aliases.collect())
     }
 
     #[test]

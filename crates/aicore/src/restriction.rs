@@ -28,10 +28,9 @@ pub struct Restriction {
 }
 
 impl Restriction {
-    /// Reads a configuration. `None` if it restricts nothing, or says so in a way that is not known: SAP's own tutorials
+    /// What a configuration restricts. `None` if that is nothing, or said in a way that is not known: SAP's own tutorials
     /// bind the text `null`.
-    fn read(configuration: &[u8]) -> Option<Self> {
-        let configuration: Configuration = serde_json::from_slice(configuration).ok()?;
+    fn of(configuration: &Configuration) -> Option<Self> {
         let value = |key: &str| {
             let binding = configuration.bindings.iter().find(|binding| binding.key == key)?;
             binding.value.clone()
@@ -125,11 +124,17 @@ impl Restrictions {
                 .list_if_allowed(WHAT, &format!("/v2/lm/configurations/{id}"))
                 .await
             {
-                Ok(Some(body)) => {
-                    let restriction = Restriction::read(&body);
-                    self.known().insert(id, restriction.clone());
-                    restriction
-                }
+                Ok(Some(body)) => match serde_json::from_slice(&body) {
+                    Ok(configuration) => {
+                        let restriction = Restriction::of(&configuration);
+                        self.known().insert(id, restriction.clone());
+                        restriction
+                    }
+                    Err(error) => {
+                        tracing::debug!(deployment = row.id, %error, "its configuration is none");
+                        None
+                    }
+                },
                 Ok(None) => {
                     tracing::debug!(deployment = row.id, "its configuration may not be read");
                     None
@@ -159,11 +164,8 @@ mod tests {
             .filter(|(_, value)| !value.is_null())
             .map(|(key, value)| json!({"key": key, "value": value}))
             .collect::<Vec<_>>();
-        Restriction::read(
-            json!({"id": "c", "parameterBindings": bindings})
-                .to_string()
-                .as_bytes(),
-        )
+        let configuration = json!({"id": "c", "parameterBindings": bindings});
+        Restriction::of(&serde_json::from_value(configuration).unwrap())
     }
 
     #[test]
@@ -209,7 +211,6 @@ mod tests {
         ] {
             assert_eq!(read(list.clone(), kind.clone()), None, "{list} {kind}");
         }
-        assert_eq!(Restriction::read(b"<html>"), None);
-        assert_eq!(Restriction::read(b"{}"), None);
+        assert_eq!(Restriction::of(&serde_json::from_str("{}").unwrap()), None);
     }
 }

@@ -236,7 +236,7 @@ fn dropped(members: Object<'_>, format: EmbeddingFormat) -> Vec<Cow<'static, str
     let mut dropped = Vec::new();
     for (name, value) in members.members() {
         let name = name.decode();
-        if !taken(&name) && !value.is_null() && !dropped.iter().any(|one: &Cow<'_, str>| *one == name) {
+        if !taken(&name) && !value.is_null() && !dropped.contains(&name) {
             dropped.push(Cow::Owned(name.into_owned()));
         }
     }

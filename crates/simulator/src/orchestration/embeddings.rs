@@ -130,9 +130,7 @@ fn wish<'a>(body: &'a Value, parameters: &Value, model: &Model) -> Result<Wish<'
     let dimensions = match parameters.get("dimensions") {
         None => most,
         Some(_) if !may_have_fewer => {
-            return Err(refused(
-                "This model does not support specifying dimensions.".to_owned(),
-            ));
+            return Err(refused("This model does not support specifying dimensions."));
         }
         Some(wanted) => wanted
             .as_u64()
@@ -151,7 +149,7 @@ fn wish<'a>(body: &'a Value, parameters: &Value, model: &Model) -> Result<Wish<'
         None => Vec::new(),
     };
     if inputs.iter().any(|input| **input == "") {
-        return Err(refused("input cannot be an empty string.".to_owned()));
+        return Err(refused("input cannot be an empty string."));
     }
     Ok(Wish {
         inputs,
@@ -160,7 +158,7 @@ fn wish<'a>(body: &'a Value, parameters: &Value, model: &Model) -> Result<Wish<'
     })
 }
 
-fn refused(words: String) -> Failure {
+fn refused(words: impl std::fmt::Display) -> Failure {
     Failure {
         code: 400,
         message: format!("400 - Embedding Module: {words}"),
