@@ -7,8 +7,9 @@
     reason = "A panic is how a test fails."
 )]
 
+use coretap_tests::checks::{check, check_refusal, question};
 use coretap_tests::events::Format;
-use coretap_tests::faults::{Dialect, Expected, check, check_refusal, question};
+use coretap_tests::faults::{Dialect, Expected};
 use coretap_tests::http::Answer;
 use coretap_tests::process::{Coretap, Simulator};
 use serde_json::{Value, json};
