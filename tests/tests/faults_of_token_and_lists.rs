@@ -217,7 +217,11 @@ async fn refused(simulator: &Simulator, coretap: &Coretap, dialect: Dialect, rou
                 let message = check_refusal(one.status, one.codes, format, &answer, &context);
                 assert!(message.contains(one.says), "{context}: {message}");
                 let waits = one.status == 529;
-                assert_eq!(answer.header("retry-after") != "", waits, "{context}: {answer:?}");
+                assert_eq!(
+                    !answer.header("retry-after").is_empty(),
+                    waits,
+                    "{context}: {answer:?}"
+                );
             }
         };
         tokio::join!(
