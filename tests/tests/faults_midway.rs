@@ -10,8 +10,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use coretap_tests::checks::{check, question};
 use coretap_tests::events::Format;
-use coretap_tests::faults::{Dialect, Expected, check, question};
+use coretap_tests::faults::{Dialect, Expected};
 use coretap_tests::http::{Answer, Opened, post};
 use coretap_tests::process::{Coretap, KEY, Simulator, in_time};
 use serde_json::json;

@@ -7,8 +7,9 @@
     reason = "A panic is how a test fails."
 )]
 
+use coretap_tests::checks::{check, check_refusal, question};
 use coretap_tests::events::Format;
-use coretap_tests::faults::{Dialect, Expected, check, check_refusal, question};
+use coretap_tests::faults::{Dialect, Expected};
 use coretap_tests::http::Answer;
 use coretap_tests::process::{Coretap, Simulator};
 use serde_json::{Value, json};
@@ -216,7 +217,11 @@ async fn refused(simulator: &Simulator, coretap: &Coretap, dialect: Dialect, rou
                 let message = check_refusal(one.status, one.codes, format, &answer, &context);
                 assert!(message.contains(one.says), "{context}: {message}");
                 let waits = one.status == 529;
-                assert_eq!(answer.header("retry-after") != "", waits, "{context}: {answer:?}");
+                assert_eq!(
+                    !answer.header("retry-after").is_empty(),
+                    waits,
+                    "{context}: {answer:?}"
+                );
             }
         };
         tokio::join!(

@@ -10,8 +10,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use coretap_tests::checks::{check, question};
 use coretap_tests::events::Format;
-use coretap_tests::faults::{Expected, check, question};
+use coretap_tests::faults::Expected;
 use coretap_tests::folders::{report, skipped};
 use coretap_tests::process::{Coretap, Mode, Simulator, in_time};
 use serde_json::json;

@@ -4,7 +4,6 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    clippy::indexing_slicing,
     reason = "a panic is how a test fails"
 )]
 
@@ -13,7 +12,7 @@
 mod upstream;
 
 use std::io;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Mutex, OnceLock};
 
 use bytes::Bytes;
 use serde_json::{Value, json};
@@ -26,8 +25,7 @@ use crate::upstream::{
 
 /// What was logged so far in this process.
 fn log() -> &'static Mutex<Vec<u8>> {
-    #[derive(Clone)]
-    struct Writer(Arc<&'static Mutex<Vec<u8>>>);
+    struct Writer(&'static Mutex<Vec<u8>>);
     impl io::Write for Writer {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             self.0.lock().unwrap().extend_from_slice(bytes);
@@ -42,7 +40,7 @@ fn log() -> &'static Mutex<Vec<u8>> {
     INSTALLED.get_or_init(|| {
         tracing_subscriber::fmt()
             .with_ansi(false)
-            .with_writer(|| Writer(Arc::new(&LOG)))
+            .with_writer(|| Writer(&LOG))
             .init();
     });
     &LOG

@@ -105,6 +105,7 @@ impl Upstream {
     }
 
     /// The next list of deployments names this one, and those after it what they named before.
+    #[allow(dead_code, reason = "only the tests of panics need it")]
     pub(crate) fn deploy_once(&self, id: &'static str) {
         *self.shared.deployment_once.lock().unwrap() = Some(id);
     }
