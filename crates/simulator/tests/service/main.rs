@@ -18,3 +18,4 @@ mod faults;
 mod oauth;
 mod orchestration;
 mod orchestration_refusals;
+mod refuses;
