@@ -516,3 +516,25 @@ async fn a_connection_that_can_not_be_used_says_what_is_wrong_with_it() {
         now.secret
     );
 }
+
+#[tokio::test]
+async fn a_bad_row_of_ones_own_rules_is_a_notice_until_it_is_corrected() {
+    if !is_alone() {
+        return;
+    }
+    let home = tempfile::tempdir().unwrap();
+    let rules = home.path().join("rules.toml");
+    std::fs::write(&rules, "[[model]]\nid = \"own\"\nmatch = \"gpt-4o\"\n").unwrap();
+    let app = open(&home);
+    until(&app, "opened", |now| now.source == SourceView::None).await;
+    use_port(&app, free_port()).await;
+    app.use_simulator(true).await.unwrap();
+    let is_of_rules = |now: &Snapshot| now.notices.iter().any(|notice| notice.code == "CONFIG-RULES");
+    let now = until(&app, "reported", is_of_rules).await;
+    let notice = now.notices.iter().find(|notice| notice.code == "CONFIG-RULES");
+    assert!(notice.unwrap().sentence.contains("[[model]] own"), "{notice:?}");
+
+    std::fs::write(&rules, "[[model]]\nid = \"own\"\nmatch = [\"gpt-4o\"]\n").unwrap();
+    app.select_model("gpt-4o").await.unwrap();
+    until(&app, "corrected", |now| !is_of_rules(now)).await;
+}

@@ -110,11 +110,6 @@ impl Upstream {
         *self.shared.deployment_once.lock().unwrap() = Some(id);
     }
 
-    /// How often the deployments were listed.
-    pub(crate) fn lists(&self) -> usize {
-        self.shared.lists.load(Ordering::SeqCst)
-    }
-
     /// From now on every request is answered with `hello`; those to a deployment that is not there with 404, once a
     /// whole [`CROWD`] of them has come.
     pub(crate) fn answer_by_itself(&self) {

@@ -20,3 +20,4 @@ mod faults;
 mod oauth;
 mod orchestration;
 mod orchestration_refusals;
+mod refuses;
