@@ -177,7 +177,7 @@ fn says_that_it_cannot_stream(text: &str) -> bool {
 /// The `anthropic-beta` headers as one list.
 fn betas(headers: &HeaderMap) -> Cow<'_, str> {
     let mut values = headers
-        .get_all(HeaderName::from_static("anthropic-beta"))
+        .get_all(const { HeaderName::from_static("anthropic-beta") })
         .iter()
         .filter_map(|value| value.to_str().ok());
     let first = values.next().unwrap_or_default();
