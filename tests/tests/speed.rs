@@ -286,7 +286,9 @@ async fn idle_memory() {
     if !Path::new("/proc/self/smaps_rollup").exists() {
         return skipped("idle memory", "this system has no /proc/PID/smaps_rollup");
     }
-    let Some(kit) = Kit::start(Translating).await else { return };
+    let Some(kit) = Kit::start(Translating).await else {
+        return;
+    };
     let environment = kit.environment();
     let environment: Vec<_> = environment
         .iter()

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::{FutureExt, TryFutureExt};
 use futures_util::future::BoxFuture;
+use futures_util::{FutureExt, TryFutureExt};
 use http::{Request, Response, Uri};
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -22,8 +22,8 @@ use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
 use tokio::net::TcpStream;
 use tokio::time::error::Elapsed;
-use tower::util::BoxCloneSyncService;
 use tower::ServiceExt;
+use tower::util::BoxCloneSyncService;
 use url::Url;
 
 use crate::error::{Error, Failure};
@@ -127,9 +127,7 @@ impl InferenceClient {
 
 /// Lets HTTP be spoken on a connection; gives our end of it.
 async fn begin(connection: MaybeHttpsStream<Way>, open: Arc<()>) -> Result<Sender, SendError> {
-    let (sender, connection) = http1::handshake(connection)
-        .await
-        .map_err(SendError::Broken)?;
+    let (sender, connection) = http1::handshake(connection).await.map_err(SendError::Broken)?;
     tokio::spawn(async move {
         if let Err(error) = connection.await {
             tracing::debug!(%error, "a connection to SAP AI Core ended early");

@@ -126,7 +126,10 @@ mod tests {
     #[test]
     fn the_time_is_written_with_all_its_digits() {
         let mut line = String::new();
-        push_time(&mut line, OffsetDateTime::from_unix_timestamp_nanos(1_767_225_901_000_042_999).unwrap());
+        push_time(
+            &mut line,
+            OffsetDateTime::from_unix_timestamp_nanos(1_767_225_901_000_042_999).unwrap(),
+        );
         assert_eq!(line, "2026-01-01T00:05:01.000042Z");
     }
 

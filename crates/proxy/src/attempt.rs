@@ -284,5 +284,7 @@ async fn read_at_most(body: &mut Incoming, most: usize) -> Vec<u8> {
 }
 
 fn upstream_id(headers: &HeaderMap) -> Option<HeaderValue> {
-    headers.get(HeaderName::from_static("x-request-id")).cloned()
+    headers
+        .get(const { HeaderName::from_static("x-request-id") })
+        .cloned()
 }

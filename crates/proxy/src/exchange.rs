@@ -240,8 +240,8 @@ fn request_id() -> String {
 /// Puts the request's id where this format's agents look for it.
 pub(crate) fn set_request_id(headers: &mut HeaderMap, format: AgentFormat, id: &str) {
     let name = match format {
-        AgentFormat::Messages => HeaderName::from_static("request-id"),
-        AgentFormat::ChatCompletions => HeaderName::from_static("x-request-id"),
+        AgentFormat::Messages => const { HeaderName::from_static("request-id") },
+        AgentFormat::ChatCompletions => const { HeaderName::from_static("x-request-id") },
     };
     if let Ok(id) = HeaderValue::from_str(id) {
         headers.insert(name, id);

@@ -187,7 +187,7 @@ impl Prepared {
 /// The `anthropic-beta` headers as one list.
 fn betas(headers: &HeaderMap) -> Cow<'_, str> {
     let mut values = headers
-        .get_all(HeaderName::from_static("anthropic-beta"))
+        .get_all(const { HeaderName::from_static("anthropic-beta") })
         .iter()
         .filter_map(|value| value.to_str().ok());
     let first = values.next().unwrap_or_default();

@@ -66,7 +66,7 @@ fn find<'a>(path: &'a str, headers: &HeaderMap) -> Place<'a> {
     };
     // Paths that several formats have: Anthropic's clients say their version.
     let told = || {
-        let anthropic = headers.contains_key(HeaderName::from_static("anthropic-version"));
+        let anthropic = headers.contains_key(const { HeaderName::from_static("anthropic-version") });
         prefixed.unwrap_or(if anthropic { Messages } else { ChatCompletions })
     };
     let (endpoint, format) = match path {
@@ -304,10 +304,10 @@ fn forwarded_response(configuration: &Configuration, forwarded: Forwarded, mut o
     let mut headers = HeaderMap::with_capacity(8);
     set_request_id(&mut headers, ongoing.exchange.format, &ongoing.exchange.id);
     if let Some(name) = &model.header {
-        headers.insert(HeaderName::from_static("x-coretap-model"), name.clone());
+        headers.insert(const { HeaderName::from_static("x-coretap-model") }, name.clone());
     }
     if let Some(dropped) = dropped_header(&ongoing.exchange.dropped) {
-        headers.insert(HeaderName::from_static("x-coretap-dropped"), dropped);
+        headers.insert(const { HeaderName::from_static("x-coretap-dropped") }, dropped);
     }
     let streams = ongoing.exchange.stream;
     headers.insert(
@@ -333,7 +333,7 @@ fn forwarded_response(configuration: &Configuration, forwarded: Forwarded, mut o
         }
     };
     if let Some(id) = upstream_id {
-        headers.insert(HeaderName::from_static("x-upstream-request-id"), id);
+        headers.insert(const { HeaderName::from_static("x-upstream-request-id") }, id);
     }
     let mut response = Response::new(body);
     *response.headers_mut() = headers;

@@ -74,6 +74,12 @@ impl<'a> Value<'a> {
         self.document.nodes.get(self.position)
     }
 
+    /// The first byte of the text, which tells what kind of value it is.
+    fn kind(self) -> Option<u8> {
+        let start = self.node()?.start;
+        self.document.text.as_bytes().get(start as usize).copied()
+    }
+
     /// The string it is, if it is one.
     pub fn text(self) -> Option<Text<'a>> {
         Text::from_literal(self.get())
@@ -81,17 +87,17 @@ impl<'a> Value<'a> {
 
     /// Whether it is `null`.
     pub fn is_null(self) -> bool {
-        self.get() == "null"
+        self.kind() == Some(b'n')
     }
 
     /// The object it is, if it is one.
     pub fn object(self) -> Option<Object<'a>> {
-        self.get().starts_with('{').then_some(Object(self))
+        (self.kind() == Some(b'{')).then_some(Object(self))
     }
 
     /// The entries of the list it is, if it is one.
     pub fn list(self) -> Option<impl Iterator<Item = Value<'a>>> {
-        self.get().starts_with('[').then(|| self.inside())
+        (self.kind() == Some(b'[')).then(|| self.inside())
     }
 
     /// The values directly inside this one.
@@ -110,14 +116,6 @@ impl<'a> Value<'a> {
     fn next(self) -> usize {
         // Behind the last node stands nothing, which ends every loop.
         self.node().map_or(usize::MAX, |node| node.next as usize)
-    }
-
-    /// Whether the string it is stands for `name`.
-    fn is_name(self, name: &str) -> bool {
-        if self.document.escaped_names {
-            return self.text().is_some_and(|text| text.is(name));
-        }
-        self.get().get(1..=name.len()) == Some(name) && self.get().len() == name.len() + 2
     }
 }
 
@@ -140,13 +138,25 @@ impl<'a> Object<'a> {
     /// The value of a member. An explicit `null` counts as absent; of two members with one name the last one holds.
     pub fn get(self, name: &str) -> Option<Value<'a>> {
         let Value { document, position } = self.0;
+        let (nodes, bytes) = (document.nodes.as_slice(), document.text.as_bytes());
         let end = self.0.next();
         let mut at = position + 1;
         let mut found = None;
-        while let Some([member, value, ..]) = document.nodes.get(at..end) {
+        while at < end {
+            let (member, value) = (nodes.get(at)?, nodes.get(at + 1)?);
+            let (start, end) = (member.start as usize + 1, member.end as usize - 1);
             // Nearly every name that is asked for has another length than the one that stands there.
-            let fits = (member.end - member.start) as usize == name.len() + 2 || document.escaped_names;
-            if fits && (Value { document, position: at }).is_name(name) {
+            let is_it = if document.escaped_names {
+                (Value {
+                    document,
+                    position: at,
+                })
+                .text()
+                .is_some_and(|text| text.is(name))
+            } else {
+                end - start == name.len() && bytes.get(start..end) == Some(name.as_bytes())
+            };
+            if is_it {
                 found = Some(at + 1);
             }
             at = value.next as usize;

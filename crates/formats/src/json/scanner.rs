@@ -175,7 +175,9 @@ impl<'a> Scanner<'a> {
     fn is_behind_name(&self, name: &str) -> bool {
         self.nodes.last().is_some_and(|node| {
             // Between its quotes.
-            let letters = self.bytes.get(node.start as usize + 1..(node.end as usize).saturating_sub(1));
+            let letters = self
+                .bytes
+                .get(node.start as usize + 1..(node.end as usize).saturating_sub(1));
             letters == Some(name.as_bytes())
         })
     }
@@ -210,19 +212,23 @@ impl<'a> Scanner<'a> {
         let mut at = start + 1;
         let mut escaped = false;
         loop {
-            at += find_special(self.bytes.get(at..)?)?;
-            match self.bytes.get(at..)? {
-                [b'"', ..] => break,
-                [b'\\', b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't', ..] => at += 2,
-                [b'\\', b'u', digits @ ..] if digits.get(..4)?.iter().all(u8::is_ascii_hexdigit) => {
+            at = find_special(self.bytes, at)?;
+            if self.bytes.get(at) == Some(&b'"') {
+                break;
+            }
+            // A control character is no backslash, and what stands behind it does not matter.
+            let escape = self.bytes.get(at..).and_then(|rest| rest.strip_prefix(b"\\"));
+            at += match escape {
+                Some([b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't', ..]) => 2,
+                Some([b'u', digits @ ..]) if digits.get(..4)?.iter().all(u8::is_ascii_hexdigit) => {
                     self.surrogates |= matches!(digits, [b'd' | b'D', ..]);
-                    at += 6;
+                    6
                 }
                 _ => {
                     self.at = at;
                     return None;
                 }
-            }
+            };
             escaped = true;
         }
         self.at = at + 1;

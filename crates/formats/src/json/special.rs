@@ -6,25 +6,35 @@ const BLANKS: u64 = u64::from_ne_bytes([b' '; 8]);
 const ONES: u64 = u64::from_ne_bytes([1; 8]);
 const HIGH_BITS: u64 = u64::from_ne_bytes([0x80; 8]);
 
-/// The position of the first quote, backslash or control character.
-#[inline]
-pub(super) fn find_special(bytes: &[u8]) -> Option<usize> {
-    /// In source code an escape stands every twenty bytes or so, and names are short: eight bytes at a time find those at
-    /// once. A longer run is worth the start of a search over many more.
-    const SHORT: usize = 5;
-    let (words, _) = bytes.as_chunks();
-    for (position, word) in words.iter().take(SHORT).enumerate() {
-        let found = specials(u64::from_le_bytes(*word));
+/// In source code an escape stands every twenty bytes or so, and names are short: they are found eight bytes at a time. A run
+/// longer than this is worth the start of a search over many more.
+const SHORT: usize = 40;
+
+/// The position of the first quote, backslash or control character from `start` on.
+#[expect(
+    clippy::inline_always,
+    reason = "a string with an escape in every line calls it for every line"
+)]
+#[inline(always)]
+pub(super) fn find_special(bytes: &[u8], start: usize) -> Option<usize> {
+    let mut at = start;
+    while let Some(eight) = bytes.get(at..).and_then(<[u8]>::first_chunk) {
+        let found = specials(u64::from_le_bytes(*eight));
         if found != 0 {
-            return Some(position * 8 + found.trailing_zeros() as usize / 8);
+            return Some(at + found.trailing_zeros() as usize / 8);
+        }
+        at += 8;
+        if at == start + SHORT {
+            break;
         }
     }
-    find_far(bytes, words.len().min(SHORT) * 8)
+    find_far(bytes, at)
 }
 
-/// The same, where the first `plain` bytes are nothing special.
-fn find_far(bytes: &[u8], plain: usize) -> Option<usize> {
-    let rest = bytes.get(plain..)?;
+/// The same for the end of the bytes and for long runs; apart, so that the short ones need no room on the stack.
+#[inline(never)]
+fn find_far(bytes: &[u8], start: usize) -> Option<usize> {
+    let rest = bytes.get(start..)?;
     let run = memchr::memchr2(b'"', b'\\', rest);
     let letters = rest.get(..run.unwrap_or(rest.len()))?;
     // No early end, so that the compiler makes it a loop over many bytes at once.
@@ -33,7 +43,7 @@ fn find_far(bytes: &[u8], plain: usize) -> Option<usize> {
     } else {
         run
     };
-    run.map(|run| plain + run)
+    run.map(|run| start + run)
 }
 
 /// Eight bytes, of which the lowest high bit that is set marks the first special one. (Above it the borrow of a
@@ -57,9 +67,11 @@ mod tests {
             special in prop_oneof![Just(b'"'), Just(b'\\'), 0..b' '],
             rest in prop::collection::vec(any::<u8>(), 0..20),
         ) {
-            prop_assert_eq!(find_special(&plain), None);
+            prop_assert_eq!(find_special(&plain, 0), None);
             let whole = [plain.as_slice(), &[special], &rest].concat();
-            prop_assert_eq!(find_special(&whole), Some(plain.len()));
+            for start in 0..=plain.len() {
+                prop_assert_eq!(find_special(&whole, start), Some(plain.len()));
+            }
         }
     }
 }

@@ -14,23 +14,20 @@ pub fn write_string(out: &mut Vec<u8>, plain: &str) {
 
 /// Appends `plain` escaped for the inside of a JSON string, without quotes.
 pub fn write_escaped(out: &mut Vec<u8>, plain: &str) {
-    let mut rest = plain.as_bytes();
-    while let Some(run) = find_special(rest) {
-        let (letters, behind) = rest.split_at_checked(run).unwrap_or_default();
-        let Some((&special, behind)) = behind.split_first() else {
-            break;
-        };
-        out.extend_from_slice(letters);
-        match special {
+    let bytes = plain.as_bytes();
+    let mut copied = 0;
+    while let Some(position) = find_special(bytes, copied) {
+        out.extend_from_slice(bytes.get(copied..position).unwrap_or_default());
+        match bytes.get(position).copied().unwrap_or_default() {
             b'\n' => out.extend_from_slice(b"\\n"),
             b'\r' => out.extend_from_slice(b"\\r"),
             b'\t' => out.extend_from_slice(b"\\t"),
-            0..=0x1f => out.extend_from_slice(format!("\\u{special:04x}").as_bytes()),
-            _ => out.extend_from_slice(&[b'\\', special]),
+            control @ 0..=0x1f => out.extend_from_slice(format!("\\u{control:04x}").as_bytes()),
+            special => out.extend_from_slice(&[b'\\', special]),
         }
-        rest = behind;
+        copied = position + 1;
     }
-    out.extend_from_slice(rest);
+    out.extend_from_slice(bytes.get(copied..).unwrap_or_default());
 }
 
 /// Appends a member's name that needs no escape, with the comma before it and the colon behind it.

@@ -2,13 +2,13 @@
 
 use std::sync::LazyLock;
 
-use memchr::memmem::Finder;
 use crate::ReadError;
 use crate::chat::completion::{Completion, CompletionReader};
 use crate::error::Path;
 use crate::event::{Event, Failure};
 use crate::json::{Document, Object};
 use crate::upstream_error::{broken, read_failure};
+use memchr::memmem::Finder;
 
 /// Whether an answer or an event is an error; an old form of errors has its members at the top.
 fn is_error(envelope: Object<'_>) -> bool {
