@@ -1,8 +1,8 @@
 //! The form of a connection: what is wrong with it, the service key that it stands for, what there is to choose from.
 
 use coretap_aicore::{
-    AiCore, Aliases, Certificate, Connection, Credential, Deployment, ExtraRoots, SelectableModel, ServiceKey,
-    Timeouts,
+    AiCore, Aliases, Certificate, Connection, Credential, Deployment, ExtraRoots, SelectableModel,
+    ServiceKey, Timeouts,
 };
 use secrecy::{ExposeSecret, SecretString};
 

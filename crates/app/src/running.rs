@@ -29,8 +29,8 @@ use crate::snapshot;
 use crate::store::Store;
 use crate::usage::Usage;
 use crate::view::{
-    ConnectionDraft, ConnectionView, KeyView, ModelView, ProblemView, ProxyView, SecretView, Snapshot, SourceView,
-    Step, StepId, StepStatus,
+    ConnectionDraft, ConnectionView, KeyView, ModelView, ProblemView, ProxyView, SecretView, Snapshot,
+    SourceView, Step, StepId, StepStatus,
 };
 
 /// Finished requests that may wait to be counted; more are passed over.

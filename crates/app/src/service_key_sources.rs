@@ -55,7 +55,10 @@ pub(crate) fn told(environment: &impl Fn(&str) -> Option<String>) -> Result<Opti
         from: from.to_owned(),
     };
     if let Some(key) = from_parts(&set, &set)? {
-        return Ok(Some(alone(key, "the variables AICORE_CLIENT_ID and those beside it")));
+        return Ok(Some(alone(
+            key,
+            "the variables AICORE_CLIENT_ID and those beside it",
+        )));
     }
     if let Some(json) = set(SERVICE_KEY) {
         let key = ServiceKey::parse(&json).map_err(|source| Error::ServiceKey {

@@ -58,6 +58,7 @@ impl Refusal {
 }
 
 /// The model and the body of a request that names the version of the API.
+#[expect(clippy::result_large_err, reason = "the refusal goes out at once")]
 fn opened(asked: &Asked<'_>) -> Result<(&'static Model, Value), Answer> {
     if query::value(asked.query, "api-version").is_none_or(|version| version.is_empty()) {
         let body = json!({"error": {"code": "404", "message": "Resource not found"}});

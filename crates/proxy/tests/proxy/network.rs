@@ -44,7 +44,8 @@ async fn after_a_sleep_health_is_found_out_and_streams_go_on() {
         connection(&base),
         Timeouts::default(),
         &ExtraRoots::default(),
-    ).unwrap();
+    )
+    .unwrap();
     let test = UnderTest::start(aicore, quick()).await;
 
     events.send(Ok(text("hello").into())).unwrap();
