@@ -255,12 +255,13 @@ impl Error {
                 "Set what is missing in the window, or correct the kept file and move it back while Coretap does not run."
             }
             Error::SettingsLocked { .. } => "Use the other one, or end it and try again.",
-            Error::SettingsUnwritable { .. } => "Check who may write there and whether the disk is full.",
+            Error::SettingsUnwritable { .. } | Error::LearnedUnwritable { .. } => {
+                "Check who may write there and whether the disk is full."
+            }
             Error::RowSkipped { .. } => "Correct the row; 'coretap rules' shows which rows hold.",
             Error::LearnedFile { .. } => {
                 "Nothing to do: what deployments refuse is learned again, and the file is kept under another name then."
             }
-            Error::LearnedUnwritable { .. } => "Check who may write there and whether the disk is full.",
             Error::NotLearned { .. } => "'coretap rules' lists the ids.",
             Error::NoFolder => "Set CORETAP_HOME to a folder.",
             Error::Secret(error) => error.hint(),

@@ -180,8 +180,8 @@ fn read_line(line: &str, named: &mut Vec<Limitation>) {
         of_path(path, named);
     }
     if let Some((_, rest)) = line.split_once("Unrecognized request argument") {
-        let names = rest.split_once("supplied: ").map_or("", |(_, names)| names);
-        for name in names.split(',').take(MOST_COMPLAINTS) {
+        let supplied = after(rest, "supplied: ").unwrap_or_default();
+        for name in supplied.split(',').take(MOST_COMPLAINTS) {
             of_path(name.trim().trim_end_matches('.'), named);
         }
     }
@@ -385,7 +385,7 @@ fn of_path(path: &str, named: &mut Vec<Limitation>) {
 }
 
 /// What a refused member of a message, a block or a tool stands for: the member is the first step behind the last number
-/// that is no form's name.
+/// that is not a form's name.
 fn of_entry(list: &str, steps: &[&str], named: &mut Vec<Limitation>) {
     let is_number = |step: &&str| step.bytes().all(|byte| byte.is_ascii_digit());
     let behind = steps.iter().rposition(is_number).map_or(0, |last| last + 1);
@@ -398,13 +398,15 @@ fn of_entry(list: &str, steps: &[&str], named: &mut Vec<Limitation>) {
         ["cache_control", "ttl"] => named.push(Limitation::CacheTtl),
         ["cache_control", ..] => named.push(Limitation::CacheMarks),
         ["reasoning_content", ..] => named.push(Limitation::ThinkingReplay),
-        [member, ..] if list == "tools" => {
-            if is_name(member) && !OF_EVERY_TOOL.contains(member) {
-                named.push(Limitation::Field(format!("tools.{member}")));
+        [member, ..] if is_name(member) => {
+            let (place, needed) = if list == "tools" {
+                ("tools", &OF_EVERY_TOOL[..])
+            } else {
+                ("messages", &OF_EVERY_MESSAGE[..])
+            };
+            if !needed.contains(member) {
+                named.push(Limitation::Field(format!("{place}.{member}")));
             }
-        }
-        [member, ..] if is_name(member) && !OF_EVERY_MESSAGE.contains(member) => {
-            named.push(Limitation::Field(format!("messages.{member}")));
         }
         _ => {}
     }

@@ -1,5 +1,6 @@
 //! What is read from the texts of refusals, and what becomes of a request without what they name.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+#![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::too_many_lines, reason = "a table of refusals is long")]
 
 use std::sync::LazyLock;
 
@@ -319,9 +320,10 @@ fn what_a_request_is_made_of_and_every_other_refusal_stays() {
     }
     let far = format!("{}top_k: Extra inputs are not permitted", "é ".repeat(8 * 1024));
     assert_eq!(read(&far, ModelFormat::Claude), [], "only the beginning is read");
-    let many: String = (0..100)
-        .map(|number| format!("a{number}: Extra inputs are not permitted\n"))
+    let many: Vec<_> = (0..100)
+        .map(|number| format!("a{number}: Extra inputs are not permitted"))
         .collect();
+    let many = many.join("\n");
     assert_eq!(read(&many, ModelFormat::Claude).len(), 16);
 }
 

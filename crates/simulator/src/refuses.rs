@@ -74,18 +74,20 @@ fn member(name: &str, value: &Value) -> Option<Misfit> {
         Value::Object(members) => members
             .iter()
             .filter(|(key, _)| !FREE.contains(&key.as_str()))
-            .find_map(|(key, value)| within(member(name, value)?, [Step::Key(key.clone())])),
+            .find_map(|(key, value)| Some(within(member(name, value)?, [Step::Key(key.clone())]))),
         Value::Array(items) => items.iter().enumerate().find_map(|(index, item)| {
             let form = form(item).map(Step::Form);
-            within(member(name, item)?, [Step::Index(index)].into_iter().chain(form))
+            let steps = [Step::Index(index)].into_iter().chain(form);
+            Some(within(member(name, item)?, steps))
         }),
         _ => None,
     }
 }
 
-fn within(mut misfit: Misfit, steps: impl IntoIterator<Item = Step>) -> Option<Misfit> {
+/// The same, seen from further outside.
+fn within(mut misfit: Misfit, steps: impl IntoIterator<Item = Step>) -> Misfit {
     misfit.path.splice(0..0, steps);
-    Some(misfit)
+    misfit
 }
 
 /// The name that Anthropic's errors give the form of an entry: a block's type, `custom` for a tool.
