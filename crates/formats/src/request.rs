@@ -109,7 +109,7 @@ fn text(body: &[u8]) -> Result<&str, ReadError> {
 }
 
 /// Hands the body to `take`, as text that every JSON reader takes.
-fn read_body<T>(
+pub(crate) fn read_body<T>(
     body: &[u8],
     take: impl FnOnce(&Document<'_>) -> Result<T, ReadError>,
 ) -> Result<T, ReadError> {
