@@ -187,14 +187,14 @@ struct UnknownName(#[source] io::Error);
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    use futures_util::future::join_all;
+    use futures_util::future::{join, join_all};
     use http_body_util::BodyExt;
     use hyper_util::client::proxy::matcher::Matcher;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
 
     use super::*;
-    use crate::transport::trusting_nobody;
+    use crate::transport::{UNUSED_UNTIL, trusting_nobody};
 
     const LIMIT: Duration = Duration::from_secs(10);
 
@@ -311,6 +311,15 @@ mod tests {
         closed.unwrap().unwrap();
     }
 
+    async fn answer(socket: &mut TcpStream) {
+        let mut request = Vec::new();
+        while !request.ends_with(b"\r\n\r\n{}") {
+            request.push(socket.read_u8().await.unwrap());
+        }
+        let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+        socket.write_all(answer).await.unwrap();
+    }
+
     /// Answers `requests` on each connection that comes and closes it then; gives how many have come.
     async fn closing_after(requests: usize) -> (String, Arc<AtomicUsize>) {
         let (listener, address) = listening().await;
@@ -321,12 +330,7 @@ mod tests {
                 count.fetch_add(1, Ordering::Relaxed);
                 tokio::spawn(async move {
                     for _ in 0..requests {
-                        let mut head = Vec::new();
-                        while !head.ends_with(b"\r\n\r\n{}") {
-                            head.push(socket.read_u8().await.unwrap());
-                        }
-                        let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
-                        socket.write_all(answer).await.unwrap();
+                        answer(&mut socket).await;
                     }
                 });
             }
@@ -347,6 +351,23 @@ mod tests {
             assert_eq!(whole_answer(&client, &uri).await, "ok");
             assert_eq!(connections.load(Ordering::Relaxed), request / 3 + 1);
         }
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_nobody_uses_is_closed_in_time() {
+        let (listener, address) = listening().await;
+        let (client, uri) = (direct(), format!("http://{address}/v2"));
+        let answering = async {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            answer(&mut socket).await;
+            socket
+        };
+        let (_, mut socket) = join(whole_answer(&client, &uri), answering).await;
+        tokio::time::pause();
+        let closed = tokio::time::timeout(3 * UNUSED_UNTIL, socket.read(&mut [0])).await;
+        assert_eq!(closed.unwrap().unwrap(), 0);
+        // Until here the client was there.
+        drop(client);
     }
 
     #[tokio::test]

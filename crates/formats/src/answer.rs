@@ -358,17 +358,18 @@ impl Way {
 /// # Errors
 /// When the body cannot be read or holds an error.
 pub fn answer(options: &AnswerOptions, body: &[u8]) -> Result<Answer, Failure> {
-    let body: &str = &text_of(body);
     let mut seen = Seen::new();
     let mut out = Vec::new();
     match (options.upstream, options.agent) {
         (ModelFormat::Claude, AgentFormat::Messages) => {
+            let body: &str = &text_of(body);
             let document = &document(body)?;
             let message = claude::answer::read_whole(document, &mut |event| seen.observe(&event))?;
             let model = Text::of(&options.model);
             write_with_model(&mut out, body, message.get("model"), model.literal());
         }
         (ModelFormat::AzureChat, AgentFormat::ChatCompletions) => {
+            let body: &str = &text_of(body);
             let document = &document(body)?;
             let completion = azure::answer::read_whole(document, &mut |event| seen.observe(&event))?;
             let model = Text::of(&options.model);
@@ -402,7 +403,6 @@ pub fn answer(options: &AnswerOptions, body: &[u8]) -> Result<Answer, Failure> {
 /// # Errors
 /// When the body cannot be read or holds an error.
 pub fn answer_as_stream(options: &AnswerOptions, body: &[u8]) -> Result<Answer, Failure> {
-    let body: &str = &text_of(body);
     let mut seen = Seen::new();
     let mut out = Vec::with_capacity(1024 + body.len());
     let mut encoder = Encoder::new(options.agent);
@@ -426,11 +426,11 @@ pub fn answer_as_stream(options: &AnswerOptions, body: &[u8]) -> Result<Answer, 
     })
 }
 
-fn read_whole(upstream: ModelFormat, body: &str, emit: &mut impl FnMut(Event<'_>)) -> Result<(), Failure> {
+fn read_whole(upstream: ModelFormat, body: &[u8], emit: &mut impl FnMut(Event<'_>)) -> Result<(), Failure> {
     match upstream {
         ModelFormat::Orchestration => orchestration::answer::read_whole(body, emit),
-        ModelFormat::Claude => claude::answer::read_whole(&document(body)?, emit).map(|_| ()),
-        ModelFormat::AzureChat => azure::answer::read_whole(&document(body)?, emit).map(|_| ()),
+        ModelFormat::Claude => claude::answer::read_whole(&document(&text_of(body))?, emit).map(|_| ()),
+        ModelFormat::AzureChat => azure::answer::read_whole(&document(&text_of(body))?, emit).map(|_| ()),
     }
 }
 
@@ -439,7 +439,7 @@ fn document(body: &str) -> Result<Document<'_>, Failure> {
 }
 
 /// JSON is UTF-8; what is not becomes U+FFFD instead of an end to the answer.
-fn text_of(bytes: &[u8]) -> Cow<'_, str> {
+pub(crate) fn text_of(bytes: &[u8]) -> Cow<'_, str> {
     // Checking first is several times quicker than replacing what need not be replaced.
     std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
 }

@@ -213,27 +213,29 @@ impl<'a> Scanner<'a> {
         let mut escaped = false;
         loop {
             at = find_special(self.bytes, at)?;
-            if self.bytes.get(at) == Some(&b'"') {
-                break;
-            }
-            // A control character is no backslash, and what stands behind it does not matter.
-            let escape = self.bytes.get(at..).and_then(|rest| rest.strip_prefix(b"\\"));
-            at += match escape {
-                Some([b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't', ..]) => 2,
-                Some([b'u', digits @ ..]) if digits.get(..4)?.iter().all(u8::is_ascii_hexdigit) => {
-                    self.surrogates |= matches!(digits, [b'd' | b'D', ..]);
-                    6
-                }
+            match (self.bytes.get(at)?, self.bytes.get(at + 1)) {
+                (b'"', _) => break,
+                (b'\\', Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't')) => at += 2,
+                (b'\\', Some(b'u')) if self.code_unit(at + 2)? => at += 6,
                 _ => {
                     self.at = at;
                     return None;
                 }
-            };
+            }
             escaped = true;
         }
         self.at = at + 1;
         self.push(start, self.at);
         Some(escaped)
+    }
+
+    /// Whether four hexadecimal digits stand at `at`; nothing when there is no room for them. They are rare, and therefore
+    /// apart: the loop over the letters stays small.
+    #[inline(never)]
+    fn code_unit(&mut self, at: usize) -> Option<bool> {
+        let digits = self.bytes.get(at..)?.get(..4)?;
+        self.surrogates |= matches!(digits, [b'd' | b'D', ..]);
+        Some(digits.iter().all(u8::is_ascii_hexdigit))
     }
 
     fn literal(&mut self, literal: &[u8]) -> Option<()> {

@@ -1,8 +1,10 @@
 //! Answers: a completion in `final_result`, beside what the modules did on the way, which doubles it and is passed over.
 
+use std::ops::Range;
 use std::sync::LazyLock;
 
 use crate::ReadError;
+use crate::answer::text_of;
 use crate::chat::completion::{Completion, CompletionReader};
 use crate::error::Path;
 use crate::event::{Event, Failure};
@@ -34,7 +36,7 @@ impl Decoder {
             self.reader.end(emit);
             return;
         }
-        let short_way = final_result(payload);
+        let short_way = final_result(payload.as_bytes()).and_then(|place| payload.get(place));
         if short_way.is_some_and(|text| self.reader.read_framed(text, emit).is_some()) {
             return;
         }
@@ -65,21 +67,23 @@ impl Decoder {
     }
 }
 
-/// Reads a whole body.
+/// Reads a whole body. Of what stands before the completion not even the letters are checked: it is as long.
 ///
 /// # Errors
 /// When it cannot be read or holds an error.
-pub(crate) fn read_whole(body: &str, emit: &mut impl FnMut(Event<'_>)) -> Result<(), Failure> {
+pub(crate) fn read_whole(body: &[u8], emit: &mut impl FnMut(Event<'_>)) -> Result<(), Failure> {
     let unreadable = |_: ReadError| broken("The upstream's answer cannot be read.");
-    let document = final_result(body).and_then(|text| Document::read(text).ok());
+    let short_way = final_result(body).and_then(|place| body.get(place)).map(text_of);
+    let document = short_way.as_ref().and_then(|text| Document::read(text).ok());
     let short_way = document.as_ref().and_then(completion);
     if let Some(completion) = short_way.filter(|completion| completion.choices > 0) {
         return CompletionReader::read_whole(completion, emit).map_err(unreadable);
     }
-    let document = Document::read(body).map_err(unreadable)?;
+    let body = text_of(body);
+    let document = Document::read(&body).map_err(unreadable)?;
     let envelope = document.root().object();
     if envelope.is_some_and(is_error) {
-        return Err(read_failure(body));
+        return Err(read_failure(&body));
     }
     let completion = envelope.and_then(|envelope| envelope.get("final_result")?.object());
     let completion = completion.map_or_else(
@@ -91,25 +95,20 @@ pub(crate) fn read_whole(body: &str, emit: &mut impl FnMut(Event<'_>)) -> Result
         .map_err(unreadable)
 }
 
-/// The text of the completion in an event whose last member is `final_result`, as SAP writes them, without a look at the
+/// Where the completion stands in an event whose last member is `final_result`, as SAP writes them, without a look at the
 /// rest.
 ///
 /// The name with both its quotes unescaped can only be a member's name. It is the last member of the outermost object
 /// exactly when its value reaches to the brace that ends the payload: one level deeper there would be a second brace
 /// behind it, and what is given here could not be read. Then the payload has to be read as a whole.
-fn final_result(payload: &str) -> Option<&str> {
+fn final_result(payload: &[u8]) -> Option<Range<usize>> {
     static NAME: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"final_result\":"));
-    let (before, found) = payload.split_at_checked(NAME.find(payload.as_bytes())?)?;
-    if before.ends_with('\\') {
-        return None;
-    }
-    Some(
-        found
-            .get(NAME.needle().len()..)?
-            .trim_end()
-            .strip_suffix('}')?
-            .trim_start(),
-    )
+    let name = NAME.find(payload)?;
+    let (before, found) = payload.split_at_checked(name)?;
+    let behind = found.get(NAME.needle().len()..)?;
+    let completion = behind.trim_ascii_end().strip_suffix(b"}")?;
+    let start = name + NAME.needle().len();
+    (!before.ends_with(b"\\")).then_some(start..start + completion.len())
 }
 
 #[cfg(test)]
@@ -117,7 +116,7 @@ mod tests {
     use super::*;
 
     fn id(payload: &str) -> Option<String> {
-        let document = Document::read(final_result(payload)?).ok()?;
+        let document = Document::read(payload.get(final_result(payload.as_bytes())?)?).ok()?;
         Some(completion(&document)?.members.get("id")?.get().to_owned())
     }
 
