@@ -87,6 +87,14 @@ impl Decoder {
             return;
         };
         match event.r#type.map_or("", RawValue::get) {
+            "\"message_start\"" if self.started => {
+                emit(Event::Failure(broken(
+                    "The upstream began its answer a second time.",
+                )));
+            }
+            "\"content_block_start\"" | "\"content_block_delta\"" | "\"message_delta\"" if !self.started => {
+                emit(Event::Failure(broken("The upstream's answer has no beginning.")));
+            }
             "\"message_start\"" => {
                 self.started = true;
                 read_start(event.message, emit);
