@@ -38,6 +38,12 @@ pub fn check(upstream: ModelFormat, bytes: &[u8]) {
             !failed,
             "{progress:?}\n{text}"
         );
+        let kinds = ["event: ", "data: ", ": "];
+        assert!(
+            text.lines()
+                .all(|line| line.is_empty() || kinds.iter().any(|kind| line.starts_with(kind))),
+            "{text}"
+        );
         for data in text.lines().filter_map(|line| line.strip_prefix("data: ")) {
             assert!(
                 data == "[DONE]" || serde_json::from_str::<serde_json::Value>(data).is_ok(),

@@ -331,7 +331,7 @@ impl Way {
         }
         let payload: &str = &text_of(payload);
         match self {
-            Way::CopyMessages { .. } if claude::answer::is_content(payload) => {
+            Way::CopyMessages { .. } if seen.started && claude::answer::is_content(payload) => {
                 seen.progress = Progress::Running;
                 claude::answer::write_content(payload, out);
             }

@@ -28,6 +28,14 @@ impl Decoder {
         };
         let object = |name| event.get(name).and_then(Value::object);
         match literal(event, "type") {
+            "\"message_start\"" if self.started => {
+                emit(Event::Failure(broken(
+                    "The upstream began its answer a second time.",
+                )));
+            }
+            "\"content_block_start\"" | "\"content_block_delta\"" | "\"message_delta\"" if !self.started => {
+                emit(Event::Failure(broken("The upstream's answer has no beginning.")));
+            }
             "\"message_start\"" => {
                 self.started = true;
                 let message = object("message");

@@ -55,16 +55,11 @@ fn every_event_goes_out_as_soon_as_its_line_is_complete() {
             let bytes = file(upstream, "text");
             let mut stream = AnswerStream::new(options(format, agent));
             let mut out = Vec::new();
-            for event in events(&bytes)
-                .iter()
-                .filter(|event| std::str::from_utf8(event).unwrap().contains("world"))
-            {
+            for event in events(&bytes) {
                 let before = out.len();
                 stream.push(event, &mut out);
-                assert!(
-                    String::from_utf8_lossy(&out[before..]).contains("world"),
-                    "{upstream}"
-                );
+                let says = |bytes: &[u8]| String::from_utf8_lossy(bytes).contains("world");
+                assert!(!says(event) || says(&out[before..]), "{upstream}");
             }
         }
     }
@@ -173,6 +168,35 @@ fn a_piece_of_content_that_is_no_json_is_a_failure() {
                 before,
                 "{format:?} {agent:?}: nothing of it is written"
             );
+        }
+    }
+}
+
+#[test]
+fn an_answer_of_claude_begins_once_and_at_its_beginning() {
+    let bytes = file("claude", "text");
+    let all = events(&bytes);
+    let of_kind = |kind: &str| {
+        let is_one = |event: &&&[u8]| std::str::from_utf8(event).unwrap().contains(kind);
+        *all.iter().find(is_one).unwrap()
+    };
+    for (agent, _) in AGENTS {
+        for (before, next) in [
+            (&all[..4], "message_start"),
+            (&all[..0], "content_block_start"),
+            (&all[..0], "content_block_delta"),
+            (&all[..0], "message_delta"),
+        ] {
+            let next = of_kind(next);
+            let mut stream = AnswerStream::new(options(ModelFormat::Claude, agent));
+            let mut out = Vec::new();
+            for event in before {
+                stream.push(event, &mut out);
+            }
+            let written = out.len();
+            let progress = stream.push(next, &mut out);
+            assert!(matches!(progress, Progress::Failed(_)), "{agent:?} {progress:?}");
+            assert_eq!(out.len(), written, "{agent:?}");
         }
     }
 }
