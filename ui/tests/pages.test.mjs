@@ -65,6 +65,12 @@ const becomes = (page, id, name, value) =>
 const open = async (page, name) => page.locator(`#nav-${name}`).click();
 const paste = async (page, text) => page.locator("#service-key textarea").fill(text);
 
+/** A form that has just changed can't be tested before Rust has looked at it. */
+const startTest = async (page) => {
+  await becomes(page, "test-connection", "disabled", false);
+  await page.locator("#test-connection").click();
+};
+
 /** Chooses an entry of a UI5 Select by the keyboard. */
 async function select(page, id, steps) {
   await page.locator(`#${id}`).evaluate((element) => element.focus());
@@ -151,7 +157,7 @@ describe("the window", { concurrency: 2 }, () => {
     await says(page, "secret-state", "Private key taken from the service key");
     assert.equal((await page.content()).includes("BEGIN"), false);
     await picture(page, "certificate");
-    await page.locator("#test-connection").click();
+    await startTest(page);
     await says(page, "test-result", "The connection works.");
 
     await fill(page, "model", "gpt-5");
@@ -197,7 +203,7 @@ describe("the window", { concurrency: 2 }, () => {
     assert.equal(await property(page, "auth-url", "valueState"), "Negative");
     assert.equal(await page.locator("#problem-clientId").count(), 0);
     await becomes(page, "test-connection", "disabled", false);
-    await page.locator("#test-connection").click();
+    await startTest(page);
     await says(page, "problem-clientId", "(CONFIG-MISSING)");
     await says(page, "problem-clientSecret", "(CONFIG-MISSING)");
     assert.equal(await page.evaluate(() => document.activeElement.id), "client-id");
@@ -209,7 +215,7 @@ describe("the window", { concurrency: 2 }, () => {
   pageTest("a test shows its steps as they go, and can be cancelled", "running", async (page) => {
     await open(page, "connection");
     await says(page, "model-count", "60 models");
-    await page.locator("#test-connection").click();
+    await startTest(page);
     await page.locator('#test-step-token[data-status="running"]').waitFor();
     assert.equal(await page.locator("#test-step-answer").getAttribute("data-status"), "waiting");
     assert.equal(await page.locator("#test-step-service_key").getAttribute("data-status"), "done");
@@ -219,7 +225,7 @@ describe("the window", { concurrency: 2 }, () => {
     assert.equal((await calls(page, "cancelTest")).length, 1);
     assert.equal(await page.locator('.test [data-status="running"]').count(), 0);
 
-    await page.locator("#test-connection").click();
+    await startTest(page);
     await page.locator('#test-step-answer[data-status="done"]').waitFor();
     await says(page, "test-result", "works");
     await picture(page, "tested");
@@ -230,7 +236,7 @@ describe("the window", { concurrency: 2 }, () => {
     await page.locator("#replace-secret").click();
     await fill(page, "client-secret", "wrong");
     await says(page, "problem-clientSecret", "SAP AI Core refused the client secret (AUTH-401). Copy the service key again");
-    await page.locator("#test-connection").click();
+    await startTest(page);
     await page.locator('#test-step-token[data-status="failed"]').waitFor();
     await says(page, "test-step-token", "(AUTH-401)");
     await says(page, "test-result", "failed");
@@ -243,7 +249,7 @@ describe("the window", { concurrency: 2 }, () => {
   pageTest("a test ends with its page", "running", async (page) => {
     await open(page, "connection");
     await says(page, "model-count", "60 models");
-    await page.locator("#test-connection").click();
+    await startTest(page);
     await page.locator("#cancel-test").waitFor();
     await open(page, "overview");
     await page.waitForFunction(() => globalThis.calls.some(([call]) => call === "cancelTest"));
@@ -252,7 +258,7 @@ describe("the window", { concurrency: 2 }, () => {
   pageTest("another address asks for the secret again; Forget removes it", "running", async (page) => {
     await open(page, "connection");
     await fill(page, "auth-url", "https://elsewhere.example");
-    await page.locator("#test-connection").click();
+    await startTest(page);
     await says(page, "problem-clientSecret", "(CONFIG-SECRET-ORIGIN)");
     await page.locator("#forget-secret").click();
     await page.locator("#client-secret").waitFor();

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::conversation::Effort;
-use crate::rules::{MaxTokensName, ModelRules, ThinkingKind};
+use crate::model_rules::{MaxTokensName, ModelRules, ThinkingKind};
 
 /// Something that a deployment does not take, and that is left out for it from then on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
