@@ -202,7 +202,6 @@ describe("the window", { concurrency: 2 }, () => {
     await says(page, "problem-authUrl", "This is no https address (CONFIG-URL). Copy it from the service key.");
     assert.equal(await property(page, "auth-url", "valueState"), "Negative");
     assert.equal(await page.locator("#problem-clientId").count(), 0);
-    await becomes(page, "test-connection", "disabled", false);
     await startTest(page);
     await says(page, "problem-clientId", "(CONFIG-MISSING)");
     await says(page, "problem-clientSecret", "(CONFIG-MISSING)");
