@@ -376,17 +376,8 @@ fn silent_failures() -> Vec<Case> {
                 200,
                 "<!doctype html><html><head><title>Sign in to Plum</title></head></html>",
             )),
-            refused(
-                502,
-                &[
-                    "UPSTREAM-CUT",
-                    "UPSTREAM-FAILED",
-                    "UPSTREAM-NOT-AI-CORE",
-                    "UPSTREAM-PAGE",
-                ],
-                "",
-            ),
-            1..=3,
+            refused(502, &["UPSTREAM-WEB-PAGE"], "Sign in to Plum"),
+            1..=1,
         ),
     ]
 }

@@ -241,9 +241,10 @@ impl Simulator {
 
     /// Asks for faults; an earlier list is forgotten.
     pub async fn faults(&self, faults: &Value) {
-        let answer = send(self.address, empty("DELETE", "/__simulator/faults")).await;
-        assert!(answer.status < 300, "{answer:?}");
-        self.more_faults(faults).await;
+        let mut request = post("/__simulator/faults", faults);
+        *request.method_mut() = http::Method::PUT;
+        let answer = send(self.address, request).await;
+        assert!(answer.status < 300, "{faults}: {answer:?}");
     }
 
     /// Asks for more faults, beside those that wait.

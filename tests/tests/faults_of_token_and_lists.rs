@@ -202,12 +202,29 @@ async fn ask(coretap: &Coretap, dialect: Dialect, format: Format, stream: bool) 
     coretap.post(format.path(), &body).await
 }
 
+/// The fault of a case, for every request of a route.
+fn lasting(case: &Case, route: &str) -> Value {
+    let mut fault = case.fault.clone();
+    fault["route"] = json!(route);
+    fault["times"] = json!(999);
+    fault
+}
+
+/// Coretap, which looks for a token and the deployments by itself at its start: the first fault is there before.
+async fn start_into(simulator: &Simulator, dialect: Dialect, route: &str, cases: &[Case]) -> Coretap {
+    let first: Vec<_> = cases
+        .first()
+        .map(|case| lasting(case, route))
+        .into_iter()
+        .collect();
+    simulator.faults(&json!(first)).await;
+    Coretap::start(simulator, dialect.mode(), &[]).await
+}
+
 /// Each fault for each format and kind of answer, one after the other.
 async fn refused(simulator: &Simulator, coretap: &Coretap, dialect: Dialect, route: &str, cases: Vec<Case>) {
     for one in cases {
-        let mut fault = one.fault.clone();
-        fault["route"] = json!(route);
-        fault["times"] = json!(999);
+        let fault = lasting(&one, route);
         simulator.faults(&json!([fault])).await;
         let ask = |format, stream| {
             let (one, fault) = (&one, &fault);
@@ -241,7 +258,7 @@ async fn refused(simulator: &Simulator, coretap: &Coretap, dialect: Dialect, rou
 /// The same, and at the end all is well again. Nothing that failed is kept, so all of them may befall one process.
 async fn refused_until_it_is_over(dialect: Dialect, route: &str, cases: Vec<Case>) {
     let simulator = Simulator::start().await;
-    let coretap = Coretap::start(&simulator, dialect.mode(), &[]).await;
+    let coretap = start_into(&simulator, dialect, route, &cases).await;
     refused(&simulator, &coretap, dialect, route, cases).await;
     simulator.faults(&json!([])).await;
     for format in Format::ALL {
@@ -266,8 +283,9 @@ async fn no_deployments_are_told_with_their_reason() {
         refused_until_it_is_over(dialect, "deployments", of_the_deployments()).await;
         for case in of_empty_lists() {
             let simulator = Simulator::start().await;
-            let coretap = Coretap::start(&simulator, dialect.mode(), &[]).await;
-            refused(&simulator, &coretap, dialect, "deployments", vec![case]).await;
+            let cases = vec![case];
+            let coretap = start_into(&simulator, dialect, "deployments", &cases).await;
+            refused(&simulator, &coretap, dialect, "deployments", cases).await;
         }
     }
 }

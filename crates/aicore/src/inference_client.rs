@@ -30,6 +30,9 @@ use crate::error::{Error, Failure};
 use crate::idle_connections::{IdleConnections, Sender};
 use crate::transport::causes;
 
+/// After so long a silence the other side is asked whether it is there, three times.
+const KEEPALIVE: Duration = Duration::from_secs(15);
+
 type BoxError = Box<dyn StdError + Send + Sync>;
 
 /// A way to the Base URL's host or to the proxy before it; TLS is spoken here only to a proxy that wants it.
@@ -53,6 +56,10 @@ impl InferenceClient {
         let mut tcp = HttpConnector::new_with_resolver(GaiResolver::new().map_err(UnknownName));
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
+        // A running stream only reads: without it nobody would notice that the network under it is gone.
+        tcp.set_keepalive(Some(KEEPALIVE));
+        tcp.set_keepalive_interval(Some(KEEPALIVE));
+        tcp.set_keepalive_retries(Some(3));
         // Shared by the host's addresses, so that one that is silent leaves time for the next one.
         tcp.set_connect_timeout(Some(connect_timeout));
         let tls = Arc::new(tls);

@@ -123,7 +123,7 @@ pub(crate) async fn attempt(
         let opening = open(upstream, AnswerStream::new(options), deadline, limits).await?;
         return Ok(Begun::Stream { opening, upstream_id });
     }
-    let whole = read_whole(upstream, limits).await?;
+    let whole = read_whole(upstream, deadline, limits).await?;
     let translate = if agent_streams { answer_as_stream } else { answer };
     let answer = translate(&options, &whole).map_err(|failure| Fault::Refused(failure.into()))?;
     Ok(Begun::Whole { answer, upstream_id })
@@ -166,11 +166,16 @@ pub(crate) async fn reach(
     Ok((upstream, upstream_id(&head.headers)))
 }
 
-/// Reads a whole answer, as long as answers may be.
-pub(crate) async fn read_whole(upstream: Incoming, limits: &Limits) -> Result<Bytes, Fault> {
-    Limited::new(upstream, limits.answer)
-        .collect()
+/// Reads a whole answer, as long as answers may be. Nothing of it goes to the agent before its end, so it has to be there
+/// as soon as a stream's first byte.
+pub(crate) async fn read_whole(
+    upstream: Incoming,
+    deadline: Instant,
+    limits: &Limits,
+) -> Result<Bytes, Fault> {
+    timeout_at(deadline, Limited::new(upstream, limits.answer).collect())
         .await
+        .map_err(|_| silent(limits.first_byte))?
         .map_err(|error| {
             if error.is::<LengthLimitError>() {
                 Fault::Final(Problem::answer_too_large(limits.answer))

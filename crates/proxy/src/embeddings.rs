@@ -56,7 +56,7 @@ pub(crate) async fn embed(
             };
             let deadline = Instant::now() + limits.first_byte;
             let (upstream, upstream_id) = reach(aicore, &ready.route, limits, request, deadline).await?;
-            let whole = read_whole(upstream, limits).await?;
+            let whole = read_whole(upstream, deadline, limits).await?;
             let answer = embedding_answer(&whole, ready.format, &asked, ready.encoding)
                 .map_err(|failure| Fault::Refused(failure.into()))?;
             Ok(Forwarded {

@@ -139,8 +139,9 @@ impl Health {
         change(&mut troubles);
         let told = troubles.told().cloned();
         self.is_troubled.store(told.is_some(), Ordering::Relaxed);
+        let mut worse = None;
         // The lock is held on, so that two changes arrive in the order in which they were made.
-        self.state.send_if_modified(|state| {
+        let is_changed = self.state.send_if_modified(|state| {
             let address = match state {
                 RunState::Running { address } | RunState::Degraded { address, .. } => *address,
                 _ => return false,
@@ -157,11 +158,16 @@ impl Health {
                 return false;
             }
             if let RunState::Degraded { problem, .. } = &next {
-                tracing::warn!(target: TARGET, code = problem.code, "{}", problem.sentence_without_upstream());
+                worse = Some(Arc::clone(problem));
             }
             *state = next;
             true
-        })
+        });
+        drop(troubles);
+        if let Some(problem) = worse {
+            tracing::warn!(target: TARGET, code = problem.code, "{}", problem.sentence_without_upstream());
+        }
+        is_changed
     }
 
     /// The same for what has worked.
@@ -260,19 +266,22 @@ pub(crate) async fn keep_measuring(shared: &Shared) {
         }
         tokio::select! {
             () = shared.health.is_another.notified() => pause = first,
-            () = until_it_is_time(shared, pause) => pause = longer(pause, first),
+            () = until_it_is_time(&shared.health, pause) => pause = longer(pause, first),
         }
     }
 }
 
 /// Waits until the connection has not worked for as long as `pause`.
-async fn until_it_is_time(shared: &Shared, pause: Duration) {
-    let mut states = shared.health.state.subscribe();
+async fn until_it_is_time(health: &Health, pause: Duration) {
+    let mut states = health.state.subscribe();
     loop {
-        // The sender lives in `shared`, so there is no end to it.
-        let _ = states.wait_for(|_| shared.health.has_no_connection()).await;
+        // Not `wait_for`: it asks while it holds the state's lock, and `settle` takes that lock while it holds the other one.
+        while !health.has_no_connection() {
+            // The sender lives in `health`, so there is no end to it.
+            let _ = states.changed().await;
+        }
         tokio::time::sleep(pause).await;
-        if shared.health.has_no_connection() {
+        if health.has_no_connection() {
             return;
         }
     }
@@ -408,6 +417,42 @@ mod tests {
             address: ([127, 0, 0, 1], 4000).into(),
         });
         assert_eq!(told(&health), None, "what was before the start is forgotten");
+    }
+
+    /// While one model fails and another answers the state turns to and fro, and every turn wakes whoever waits for it.
+    #[test]
+    fn turns_to_and_fro_hold_nobody_up() {
+        let (done, is_done) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let health = Arc::new(listening());
+            let runtime = tokio::runtime::Runtime::new().unwrap();
+            let waiting = Arc::clone(&health);
+            runtime.spawn(async move {
+                loop {
+                    until_it_is_time(&waiting, Duration::ZERO).await;
+                    tokio::task::yield_now().await;
+                }
+            });
+            let turning: Vec<_> = [of_the_connection(), of_a_model()]
+                .into_iter()
+                .map(|problem| {
+                    let health = Arc::clone(&health);
+                    std::thread::spawn(move || {
+                        for _ in 0..20_000 {
+                            health.request_failed(&problem);
+                            health.request_worked();
+                        }
+                    })
+                })
+                .collect();
+            for thread in turning {
+                thread.join().unwrap();
+            }
+            done.send(()).unwrap();
+            runtime.shutdown_background();
+        });
+        let outcome = is_done.recv_timeout(Duration::from_secs(60));
+        assert!(outcome.is_ok(), "two locks wait for each other");
     }
 
     #[test]

@@ -61,9 +61,13 @@ pub(crate) async fn answer(
             state.record.clear();
             done()
         }
-        ("POST", "faults") => match serde_json::from_slice::<Vec<Fault>>(body) {
+        (how @ ("POST" | "PUT"), "faults") => match serde_json::from_slice::<Vec<Fault>>(body) {
             Ok(faults) if faults.iter().all(Fault::names_a_route) => {
-                state.faults.add(faults);
+                if how == "PUT" {
+                    state.faults.replace(faults);
+                } else {
+                    state.faults.add(faults);
+                }
                 done()
             }
             Ok(_) => wrong("a fault names an unknown route"),

@@ -123,6 +123,12 @@ impl Faults {
             .extend(faults);
     }
 
+    /// Puts others in their place, so that no request falls into a gap between.
+    pub(crate) fn replace(&self, faults: Vec<Fault>) {
+        self.release.send_replace(None);
+        *self.waiting.lock().unwrap_or_else(PoisonError::into_inner) = faults;
+    }
+
     /// Forgets them all. What is held from now on waits for a new word.
     pub(crate) fn clear(&self) {
         self.release.send_replace(None);

@@ -174,6 +174,7 @@ async fn a_hostile_deployment_is_never_called() {
                 "POST /oauth/token ",
                 "GET /v2/lm/deployments?",
                 "GET /v2/lm/scenarios/",
+                "GET /v2/admin/resourceGroups ",
             ];
             let is_known = known.iter().any(|known| head.starts_with(known));
             assert!(is_known, "{id} {url}: {head}");
