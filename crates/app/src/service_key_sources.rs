@@ -462,12 +462,18 @@ mod tests {
         for text in [service_key("copied"), wrapped] {
             std::fs::write(&path, text).unwrap();
             assert_eq!(client_id(read(&[(CONFIG, &file)]).0).as_deref(), Some("copied"));
-            assert_eq!(client_id(read(&[(CONFIG_HOME, &folder)]).0).as_deref(), Some("copied"));
+            assert_eq!(
+                client_id(read(&[(CONFIG_HOME, &folder)]).0).as_deref(),
+                Some("copied")
+            );
         }
         std::fs::write(&path, r#"{"clientid": "copied", "clientsecret": "hush"}"#).unwrap();
         let error = read(&[(CONFIG, &file)]).0.unwrap_err();
         assert_eq!(error.code(), "CONFIG-SERVICE-KEY-INCOMPLETE");
-        assert!(error.to_string().contains(&file) && !format!("{error:?}").contains("hush"), "{error}");
+        assert!(
+            error.to_string().contains(&file) && !format!("{error:?}").contains("hush"),
+            "{error}"
+        );
     }
 
     #[test]
