@@ -301,11 +301,14 @@ async fn what_is_set_and_ignored_is_a_warning() {
 
     environment.truncate(2);
     write("settings.toml", "version = 1\n");
-    for file in ["rules.toml", "learned.toml"] {
-        std::fs::remove_file(doctor.home.path().join(file)).unwrap();
-    }
+    std::fs::remove_file(doctor.home.path().join("learned.toml")).unwrap();
+    // The answer is asked for as an agent would, with the person's own rules.
+    let own = "[[model]]\nid = \"mine\"\nmatch = [\"anthropic--claude-*\"]\nmax_output_tokens = 17\n";
+    write("rules.toml", own);
+    simulator.forget().await;
     let finished = doctor.run(&environment).await;
     assert!(finished.stdout.ends_with("\nAll is well.\n"), "{finished:?}");
+    assert_eq!(simulator.inference().await[0].body["max_tokens"], 17);
 }
 
 #[tokio::test]
