@@ -110,7 +110,7 @@ fn problem(error: &Error) -> ProblemView {
     ProblemView::new(error.code(), error.to_string(), error.hint())
 }
 
-fn in_a_line(problem: ProblemView) -> String {
+fn in_a_line(problem: &ProblemView) -> String {
     let line = format!("{} ({}) {}", problem.sentence, problem.code, problem.hint);
     line.trim_end().to_owned()
 }
@@ -174,7 +174,7 @@ async fn connected(
     let mut ignored = settings.left_out.clone();
     let selected_model = settings.selected_model.clone();
     let coretap = Coretap::new(settings, None).await?;
-    ignored.extend(coretap.troubles().into_iter().map(in_a_line));
+    ignored.extend(coretap.troubles().iter().map(in_a_line));
     let finding = if ignored.is_empty() {
         Finding::new(Check::Configuration, Verdict::Ok, "It is complete.")
     } else {

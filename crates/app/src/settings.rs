@@ -98,29 +98,12 @@ impl Settings {
         let secrets = Secrets::new();
         let mut local_key = own_local_key(environment)?;
         let mut local_key_from = LOCAL_KEY;
-        // The resource group that stands beside the service key: before the saved one if the person has told it to this
-        // process, behind it if it was only found.
-        let (mut told_group, mut found_group) = (None, None);
-        let mut key_from = Origin::from(KEPT);
-        let source = if flags.demo {
-            key_from = "--demo".into();
-            Source::Demo
-        } else if let Some(told) = service_key_sources::told(environment)? {
-            told_group = told.resource_group;
-            key_from = told.from.into();
-            Source::AiCore(told.key)
-        } else if file.simulator {
-            key_from = FILE.into();
-            Source::Demo
-        } else if let Some(key) = connection.without_secret()? {
-            let found = secrets.get(&key.secret_name()).await?;
-            Source::AiCore(key.with_secret(&found.ok_or(Error::SecretMissing)?.secret)?)
-        } else {
-            let found = service_key_sources::found(environment)?.ok_or(Error::CredentialsMissing)?;
-            found_group = found.resource_group;
-            key_from = found.from.into();
-            Source::AiCore(found.key)
-        };
+        let Chosen {
+            source,
+            from: key_from,
+            told_group,
+            found_group,
+        } = choose(flags, environment, &file, &connection, &secrets).await?;
         if local_key.is_none() && has_file && !flags.demo {
             local_key_from = "the keychain";
             local_key = stored_local_key(&secrets).await.unwrap_or_else(|error| {
@@ -221,6 +204,57 @@ impl Settings {
             folder,
         })
     }
+}
+
+/// Where models come from, as it was chosen.
+struct Chosen {
+    source: Source,
+    from: Origin,
+    /// The resource group that stands beside the service key: before the saved one if the person has told it to this
+    /// process, behind it if it was only found.
+    told_group: Option<String>,
+    found_group: Option<String>,
+}
+
+async fn choose(
+    flags: Flags,
+    environment: &impl Fn(&str) -> Option<String>,
+    file: &SettingsFile,
+    connection: &ConnectionSettings,
+    secrets: &Secrets,
+) -> Result<Chosen, Error> {
+    let alone = |source, from: &'static str| Chosen {
+        source,
+        from: from.into(),
+        told_group: None,
+        found_group: None,
+    };
+    if flags.demo {
+        return Ok(alone(Source::Demo, "--demo"));
+    }
+    if let Some(told) = service_key_sources::told(environment)? {
+        return Ok(Chosen {
+            source: Source::AiCore(told.key),
+            from: told.from.into(),
+            told_group: told.resource_group,
+            found_group: None,
+        });
+    }
+    if file.simulator {
+        return Ok(alone(Source::Demo, FILE));
+    }
+    if let Some(key) = connection.without_secret()? {
+        let found = secrets.get(&key.secret_name()).await?;
+        let key = key.with_secret(&found.ok_or(Error::SecretMissing)?.secret)?;
+        return Ok(alone(Source::AiCore(key), KEPT));
+    }
+    let found = service_key_sources::found(environment)?.ok_or(Error::CredentialsMissing)?;
+    Ok(Chosen {
+        source: Source::AiCore(found.key),
+        from: found.from.into(),
+        told_group: None,
+        found_group: found.resource_group,
+    })
 }
 
 impl ConnectionSettings {
