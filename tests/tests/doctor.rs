@@ -257,3 +257,88 @@ async fn a_running_proxy_and_json() {
     assert_eq!(finished.code, 1, "{finished:?}");
     assert!(finished.stdout.contains("(ACCESS-KEY)"), "{finished:?}");
 }
+
+/// What is set and not used is told: an agent's request would silently go another way than the person thinks.
+#[tokio::test]
+async fn what_is_set_and_ignored_is_a_warning() {
+    let simulator = Simulator::start().await;
+    let doctor = Doctor::new(&simulator).await;
+    let write = |file: &str, text: &str| std::fs::write(doctor.home.path().join(file), text).unwrap();
+    write(
+        "settings.toml",
+        "version = 1\n[aliases]\nfast = \"gpt-4o\"\nbad = 5\n",
+    );
+    write("rules.toml", "[[plum");
+    write("learned.toml", "no lessons at all");
+    let mut environment = vec![
+        ("AICORE_SERVICE_KEY", simulator.service_key.as_str()),
+        ("CORETAP_API_KEY", KEY),
+        ("CORETAP_DEPLOYMENT", "dgone"),
+        ("CORETAP_MODEL", "fast"),
+    ];
+    let finished = doctor.run(&environment).await;
+    assert_eq!(finished.code, 0, "{finished:?}");
+    let text = &finished.stdout;
+    for part in [
+        "! warning  configuration ",
+        "warning: The alias 'bad' names no model.",
+        "(CONFIG-ALIAS)",
+        "rules.toml",
+        "(CONFIG-RULES)",
+        "learned.toml",
+        "(CONFIG-LEARNED)",
+        "deployment: dgone (CORETAP_DEPLOYMENT)",
+        "aliases: 1 (settings.toml)",
+        "! warning  deployments ",
+        "warning: The chosen deployment 'dgone' does not exist in this resource group.",
+        // The alias 'fast' leads there.
+        "'gpt-4o' has answered",
+        "It works; the warnings say",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    assert!(!text.contains("All is well"), "{text}");
+
+    environment.truncate(2);
+    write("settings.toml", "version = 1\n");
+    std::fs::remove_file(doctor.home.path().join("learned.toml")).unwrap();
+    // The answer is asked for as an agent would, with the person's own rules.
+    let own = "[[model]]\nid = \"mine\"\nmatch = [\"anthropic--claude-*\"]\nmax_output_tokens = 17\n";
+    write("rules.toml", own);
+    simulator.forget().await;
+    let finished = doctor.run(&environment).await;
+    assert!(finished.stdout.ends_with("\nAll is well.\n"), "{finished:?}");
+    assert_eq!(simulator.inference().await[0].body["max_tokens"], 17);
+}
+
+#[tokio::test]
+async fn a_group_that_runs_only_an_embedding_model_is_in_order() {
+    let simulator = Simulator::start().await;
+    let id = "d9e8d7c6b5a40312";
+    let row = json!({
+        "id": id,
+        "deploymentUrl": format!("http://{}/v2/inference/deployments/{id}", simulator.address),
+        "configurationName": "embeddings",
+        "scenarioId": "foundation-models",
+        "executableId": "azure-openai",
+        "status": "RUNNING",
+        "targetStatus": "RUNNING",
+        "createdAt": "2026-01-01T00:00:00Z",
+        "details": {"resources": {"backend_details": {"model": {"name": "text-embedding-3-small", "version": "1"}}}},
+    });
+    let list = json!({"count": 1, "resources": [row]}).to_string();
+    simulator
+        .faults(
+            &json!([{"route": "deployments", "fault": "status", "status": 200, "text": list, "times": 1000}]),
+        )
+        .await;
+    let doctor = Doctor::new(&simulator).await;
+    let finished = doctor.run(&only(&simulator.service_key)).await;
+    assert_eq!(finished.code, 0, "{finished:?}");
+    for part in [
+        "✓ ok       models           Only models for embeddings can be asked for.",
+        "- skipped  answer           No model that answers runs here, only models for embeddings.",
+    ] {
+        assert!(finished.stdout.contains(part), "{part}: {}", finished.stdout);
+    }
+}

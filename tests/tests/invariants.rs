@@ -289,7 +289,12 @@ fn every_problem_has_its_page_and_every_page_its_problem() {
     let families: BTreeSet<&str> = codes.iter().filter_map(|code| code.split('-').next()).collect();
     let of_ours = |code: &&String| families.contains(code.split('-').next().unwrap());
 
-    let missing: Vec<_> = codes.difference(&described).collect();
+    // A mention in another code's text explains nothing.
+    let headings: BTreeSet<String> = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("### ").map(str::to_owned))
+        .collect();
+    let missing: Vec<_> = codes.difference(&headings).collect();
     assert!(
         missing.is_empty(),
         "docs/problems.md does not explain {missing:?}"

@@ -173,7 +173,7 @@ async fn without_the_key_it_is_only_known_that_somebody_is_there() {
     let open = send(coretap.address, empty("GET", "/health")).await;
     for wrong in [&[][..], &[("CORETAP_API_KEY", "sk-other")]] {
         let told = status(coretap.address, &[], wrong).await;
-        assert_eq!(told.code, 3, "{told:?}");
+        assert_eq!(told.code, 6, "{told:?}");
         assert!(told.stdout.contains("CORETAP_API_KEY"), "{told:?}");
         let request = wrong
             .iter()
@@ -184,6 +184,23 @@ async fn without_the_key_it_is_only_known_that_somebody_is_there() {
         let answer = send(coretap.address, request).await;
         assert_eq!((answer.status, answer.body), (200, open.body.clone()));
     }
+    // Settings that can't be read hold the port and the way to the key, and neither is needed to ask.
+    let home = tempfile::tempdir().unwrap();
+    std::fs::write(home.path().join("settings.toml"), "version = ").unwrap();
+    let folder = ("CORETAP_HOME", home.path().to_str().unwrap());
+    let told = status(coretap.address, &[], &[folder]).await;
+    assert_eq!(told.code, 6, "{told:?}");
+    assert!(told.stderr.contains("CONFIG-SETTINGS-FILE"), "{told:?}");
+    let port = coretap.address.port().to_string();
+    let told = run(
+        &["status"],
+        &[folder, ("CORETAP_PORT", &port), ("CORETAP_API_KEY", &key)],
+    )
+    .await;
+    assert_eq!((told.code, told.stderr.as_str()), (0, ""), "{told:?}");
+    let told = run(&["status"], &[folder]).await;
+    assert_eq!(told.code, 3, "which port it is, is not known: {told:?}");
+
     let told = status(coretap.address, &["--json"], &[("CORETAP_API_KEY", &key)]).await;
     assert_eq!(told.code, 0, "{told:?}");
     let told: Value = serde_json::from_str(&told.stdout).unwrap();

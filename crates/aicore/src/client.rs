@@ -361,6 +361,15 @@ impl AiCore {
         Ok(selectable::deployed(&deployments, catalogue.as_deref()))
     }
 
+    /// Why the chosen deployment is not used, as a sentence; `None` if it is, if none was chosen, or while no list of
+    /// deployments is known.
+    pub fn why_choice_is_unused(&self) -> Option<String> {
+        let choice = &self.inner.choice;
+        let chosen = choice.deployment.as_deref()?;
+        let deployments = self.inner.deployments.current()?;
+        deployments.why_not(chosen, choice.orchestration)
+    }
+
     /// The machine under this connection, to be looked at each time after `every`.
     pub fn machine(&self, every: Duration) -> Watched {
         Watched::new(self.inner.gateway.machine(), every)

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use coretap_aicore::{AiCore, Selection};
-use coretap_proxy::{Configuration, Limits, LocalKey, Proxy};
+use coretap_proxy::{Configuration, Knowledge, Limits, LocalKey, Proxy};
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper_util::client::legacy::Client;
@@ -115,7 +115,8 @@ pub(crate) async fn lists(aicore: &AiCore, tell: &mut (impl FnMut(Step) + Send))
     .await?;
     step(StepId::Models, tell, async {
         let selection = aicore.selection().await?;
-        if selection.models.is_empty() {
+        // A group for embeddings alone is as good as another.
+        if selection.models.is_empty() && selection.embeddings.is_empty() {
             return Err(match selection.hidden.into_iter().next() {
                 Some(hidden) => HiddenModel::from(hidden).problem,
                 None if aicore.is_orchestration() => nothing_to_ask(),
@@ -143,11 +144,23 @@ pub(crate) fn nothing_to_ask() -> ProblemView {
     )
 }
 
-/// Lets the model say something, on the same way as an agent's request: through a proxy that lives as long as the test.
+/// Lets the model of a form say something, with the built-in rules: nothing is learned for what nobody has saved.
 pub(crate) async fn answer(
     aicore: &AiCore,
     model: &str,
     local_key: LocalKey,
+    tell: &mut (impl FnMut(Step) + Send),
+) {
+    answer_with(aicore, model, local_key, Arc::default(), tell).await;
+}
+
+/// Lets the model say something, on the same way as an agent's request: through a proxy that lives as long as the test. The
+/// step names the model that has answered, which an alias or a selected model makes another than the asked one.
+pub(crate) async fn answer_with(
+    aicore: &AiCore,
+    model: &str,
+    local_key: LocalKey,
+    knowledge: Arc<Knowledge>,
     tell: &mut (impl FnMut(Step) + Send),
 ) {
     let bearer = format!("Bearer {}", local_key.expose());
@@ -163,12 +176,11 @@ pub(crate) async fn answer(
             ..Limits::default()
         },
     }));
-    let proxy = Proxy::new(configuration, Arc::default(), None);
+    let proxy = Proxy::new(configuration, knowledge, None);
     step(StepId::Answer, tell, async {
         let address = proxy.start().await.map_err(Error::Start)?;
-        ask(address, bearer, model).await?;
         let found = Found {
-            name: Some(model.to_owned()),
+            name: Some(ask(address, bearer, model).await?),
             ..Found::default()
         };
         Ok(((), found))
@@ -187,7 +199,8 @@ struct RefusalBody {
     message: String,
 }
 
-async fn ask(address: std::net::SocketAddr, bearer: String, model: &str) -> Result<(), ProblemView> {
+/// Gives the name of the model that has answered.
+async fn ask(address: std::net::SocketAddr, bearer: String, model: &str) -> Result<String, ProblemView> {
     let failed = |why: String| {
         ProblemView::new(
             "PROXY-INTERNAL",
@@ -213,13 +226,11 @@ async fn ask(address: std::net::SocketAddr, bearer: String, model: &str) -> Resu
     let (head, body) = answer.into_parts();
     let body = Limited::new(body, LONGEST_ANSWER).collect().await;
     let body = body.map_err(|error| failed(error.to_string()))?.to_bytes();
+    let header = |name| head.headers.get(name).and_then(|value| value.to_str().ok());
     if head.status.is_success() {
-        return Ok(());
+        return Ok(header("x-coretap-model").unwrap_or(model).to_owned());
     }
-    let code = head
-        .headers
-        .get("x-coretap-code")
-        .and_then(|code| code.to_str().ok());
+    let code = header("x-coretap-code");
     let message = serde_json::from_slice::<Refusal>(&body).map(|refusal| refusal.error.message);
     Err(ProblemView::new(
         code.unwrap_or("UPSTREAM-REFUSED"),

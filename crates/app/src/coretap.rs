@@ -140,6 +140,12 @@ impl Coretap {
         troubles.iter().map(ProblemView::from).collect()
     }
 
+    /// Lets a model say something, as an agent would: with the rules that hold and what deployments have taught.
+    pub(crate) async fn answer(&self, model: &str, tell: &mut (impl FnMut(Step) + Send)) {
+        let knowledge = Arc::clone(&self.knowledge);
+        check::answer_with(&self.aicore(), model, self.local_key(), knowledge, tell).await;
+    }
+
     /// Whether the proxy takes requests.
     pub(crate) fn is_listening(&self) -> bool {
         matches!(

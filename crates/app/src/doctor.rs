@@ -7,7 +7,6 @@ use coretap_aicore::AiCore;
 use coretap_proxy::HealthState;
 use serde::Serialize;
 
-use crate::check;
 use crate::coretap::Coretap;
 use crate::error::Error;
 use crate::origins::origins;
@@ -111,6 +110,11 @@ fn problem(error: &Error) -> ProblemView {
     ProblemView::new(error.code(), error.to_string(), error.hint())
 }
 
+fn in_a_line(problem: &ProblemView) -> String {
+    let line = format!("{} ({}) {}", problem.sentence, problem.code, problem.hint);
+    line.trim_end().to_owned()
+}
+
 /// Does every check and tells each as it is done. `environment` gives a variable's value. The steps to SAP AI Core end at
 /// the first that fails; what does not depend on them is looked at all the same. The last step lets a model say a word,
 /// which costs a few tokens.
@@ -166,12 +170,19 @@ async fn connected(
     environment: &impl Fn(&str) -> Option<String>,
 ) -> Result<(Coretap, Option<String>, Finding), Error> {
     let settings = Settings::read(Flags::default(), environment).await?;
-    let finding = Finding {
-        details: origins(environment, &settings)?,
-        ..Finding::new(Check::Configuration, Verdict::Ok, "It is complete.")
-    };
+    let mut details = origins(&settings);
+    let mut ignored = settings.left_out.clone();
     let selected_model = settings.selected_model.clone();
-    Ok((Coretap::new(settings, None).await?, selected_model, finding))
+    let coretap = Coretap::new(settings, None).await?;
+    ignored.extend(coretap.troubles().iter().map(in_a_line));
+    let finding = if ignored.is_empty() {
+        Finding::new(Check::Configuration, Verdict::Ok, "It is complete.")
+    } else {
+        details.extend(ignored.into_iter().map(|line| format!("warning: {line}")));
+        let found = "It is complete, but not all of it can be used: see the warnings below.";
+        Finding::new(Check::Configuration, Verdict::Warning, found)
+    };
+    Ok((coretap, selected_model, Finding { details, ..finding }))
 }
 
 /// The steps of the connection test, as checks.
@@ -185,21 +196,36 @@ const STEPS: [(StepId, Check); 5] = [
 
 async fn steps(coretap: &Coretap, selected_model: Option<String>, note: &mut (impl FnMut(Finding) + Send)) {
     let mut is_done = [false; STEPS.len()];
+    let aicore = coretap.aicore();
     let mut tell = |step: Step| {
         let place = STEPS.iter().zip(&mut is_done).find(|((id, _), _)| *id == step.id);
         let (Some(((_, check), is_done)), true) = (place, step.status != StepStatus::Running) else {
             return;
         };
         *is_done = true;
-        note(of_step(*check, step));
+        let mut finding = of_step(*check, step);
+        if *check == Check::Deployments
+            && let Some(why) = aicore.why_choice_is_unused()
+        {
+            finding.verdict = Verdict::Warning;
+            finding
+                .details
+                .push(format!("warning: {why} Others are used instead."));
+        }
+        note(finding);
     };
-    if let Some(selection) = coretap.check(&mut tell).await
-        && let Some(model) = selected_model.or_else(|| Some(selection.models.first()?.name.clone()))
-    {
-        check::answer(&coretap.aicore(), &model, coretap.local_key(), &mut tell).await;
+    let mut is_for_embeddings_only = false;
+    if let Some(selection) = coretap.check(&mut tell).await {
+        match selected_model.or_else(|| Some(selection.models.first()?.name.clone())) {
+            Some(model) => coretap.answer(&model, &mut tell).await,
+            None => is_for_embeddings_only = true,
+        }
     }
     for ((_, check), is_done) in STEPS.iter().zip(is_done) {
-        if !is_done {
+        if *check == Check::Answer && is_for_embeddings_only {
+            let why = "No model that answers runs here, only models for embeddings.";
+            note(Finding::new(*check, Verdict::Skipped, why));
+        } else if !is_done {
             note(not_reached(*check));
         }
     }
@@ -230,13 +256,17 @@ fn of_step(check: Check, step: Step) -> Finding {
             None => format!("'{name}' can be used; the service key may not list the groups."),
         },
         Check::Deployments => format!("{count} RUNNING, {hidden} not."),
-        Check::Models if hidden > 0 => {
-            format!(
-                "{} can be asked for; {hidden} more are of no use to a coding agent.",
-                many(count, "model")
-            )
+        Check::Models => {
+            let offered = match count {
+                0 => "Only models for embeddings can be asked for".to_owned(),
+                count => format!("{} can be asked for", many(count, "model")),
+            };
+            match hidden {
+                0 => format!("{offered}."),
+                1 => format!("{offered}; 1 more is not offered."),
+                hidden => format!("{offered}; {hidden} more are not offered."),
+            }
         }
-        Check::Models => format!("{} can be asked for.", many(count, "model")),
         _ => format!("'{name}' has answered; that cost a few tokens."),
     };
     Finding {

@@ -48,6 +48,16 @@ pub enum Error {
         /// What is wrong with it, as the end of a sentence.
         problem: String,
     },
+    /// The config file of SAP's SDKs is there and has no service key.
+    #[error(
+        "{path} holds no service key: neither AICORE_CLIENT_ID and what stands beside it nor the key as it was copied."
+    )]
+    ConfigFileEmpty {
+        /// Where it lies.
+        path: String,
+        /// Whether a variable names this very file.
+        is_named: bool,
+    },
     /// The service key in the config file of SAP's SDKs can't be used.
     #[error("In {path}: {source}")]
     InConfigFile {
@@ -214,7 +224,7 @@ impl Error {
             Error::GroupIncomplete { .. } => "CONFIG-GROUP-INCOMPLETE",
             Error::Value { .. } | Error::PortUnknown => "CONFIG-VALUE",
             Error::FileUnreadable { .. } => "CONFIG-FILE",
-            Error::ConfigFile { .. } => "CONFIG-AICORE-FILE",
+            Error::ConfigFile { .. } | Error::ConfigFileEmpty { .. } => "CONFIG-AICORE-FILE",
             Error::InConfigFile { source, .. } => source.code(),
             Error::SettingsFile { .. } | Error::SettingsKeptAside { .. } => "CONFIG-SETTINGS-FILE",
             Error::SettingsLocked { .. } => "CONFIG-SETTINGS-LOCKED",
@@ -246,7 +256,7 @@ impl Error {
             }
             Error::Value { .. } => "Correct the variable or unset it.",
             Error::FileUnreadable { .. } => "Correct the path, or see who may read the file.",
-            Error::ConfigFile { .. } => {
+            Error::ConfigFile { .. } | Error::ConfigFileEmpty { .. } => {
                 "Correct the file, which SAP's SDKs read too, or move it away and set AICORE_SERVICE_KEY."
             }
             Error::InConfigFile { source, .. } => source.hint(),

@@ -64,6 +64,16 @@ fn hint_in_a_window(code: &str) -> Option<&'static str> {
             "Choose a file with your company's certificates in PEM form, or leave the field CA file empty."
         }
         "CONFIG-NO-SERVICE-KEY" => "Paste your service key on the page Connection, or try the simulator.",
+        "SECRET-NO-KEYCHAIN" => {
+            "Start a keychain (GNOME Keyring, KWallet or KeePassXC) and try again, or keep the secret for this run only."
+        }
+        "SECRET-LOCKED" => "Unlock it and try again, or keep the secret for this run only.",
+        "SECRET-WAITING" => {
+            "Answer the keychain's question and try again, or keep the secret for this run only."
+        }
+        "SECRET-REFUSED" => {
+            "Allow Coretap to use the keychain and try again, or keep the secret for this run only."
+        }
         "ROUTE-MODEL-UNKNOWN" => {
             "Ask for one of the listed models, or select the model that answers for every other name."
         }
@@ -175,4 +185,29 @@ impl From<&RunState> for ProxyView {
 pub(crate) fn milliseconds(time: SystemTime) -> u64 {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::secrets::SecretError;
+
+    #[test]
+    fn a_keychain_that_fails_leaves_a_command_the_variables_and_a_window_this_run() {
+        for error in [
+            SecretError::NoKeychain("no D-Bus".to_owned()),
+            SecretError::Locked,
+            SecretError::Waiting,
+            SecretError::Refused("no".to_owned()),
+        ] {
+            let error = Error::Secret(error);
+            assert!(
+                error
+                    .hint()
+                    .ends_with("or set AICORE_SERVICE_KEY and CORETAP_API_KEY.")
+            );
+            let hint = ProblemView::from(&error).hint;
+            assert!(hint.ends_with("or keep the secret for this run only."), "{hint}");
+        }
+    }
 }

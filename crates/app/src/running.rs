@@ -20,10 +20,11 @@ use crate::check;
 use crate::coretap::Coretap;
 use crate::error::Error;
 use crate::local_key;
+use crate::origins::Origins;
 use crate::paths::expand;
 use crate::problem_view::milliseconds;
 use crate::secrets::{self, Secret, Secrets};
-use crate::settings::{DEFAULT_PORT, KEPT, Settings, Source};
+use crate::settings::{DEFAULT_PORT, Settings, Source};
 use crate::settings_file::{ConnectionSettings, SettingsFile};
 use crate::snapshot;
 use crate::store::Store;
@@ -316,7 +317,9 @@ impl Inner {
             selected_model: connection.model,
             selected_deployment: connection.deployment,
             aliases,
-            key_from: KEPT.to_owned(),
+            // The window asks for neither of these.
+            origins: Origins::default(),
+            left_out: Vec::new(),
             folder: Some(folder),
         })
     }

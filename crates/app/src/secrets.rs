@@ -62,14 +62,14 @@ impl SecretError {
     pub(crate) fn hint(&self) -> &'static str {
         match self {
             SecretError::NoKeychain(_) => {
-                "Start a keychain (GNOME Keyring, KWallet or KeePassXC) and try again, or keep the secret for this run only."
+                "Start a keychain (GNOME Keyring, KWallet or KeePassXC) and try again, or set AICORE_SERVICE_KEY and CORETAP_API_KEY."
             }
-            SecretError::Locked => "Unlock it and try again, or keep the secret for this run only.",
+            SecretError::Locked => "Unlock it and try again, or set AICORE_SERVICE_KEY and CORETAP_API_KEY.",
             SecretError::Waiting => {
-                "Answer the keychain's question and try again, or keep the secret for this run only."
+                "Answer the keychain's question and try again, or set AICORE_SERVICE_KEY and CORETAP_API_KEY."
             }
             SecretError::Refused(_) => {
-                "Allow Coretap to use the keychain and try again, or keep the secret for this run only."
+                "Allow Coretap to use the keychain and try again, or set AICORE_SERVICE_KEY and CORETAP_API_KEY."
             }
         }
     }

@@ -27,6 +27,9 @@ const RESOURCE_GROUP: &str = "AICORE_RESOURCE_GROUP";
 const SERVICE_KEY: &str = "AICORE_SERVICE_KEY";
 const VCAP_SERVICES: &str = "VCAP_SERVICES";
 
+/// One of these is in a file that holds a service key as it was copied.
+const SERVICE_KEY_MEMBERS: [&str; 4] = ["clientid", "credentials", "aicore", VCAP_SERVICES];
+
 /// A file of its own, in place of those in the folder.
 const CONFIG: &str = "AICORE_CONFIG";
 /// The folder of the SDKs' files, in place of `~/.aicore`.
@@ -71,7 +74,14 @@ pub(crate) fn told(environment: &impl Fn(&str) -> Option<String>) -> Result<Opti
         .iter()
         .any(|name| set(name).is_some())
     {
-        return from_config_file(&set);
+        return match from_config_file(&set) {
+            // A folder, and the profile that everybody has, say less than the name of a file.
+            Err(error @ Error::ConfigFileEmpty { is_named: false, .. }) => {
+                tracing::warn!(code = error.code(), "{error}");
+                Ok(None)
+            }
+            given => given,
+        };
     }
     Ok(None)
 }
@@ -82,11 +92,14 @@ pub(crate) fn told(environment: &impl Fn(&str) -> Option<String>) -> Result<Opti
 /// When the first that is there can't be used.
 pub(crate) fn found(environment: &impl Fn(&str) -> Option<String>) -> Result<Option<Given>, Error> {
     let set = |name: &str| environment(name).filter(|value| !value.trim().is_empty());
-    if let Some(given) = from_config_file(&set)? {
-        return Ok(Some(given));
-    }
+    let empty = match from_config_file(&set) {
+        Ok(None) => None,
+        Err(error @ Error::ConfigFileEmpty { .. }) => Some(error),
+        given => return given,
+    };
     let Some(json) = set(VCAP_SERVICES) else {
-        return Ok(None);
+        // Whoever has such a file believes that it holds the key.
+        return empty.map_or(Ok(None), Err);
     };
     let key = ServiceKey::from_vcap_services(&json).map_err(|source| Error::ServiceKey {
         variable: VCAP_SERVICES,
@@ -165,7 +178,8 @@ fn read_file(variable: &'static str, path: &Path) -> Result<String, Error> {
     })
 }
 
-/// The file that SAP's Python SDK and `LiteLLM` read: one JSON object whose members are named like the variables.
+/// The file that SAP's Python SDK and `LiteLLM` read: one JSON object whose members are named like the variables. A service
+/// key that was copied into it is taken too.
 fn from_config_file(set: &impl Fn(&str) -> Option<String>) -> Result<Option<Given>, Error> {
     let Some((path, must_exist)) = config_file(set) else {
         return Ok(None);
@@ -179,24 +193,36 @@ fn from_config_file(set: &impl Fn(&str) -> Option<String>) -> Result<Option<Give
         Err(error) if error.kind() == io::ErrorKind::NotFound && !must_exist => return Ok(None),
         Err(error) => return Err(refused(format!("can't be read: {error}"))),
     };
+    let text = text.trim_start_matches('\u{feff}');
     // serde's own words may repeat the text, which holds a secret: only the place is kept.
-    let members: Map<String, Value> =
-        serde_json::from_str(text.trim_start_matches('\u{feff}')).map_err(|error| {
-            refused(format!(
-                "is no JSON object (line {}, column {})",
-                error.line(),
-                error.column()
-            ))
-        })?;
+    let members: Map<String, Value> = serde_json::from_str(text).map_err(|error| {
+        refused(format!(
+            "is no JSON object (line {}, column {})",
+            error.line(),
+            error.column()
+        ))
+    })?;
     let member = |name: &str| {
         let text = members.get(name).and_then(Value::as_str).map(str::to_owned);
         text.filter(|value| !value.trim().is_empty())
     };
-    let key = from_parts(&member, set).map_err(|source| Error::InConfigFile {
+    let within = |source| Error::InConfigFile {
         path: path.display().to_string(),
         source: Box::new(source),
-    })?;
-    Ok(key.map(|key| Given {
+    };
+    let key = match from_parts(&member, set).map_err(within)? {
+        Some(key) => key,
+        None if SERVICE_KEY_MEMBERS.iter().any(|name| members.contains_key(*name)) => {
+            ServiceKey::from_pasted(text).map_err(|source| within(Error::AiCore(source)))?
+        }
+        None => {
+            return Err(Error::ConfigFileEmpty {
+                path: path.display().to_string(),
+                is_named: must_exist,
+            });
+        }
+    };
+    Ok(Some(Given {
         key,
         resource_group: member(RESOURCE_GROUP),
         from: path.display().to_string(),
@@ -396,11 +422,57 @@ mod tests {
             assert!(error.is_configuration());
             assert!(!format!("{error:?} {error} {}", error.hint()).contains("hush"));
         }
-        std::fs::write(&path, "{}").unwrap();
+    }
+
+    #[test]
+    fn a_file_without_a_key_is_an_error_where_it_was_named_or_nothing_else_is_there() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("config_team.json");
+        let file = path.display().to_string();
         let folder = home.path().display().to_string();
+        let only_group = r#"{"AICORE_RESOURCE_GROUP": "team", "AICORE_SERVICE_KEY_PASSWORD": "hush"}"#;
+        std::fs::write(&path, only_group).unwrap();
+        std::fs::write(home.path().join("config.json"), only_group).unwrap();
+        let is_told = |error: Error, file: &str| {
+            assert_eq!(error.code(), "CONFIG-AICORE-FILE");
+            let sentence = error.to_string();
+            assert!(
+                sentence.contains(file) && sentence.contains(CLIENT_ID) && !sentence.contains("hush"),
+                "{sentence}"
+            );
+        };
+        is_told(read(&[(CONFIG, &file)]).0.unwrap_err(), &file);
+        let profile = [(CONFIG_HOME, folder.as_str()), (PROFILE, "team")];
+        is_told(read(&profile).0.unwrap_err(), &file);
+        // A folder is no file: what was saved goes next, and only without that it is told.
+        let (told, found) = read(&[(CONFIG_HOME, &folder)]);
+        assert!(told.unwrap().is_none());
+        is_told(found.unwrap_err(), "config.json");
+        let binding = format!(r#"{{"aicore":[{{"credentials":{}}}]}}"#, service_key("binding"));
+        let found = read(&[(CONFIG_HOME, &folder), (VCAP_SERVICES, &binding)]).1;
+        assert_eq!(client_id(found).as_deref(), Some("binding"));
+    }
+
+    #[test]
+    fn a_service_key_that_was_copied_into_the_file_is_taken() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("config.json");
+        let (file, folder) = (path.display().to_string(), home.path().display().to_string());
+        let wrapped = format!(r#"{{"credentials":{}}}"#, service_key("copied"));
+        for text in [service_key("copied"), wrapped] {
+            std::fs::write(&path, text).unwrap();
+            assert_eq!(client_id(read(&[(CONFIG, &file)]).0).as_deref(), Some("copied"));
+            assert_eq!(
+                client_id(read(&[(CONFIG_HOME, &folder)]).0).as_deref(),
+                Some("copied")
+            );
+        }
+        std::fs::write(&path, r#"{"clientid": "copied", "clientsecret": "hush"}"#).unwrap();
+        let error = read(&[(CONFIG, &file)]).0.unwrap_err();
+        assert_eq!(error.code(), "CONFIG-SERVICE-KEY-INCOMPLETE");
         assert!(
-            read(&[(CONFIG_HOME, &folder)]).0.unwrap().is_none(),
-            "nothing is in it"
+            error.to_string().contains(&file) && !format!("{error:?}").contains("hush"),
+            "{error}"
         );
     }
 

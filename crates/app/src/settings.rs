@@ -10,21 +10,22 @@ use secrecy::ExposeSecret;
 use crate::binding;
 use crate::credential::KeyWithoutSecret;
 use crate::error::Error;
+use crate::origins::{BY_DEFAULT, Origin, Origins, first};
 use crate::paths::{expand, home};
 use crate::secrets::{self, Secrets};
 use crate::service_key_sources;
-use crate::settings_file::{ConnectionSettings, SettingsFile, folder};
+use crate::settings_file::{ConnectionSettings, FILE, SettingsFile, folder};
 
-pub(crate) const RESOURCE_GROUP: &str = "AICORE_RESOURCE_GROUP";
+const RESOURCE_GROUP: &str = "AICORE_RESOURCE_GROUP";
 const LOCAL_KEY: &str = "CORETAP_API_KEY";
-pub(crate) const PORT: &str = "CORETAP_PORT";
-pub(crate) const ORCHESTRATION: &str = "CORETAP_ORCHESTRATION";
-pub(crate) const MODEL: &str = "CORETAP_MODEL";
+const PORT: &str = "CORETAP_PORT";
+const ORCHESTRATION: &str = "CORETAP_ORCHESTRATION";
+const MODEL: &str = "CORETAP_MODEL";
 const DEPLOYMENT: &str = "CORETAP_DEPLOYMENT";
 const CA_FILE: &str = "CORETAP_CA_FILE";
 
 /// Where a saved service key lies.
-pub(crate) const KEPT: &str = "settings.toml and the keychain";
+const KEPT: &str = "settings.toml and the keychain";
 
 /// The resource group that every tenant has.
 pub(crate) const DEFAULT_GROUP: &str = "default";
@@ -60,8 +61,10 @@ pub struct Settings {
     pub aliases: Aliases,
     /// Certificate authorities that are trusted beside the system's.
     pub extra_roots: ExtraRoots,
-    /// Where the service key is from, for people.
-    pub key_from: String,
+    /// Where each of these comes from.
+    pub(crate) origins: Origins,
+    /// What was set and can't be used, each in a sentence; the rest holds.
+    pub(crate) left_out: Vec<String>,
     /// Where `rules.toml` and `learned.toml` lie; without it the built-in rules hold, and what is learned is not kept.
     pub folder: Option<PathBuf>,
 }
@@ -86,54 +89,59 @@ impl Settings {
         let found = SettingsFile::load(environment)?;
         let has_file = found.is_some();
         let file = found.unwrap_or_default();
-        let port = match flags.port {
-            Some(port) => port,
+        let (port, port_from) = match flags.port {
+            Some(port) => (port, "--port"),
             None => port_of(environment, &file)?,
         };
         let connection = file.connection();
         let orchestration = orchestration(environment)?;
         let secrets = Secrets::new();
         let mut local_key = own_local_key(environment)?;
-        // The resource group that stands beside the service key: before the saved one if the person has told it to this
-        // process, behind it if it was only found.
-        let (mut told_group, mut found_group) = (None, None);
-        let mut key_from = KEPT.to_owned();
-        let source = if flags.demo {
-            Source::Demo
-        } else if let Some(told) = service_key_sources::told(environment)? {
-            told_group = told.resource_group;
-            key_from = told.from;
-            Source::AiCore(told.key)
-        } else if file.simulator {
-            Source::Demo
-        } else if let Some(key) = connection.without_secret()? {
-            let found = secrets.get(&key.secret_name()).await?;
-            Source::AiCore(key.with_secret(&found.ok_or(Error::SecretMissing)?.secret)?)
-        } else {
-            let found = service_key_sources::found(environment)?.ok_or(Error::CredentialsMissing)?;
-            found_group = found.resource_group;
-            key_from = found.from;
-            Source::AiCore(found.key)
-        };
+        let mut local_key_from = LOCAL_KEY;
+        let Chosen {
+            source,
+            from: key_from,
+            told_group,
+            found_group,
+        } = choose(flags, environment, &file, &connection, &secrets).await?;
         if local_key.is_none() && has_file && !flags.demo {
+            local_key_from = "the keychain";
             local_key = stored_local_key(&secrets).await.unwrap_or_else(|error| {
                 tracing::warn!(code = error.code(), %error, "the local key is made for this run only");
                 None
             });
         }
+        if local_key.is_none() {
+            local_key_from = "a new one for each run";
+        }
         let (aliases, problems) = file.aliases();
-        for problem in problems {
+        for problem in &problems {
             tracing::warn!(
                 code = problem.code(),
                 "{problem} It is left out. {}",
                 problem.hint()
             );
         }
+        let left_out = problems
+            .iter()
+            .map(|problem| {
+                format!(
+                    "{problem} It is left out. ({}) {}",
+                    problem.code(),
+                    problem.hint()
+                )
+            })
+            .collect();
         let demo = matches!(source, Source::Demo);
         // The simulator is reached without TLS.
-        let extra_roots = match set(environment, CA_FILE).or(file.ca_file) {
-            Some(path) if !demo => ExtraRoots::read(&expand(home(environment).as_ref(), &path))?,
-            _ => ExtraRoots::default(),
+        let ca_file = first([
+            (set(environment, CA_FILE), CA_FILE.into()),
+            (file.ca_file, FILE.into()),
+        ])
+        .filter(|_| !demo);
+        let extra_roots = match &ca_file {
+            Some((path, _)) => ExtraRoots::read(&expand(home(environment).as_ref(), path))?,
+            None => ExtraRoots::default(),
         };
         // The simulator's models and groups are not the connection's.
         let connection = if demo && !flags.demo {
@@ -141,27 +149,112 @@ impl Settings {
         } else {
             connection
         };
+        let (resource_group, resource_group_from) = first([
+            (set(environment, RESOURCE_GROUP), RESOURCE_GROUP.into()),
+            (told_group, key_from.clone()),
+            (connection.resource_group, FILE.into()),
+            (found_group, key_from.clone()),
+        ])
+        .unwrap_or_else(|| (DEFAULT_GROUP.to_owned(), BY_DEFAULT.into()));
+        // The simulator has models of every provider, and orchestration reaches them all.
+        let (orchestration, orchestration_from) = first([
+            (orchestration, ORCHESTRATION.into()),
+            (connection.orchestration, FILE.into()),
+        ])
+        .unwrap_or((demo, BY_DEFAULT.into()));
+        let (selected_model, model_from) = first([
+            (set(environment, MODEL), MODEL.into()),
+            (connection.model, FILE.into()),
+        ])
+        .unzip();
+        let (selected_deployment, deployment_from) = first([
+            (
+                set(environment, DEPLOYMENT).map(|id| id.trim().to_owned()),
+                DEPLOYMENT.into(),
+            ),
+            (connection.deployment, FILE.into()),
+        ])
+        .unzip();
+        let folder = folder(environment);
+        let settings_file = folder
+            .as_ref()
+            .map(|folder| (folder.join(FILE).display().to_string(), has_file));
         Ok(Settings {
             port,
             local_key,
-            // The simulator has models of every provider, and orchestration reaches them all.
-            orchestration: orchestration.or(connection.orchestration).unwrap_or(demo),
             source,
-            resource_group: set(environment, RESOURCE_GROUP)
-                .or(told_group)
-                .or(connection.resource_group)
-                .or(found_group)
-                .unwrap_or_else(|| DEFAULT_GROUP.to_owned()),
-            selected_model: set(environment, MODEL).or(connection.model),
-            selected_deployment: set(environment, DEPLOYMENT)
-                .map(|id| id.trim().to_owned())
-                .or(connection.deployment),
+            resource_group,
+            orchestration,
+            selected_model,
+            selected_deployment,
             aliases,
             extra_roots,
-            key_from,
-            folder: folder(environment),
+            origins: Origins {
+                key: key_from,
+                resource_group: resource_group_from,
+                orchestration: orchestration_from,
+                model: model_from.unwrap_or_default(),
+                deployment: deployment_from.unwrap_or_default(),
+                port: port_from.into(),
+                local_key: local_key_from.into(),
+                ca_file,
+                settings_file,
+            },
+            left_out,
+            folder,
         })
     }
+}
+
+/// Where models come from, as it was chosen.
+struct Chosen {
+    source: Source,
+    from: Origin,
+    /// The resource group that stands beside the service key: before the saved one if the person has told it to this
+    /// process, behind it if it was only found.
+    told_group: Option<String>,
+    found_group: Option<String>,
+}
+
+async fn choose(
+    flags: Flags,
+    environment: &impl Fn(&str) -> Option<String>,
+    file: &SettingsFile,
+    connection: &ConnectionSettings,
+    secrets: &Secrets,
+) -> Result<Chosen, Error> {
+    let alone = |source, from: &'static str| Chosen {
+        source,
+        from: from.into(),
+        told_group: None,
+        found_group: None,
+    };
+    if flags.demo {
+        return Ok(alone(Source::Demo, "--demo"));
+    }
+    if let Some(told) = service_key_sources::told(environment)? {
+        return Ok(Chosen {
+            source: Source::AiCore(told.key),
+            from: told.from.into(),
+            told_group: told.resource_group,
+            found_group: None,
+        });
+    }
+    if file.simulator {
+        return Ok(alone(Source::Demo, FILE));
+    }
+    if let Some(key) = connection.without_secret()? {
+        let found = secrets.get(&key.secret_name()).await?;
+        let key = key.with_secret(&found.ok_or(Error::SecretMissing)?.secret)?;
+        return Ok(alone(Source::AiCore(key), KEPT));
+    }
+    let found = service_key_sources::found(environment)?.ok_or(Error::CredentialsMissing)?;
+    Ok(Chosen {
+        source: Source::AiCore(found.key),
+        from: found.from.into(),
+        told_group: None,
+        found_group: found.resource_group,
+    })
 }
 
 impl ConnectionSettings {
@@ -193,21 +286,30 @@ async fn stored_local_key(secrets: &Secrets) -> Result<Option<LocalKey>, Error> 
 /// The port of `CORETAP_PORT`, else of the settings file, else 4000.
 ///
 /// # Errors
-/// When it is no port, or the settings file is broken.
+/// When it is no port, or the settings file is needed and broken.
 pub fn port(environment: &impl Fn(&str) -> Option<String>) -> Result<u16, Error> {
-    port_of(environment, &SettingsFile::load(environment)?.unwrap_or_default())
+    let file = match set(environment, PORT) {
+        Some(_) => None,
+        None => SettingsFile::load(environment)?,
+    };
+    Ok(port_of(environment, &file.unwrap_or_default())?.0)
 }
 
-fn port_of(environment: &impl Fn(&str) -> Option<String>, file: &SettingsFile) -> Result<u16, Error> {
+/// The port and where it comes from.
+fn port_of(
+    environment: &impl Fn(&str) -> Option<String>,
+    file: &SettingsFile,
+) -> Result<(u16, &'static str), Error> {
     let Some(value) = set(environment, PORT) else {
-        return Ok(file.port.unwrap_or(DEFAULT_PORT));
+        return Ok(file.port.map_or((DEFAULT_PORT, BY_DEFAULT), |port| (port, FILE)));
     };
     let allowed = "a number from 0 to 65535";
-    value.trim().parse().map_err(|_| Error::Value {
+    let port = value.trim().parse().map_err(|_| Error::Value {
         variable: PORT,
         value,
         allowed,
-    })
+    })?;
+    Ok((port, PORT))
 }
 
 /// The local key of `CORETAP_API_KEY`, else the one that the desktop app keeps in the keychain, if there is one.
@@ -258,6 +360,7 @@ mod tests {
     use coretap_aicore::Credential;
 
     use super::*;
+    use crate::origins::origins;
 
     fn read(flags: Flags, environment: &[(&str, &str)]) -> Result<Settings, Error> {
         let environment: HashMap<_, _> = environment.iter().copied().collect();
@@ -330,6 +433,102 @@ mod tests {
             read(Flags::default(), &[]),
             Err(Error::CredentialsMissing)
         ));
+    }
+
+    #[test]
+    fn each_setting_says_where_it_was_chosen() {
+        let (home, sdk) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (folder, sdk_home) = (
+            home.path().display().to_string(),
+            sdk.path().display().to_string(),
+        );
+        let file = r#"{"AICORE_CLIENT_ID": "file", "AICORE_CLIENT_SECRET": "hush", "AICORE_AUTH_URL": "https://a.example",
+            "AICORE_BASE_URL": "https://b.example", "AICORE_RESOURCE_GROUP": "team-x"}"#;
+        std::fs::create_dir(sdk.path().join(".aicore")).unwrap();
+        std::fs::write(sdk.path().join(".aicore/config.json"), file).unwrap();
+        let certificate = include_str!("../../aicore/tests/keys/rsa.crt");
+        std::fs::write(sdk.path().join("ca.pem"), certificate).unwrap();
+        let own_home = if cfg!(windows) { "USERPROFILE" } else { "HOME" };
+        let base = [
+            ("CORETAP_HOME", folder.as_str()),
+            (own_home, &sdk_home),
+            ("CORETAP_API_KEY", "sk-hush"),
+        ];
+        let told = |saved: &str, more: &[(&'static str, &'static str)]| {
+            std::fs::write(home.path().join("settings.toml"), format!("version = 1\n{saved}")).unwrap();
+            let settings = read(Flags::default(), &[&base, more].concat()).unwrap();
+            let lines = origins(&settings).join("\n");
+            assert!(!lines.contains("hush"), "{lines}");
+            lines
+        };
+        let has = |lines: &str, expected: &[&str]| {
+            for line in expected {
+                assert!(
+                    lines.lines().any(|found| found == *line),
+                    "{line} is not in\n{lines}"
+                );
+            }
+        };
+        let path = sdk.path().join(".aicore/config.json").display().to_string();
+        let of_file = format!("resource group: team-x ({path})");
+        has(
+            &told("", &[]),
+            &[&of_file, "local key: CORETAP_API_KEY", "port: 4000 (by default)"],
+        );
+        let saved = "port = 4711\nca_file = \"~/ca.pem\"\n[[connections]]\nresource_group = \"saved\"\nmodel = \"gpt-4o\"\n\
+            deployment = \"d1\"\norchestration = true\n[aliases]\nfast = \"gpt-4o\"\n";
+        has(
+            &told(saved, &[]),
+            &[
+                "resource group: saved (settings.toml)",
+                "mode: orchestration (settings.toml)",
+                "model: gpt-4o (settings.toml)",
+                "deployment: d1 (settings.toml)",
+                "aliases: 1 (settings.toml)",
+                "port: 4711 (settings.toml)",
+                "CA file: ~/ca.pem (settings.toml)",
+            ],
+        );
+        let variables = [("AICORE_PROFILE", "default"), ("CORETAP_DEPLOYMENT", "d2")];
+        has(
+            &told(saved, &variables),
+            &[&of_file, "deployment: d2 (CORETAP_DEPLOYMENT)"],
+        );
+        let simulated = told(&format!("simulator = true\n{saved}"), &[]);
+        has(
+            &simulated,
+            &[
+                "the built-in simulator answers (settings.toml)",
+                "resource group: default (by default)",
+                "mode: orchestration (by default)",
+                "model: none for unknown names",
+            ],
+        );
+        assert!(
+            !simulated.contains("CA file") && !simulated.contains("d1"),
+            "{simulated}"
+        );
+    }
+
+    #[test]
+    fn a_blank_value_in_the_settings_file_is_not_set() {
+        let home = tempfile::tempdir().unwrap();
+        let folder = home.path().display().to_string();
+        let text = "version = 1\nca_file = \"\"\n[[connections]]\nresource_group = \"\"\nmodel = \" \"\ndeployment = \"\"\n";
+        std::fs::write(home.path().join("settings.toml"), text).unwrap();
+        let service_key = key("a");
+        let environment = [
+            ("AICORE_SERVICE_KEY", service_key.as_str()),
+            ("CORETAP_API_KEY", "k"),
+            ("CORETAP_HOME", &folder),
+        ];
+        let settings = read(Flags::default(), &environment).unwrap();
+        assert_eq!(settings.resource_group, "default");
+        assert_eq!(
+            (settings.selected_model, settings.selected_deployment),
+            (None, None)
+        );
+        assert_eq!(settings.extra_roots, ExtraRoots::default());
     }
 
     #[test]

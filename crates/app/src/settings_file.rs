@@ -118,7 +118,7 @@ impl SettingsFile {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(wrong(error.to_string())),
         };
-        let file: SettingsFile =
+        let mut file: SettingsFile =
             toml::from_str(&text).map_err(|error| refused(what_is_wrong(&error, &text), true))?;
         if file.version != VERSION {
             let known = format!(
@@ -132,7 +132,27 @@ impl SettingsFile {
                 "it has several connections, and this Coretap knows one".to_owned(),
             ));
         }
+        file.unset_what_is_blank();
         Ok(Some(file))
+    }
+
+    /// A value that somebody has emptied means the same as none, as it does for variables.
+    fn unset_what_is_blank(&mut self) {
+        let mut values = vec![&mut self.ca_file];
+        for connection in &mut self.connections {
+            values.extend([
+                &mut connection.client_id,
+                &mut connection.certificate,
+                &mut connection.auth_url,
+                &mut connection.base_url,
+                &mut connection.resource_group,
+                &mut connection.model,
+                &mut connection.deployment,
+            ]);
+        }
+        for value in values {
+            value.take_if(|text| text.trim().is_empty());
+        }
     }
 
     /// Writes the file as a whole or not at all: whoever reads it meanwhile sees the old one.

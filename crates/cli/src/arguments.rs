@@ -35,7 +35,7 @@ Environment:
   RUST_LOG               how much is logged on stderr [default: info]
 
 Exit codes: 1 a check failed, 2 wrong usage, 3 wrong configuration, 4 the port is taken,
-5 nothing runs ('coretap status').";
+5 nothing runs, 6 it runs with another local key ('coretap status').";
 
 /// Use the models of SAP AI Core with any coding agent, through one address on this machine.
 #[derive(Parser)]
@@ -74,8 +74,8 @@ pub(crate) enum Command {
     /// Asks the desktop app or 'coretap serve' on this machine. What it tells is for the holder of the local key:
     /// CORETAP_API_KEY, else the app's.
     ///
-    /// Exit codes: 0 it runs and what was measured last worked; 1 it runs, but SAP AI Core can't be used; 3 it runs with
-    /// another local key; 4 another program has the port; 5 it does not run.
+    /// Exit codes: 0 it runs and what was measured last worked; 1 it runs, but SAP AI Core can't be used; 3 wrong
+    /// configuration; 4 another program has the port; 5 it does not run; 6 it runs with another local key.
     Status {
         /// The port to ask [default: CORETAP_PORT, or the app's, or 4000]
         #[arg(long)]

@@ -11,7 +11,9 @@ use crate::{environment, print};
 /// Does the checks, prints each as it is done, and gives the exit code for what they come to.
 pub(crate) async fn doctor(json: bool) -> ExitCode {
     let mut findings = Vec::new();
+    let mut has_warning = false;
     let diagnosis = check_all(&environment, |finding| {
+        has_warning |= finding.verdict == Verdict::Warning;
         if json {
             findings.push(finding);
         } else {
@@ -24,6 +26,7 @@ pub(crate) async fn doctor(json: bool) -> ExitCode {
         print::out(&format!("{text:#}\n"));
     } else {
         print::out(match diagnosis {
+            Diagnosis::Well if has_warning => "\nIt works; the warnings say what may be in the way.\n",
             Diagnosis::Well => "\nAll is well.\n",
             Diagnosis::Failed => "\nSomething is wrong: the failed check says what to do.\n",
             Diagnosis::Incomplete => {

@@ -1,7 +1,8 @@
 //! The `coretap` command: thin over `coretap-app`.
 //!
 //! stdout holds only what a command is for; everything else goes to stderr. Exit codes: 0 done, 1 a check failed,
-//! 2 wrong usage, 3 wrong configuration, 4 the port is taken, 5 nothing runs.
+//! 2 wrong usage, 3 wrong configuration, 4 the port is taken, 5 nothing runs, 6 it runs with
+//! another local key.
 
 mod arguments;
 mod doctor;

@@ -12,7 +12,7 @@ use time::macros::format_description;
 use crate::{environment, print};
 
 /// A Coretap runs, but tells its state to somebody else.
-const OTHER_KEY: u8 = 3;
+const OTHER_KEY: u8 = 6;
 const OTHER_PROGRAM: u8 = 4;
 const NOT_RUNNING: u8 = 5;
 
@@ -39,8 +39,7 @@ pub(crate) async fn status(flag: Option<u16>, json: bool) -> Result<ExitCode, Er
 /// The local key, if there is one. Without it the port can be asked all the same.
 async fn key() -> Result<Option<LocalKey>, Error> {
     match local_key(&environment).await {
-        Err(Error::Secret(error)) => {
-            let error = Error::Secret(error);
+        Err(error @ (Error::Secret(_) | Error::SettingsFile { .. })) => {
             print::note(&format!(
                 "warning: the local key can't be read: {error} ({})",
                 error.code()
@@ -247,7 +246,7 @@ degraded on http://127.0.0.1:4000
             (coretap(HealthState::Running), 0, "running"),
             (coretap(HealthState::Degraded), 1, "degraded"),
             (coretap(HealthState::Stopping), 1, "stopping"),
-            (other_key, 3, "other_key"),
+            (other_key, 6, "other_key"),
             (Listener::Nobody, 5, "not_running"),
         ] {
             assert_eq!(exit_code(&listener), code, "{listener:?}");
