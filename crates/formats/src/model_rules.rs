@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::conversation::Effort;
+use crate::conversation::{Conversation, Effort};
 use crate::json::Text;
 
 /// What holds for one model on one route. It is worked out once for a route, not once for a request.
@@ -95,9 +95,15 @@ impl ModelRules {
         below.or(self.efforts.first()).copied()
     }
 
-    /// `wanted`, lowered to what the model can give.
-    pub(crate) fn clamp_output(&self, wanted: u64) -> u64 {
-        self.max_output_tokens.map_or(wanted, |limit| wanted.min(limit))
+    /// The limit of output tokens that the agent wants, or else `default`, lowered to what the model can give. That it was
+    /// lowered is reported.
+    pub(crate) fn output_limit(&self, conversation: &mut Conversation<'_>, default: u64) -> u64 {
+        let wanted = conversation.max_tokens.unwrap_or(default);
+        let limit = self.max_output_tokens.map_or(wanted, |most| wanted.min(most));
+        if limit < wanted && conversation.max_tokens.is_some() {
+            conversation.drop_reported("max_tokens");
+        }
+        limit
     }
 }
 

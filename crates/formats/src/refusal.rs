@@ -4,6 +4,7 @@
 //! writer knows changes nothing. What a request is made of (model, messages, tools) can't be named at all.
 
 use crate::ModelFormat;
+use crate::conversation::Effort;
 use crate::limitation::Limitation;
 use crate::rules::{MaxTokensName, ThinkingKind};
 use crate::upstream_error::read_upstream_error;
@@ -119,7 +120,7 @@ pub fn read_refusal(text: &str, format: ModelFormat) -> Vec<Complaint> {
         }
         for limitation in named {
             let is_new = !complaints.iter().any(|known| known.limitation == limitation);
-            if is_new && concerns(&limitation, format) && complaints.len() < MOST_COMPLAINTS {
+            if is_new && could_be_left_out(&limitation, format) && complaints.len() < MOST_COMPLAINTS {
                 complaints.push(Complaint {
                     limitation,
                     words: line.trim().to_owned(),
@@ -128,6 +129,26 @@ pub fn read_refusal(text: &str, format: ModelFormat) -> Vec<Complaint> {
         }
     }
     complaints
+}
+
+/// Whether a limitation is one that [`read_refusal`] could give for this format: it names something that Coretap sends to
+/// such deployments and could do without.
+pub fn could_be_left_out(limitation: &Limitation, format: ModelFormat) -> bool {
+    let is_known = match limitation {
+        Limitation::Field(field) => match field.split_once('.') {
+            None => is_name(field) && !ESSENTIAL.contains(&field.as_str()),
+            Some(("tools", member)) => is_name(member) && !OF_EVERY_TOOL.contains(&member),
+            Some(("messages", member)) => is_name(member) && !OF_EVERY_MESSAGE.contains(&member),
+            Some(_) => false,
+        },
+        Limitation::Beta(flag) => is_flag(flag),
+        Limitation::MaxOutputTokens(limit) => *limit > 0,
+        Limitation::Effort(level) => Effort::from_word(level).is_some(),
+        // A refusal takes a kind away; it can't say that both are taken.
+        Limitation::Thinking(kind) => *kind != ThinkingKind::BudgetOrAdaptive,
+        _ => true,
+    };
+    is_known && concerns(limitation, format)
 }
 
 /// Whether Coretap sends such a thing to deployments of this format.
@@ -304,7 +325,7 @@ fn limits(line: &str, named: &mut Vec<Limitation>) {
     } else {
         None
     };
-    if let Some(limit) = limit.filter(|limit| *limit > 0) {
+    if let Some(limit) = limit {
         named.push(Limitation::MaxOutputTokens(limit));
     }
 }
@@ -326,26 +347,24 @@ fn unsupported_value(name: &str, rest: &str, named: &mut Vec<Limitation>) {
 }
 
 fn beta(rest: &str) -> Limitation {
-    // A flag ends in its date; anything else behind the words is somebody's request id.
-    let is_flag = |word: &&str| {
-        word.len() <= LONGEST_NAME
-            && word
-                .bytes()
-                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
-            && word.starts_with(|first: char| first.is_ascii_lowercase())
-            && word.ends_with(|last: char| last.is_ascii_digit())
-            && word.matches('-').count() >= 3
-    };
-    let word = rest
-        .split([' ', ':', ',', '\'', '"', '`', '(', ')', '.'])
-        .find(is_flag);
+    let mut words = rest.split([' ', ':', ',', '\'', '"', '`', '(', ')', '.']);
+    let word = words.find(|word| is_flag(word));
     word.map_or(Limitation::Betas, |flag| Limitation::Beta(flag.to_owned()))
 }
 
+/// A flag ends in its date; anything else behind the words is somebody's request id.
+fn is_flag(word: &str) -> bool {
+    word.len() <= LONGEST_NAME
+        && word
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+        && word.starts_with(|first: char| first.is_ascii_lowercase())
+        && word.ends_with(|last: char| last.is_ascii_digit())
+        && word.matches('-').count() >= 3
+}
+
 fn effort(level: &str, named: &mut Vec<Limitation>) {
-    if is_name(level) {
-        named.push(Limitation::Effort(level.to_owned()));
-    }
+    named.push(Limitation::Effort(level.to_owned()));
 }
 
 /// What the path of a refused member stands for: `top_k`, `tools.0.custom.strict`, `messages[1].content[0].citations`.

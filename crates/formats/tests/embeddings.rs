@@ -230,6 +230,40 @@ proptest! {
         prop_assert!(back.contains(&format!("\"embedding\":{floats}}}")), "{} {}", back, floats);
     }
 
+    /// Real requests and answers, some of whose bytes were changed, taken away or put in.
+    #[test]
+    fn damaged_bytes_are_told_or_become_json(
+        which in 0..4_usize,
+        damage in proptest::collection::vec((any::<prop::sample::Index>(), 0..3_u8, any::<u8>()), 1..6),
+    ) {
+        let base64 = r#"{"float": [1, -2.5], "base64": "AACAPwAAIMA="}"#;
+        let request = json!({"model": MODEL, "input": ["a", "b\u{fc}"], "dimensions": 256, "encoding_format": "base64", "user": "u"});
+        let tokens = json!({"input": [[1, 2], [3]], "metadata": {}});
+        let sound = [request.to_string(), tokens.to_string(), orchestration(base64), orchestration(NUMBERS)];
+        let mut body = sound[which].clone().into_bytes();
+        for (place, kind, byte) in damage {
+            let at = place.index(body.len());
+            match kind {
+                0 => body[at] = byte,
+                1 if body.len() > 1 => drop(body.remove(at)),
+                _ => body.insert(at, byte),
+            }
+        }
+        let is_json = |text: &[u8]| serde_json::from_slice::<Value>(text).is_ok();
+        for format in [Orchestration, AzureOpenAi] {
+            match write_embedding_request(&body, format, MODEL) {
+                Ok(request) => prop_assert!(is_json(&request.body), "{:?}", request.body),
+                Err(error) => prop_assert!(!error.to_string().is_empty()),
+            }
+            for encoding in [Encoding::Float, Encoding::Base64] {
+                match embedding_answer(&body, format, "asked", encoding) {
+                    Ok(answer) => prop_assert!(is_json(&answer.body), "{:?}", answer.body),
+                    Err(failure) => prop_assert!(failure.status >= 400),
+                }
+            }
+        }
+    }
+
     #[test]
     fn no_input_makes_it_panic(body in proptest::collection::vec(any::<u8>(), 0..200), text in r#"[\[\]{}",:0-9a\-.]{0,60}"#) {
         let body = [body, text.into_bytes()];

@@ -555,7 +555,7 @@ fn a_refused_thing_is_all_that_is_left_out_and_it_is_told() {
             claude,
             Limitation::MaxOutputTokens(7),
             &[".max_tokens"],
-            &[],
+            &["max_tokens"],
         ),
         (
             AgentFormat::Messages,

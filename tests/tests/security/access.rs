@@ -10,6 +10,7 @@ use crate::{Ask, MODEL, demo, refused, with};
 /// The paths that answer an agent, and whether their errors are Anthropic's.
 fn paths() -> Vec<(Ask, bool)> {
     let count = json!({"model": MODEL, "messages": [{"role": "user", "content": "Hi"}]});
+    let embeddings = json!({"model": "text-embedding-3-small", "input": "Hi"});
     let ask = |format: Format, stream| post(format.path(), &format.ask(MODEL, "Hi", stream));
     let anthropic = &[("anthropic-version", "2023-06-01")];
     vec![
@@ -18,6 +19,7 @@ fn paths() -> Vec<(Ask, bool)> {
         (ask(Format::Chat, false), false),
         (ask(Format::Chat, true), false),
         (post("/v1/messages/count_tokens", &count), true),
+        (post("/v1/embeddings", &embeddings), false),
         (empty("GET", "/v1/models"), false),
         (with(empty("GET", "/v1/models"), anthropic), true),
         (empty("GET", "/v1/models/gpt-4o"), false),

@@ -33,7 +33,7 @@ pub(crate) fn write(
     repair::repair_tools(conversation, false);
     let rules = target.rules;
     limit_cache_marks(conversation, rules);
-    let limit = rules.clamp_output(conversation.max_tokens.unwrap_or(DEFAULT_MAX_TOKENS));
+    let limit = rules.output_limit(conversation, DEFAULT_MAX_TOKENS);
     let thinking = thinking(conversation, target, limit);
     if thinking.is_none() {
         repair::drop_open_thinking(conversation);

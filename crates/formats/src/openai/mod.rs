@@ -19,7 +19,7 @@ pub(crate) fn write_parameters(conversation: &mut Conversation<'_>, target: &Tar
     let is_claude = rules.thinking != ThinkingKind::None;
     if let Some(wanted) = conversation.max_tokens {
         write_name(rules.max_tokens_name.name(), out);
-        write_count(out, rules.clamp_output(wanted));
+        write_count(out, rules.output_limit(conversation, wanted));
     }
     let effort = effort(conversation, target);
     if is_claude {
