@@ -4,11 +4,11 @@
 //! the file as it is then, under a lock that is held for no longer, so nobody takes away what another one has learned. Who
 //! has the file in use looks for changes of others every few seconds.
 
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Weak;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use coretap_formats::limitation::Limitation;
 use coretap_formats::{ModelFormat, could_be_left_out};
@@ -30,8 +30,6 @@ const PAUSE: Duration = Duration::from_secs(3);
 const CLOCKS_DIFFER: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long a change waits for the lock. Each holder needs it for milliseconds.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How often the lock is tried for meanwhile.
-const TRY_AGAIN: Duration = Duration::from_millis(20);
 /// The members of a row.
 const MEMBERS: [&str; 7] = ["deployment", "model", "format", "rule", "value", "since", "words"];
 
@@ -187,19 +185,15 @@ impl LearnedFile {
         std::fs::create_dir_all(&self.folder).map_err(unwritable)?;
         let path = self.folder.join(LOCK);
         let lock = File::create(&path).map_err(unwritable)?;
-        let begun = Instant::now();
-        loop {
-            match lock.try_lock() {
-                Ok(()) => return Ok(lock),
-                Err(TryLockError::Error(error)) => return Err(unwritable(error)),
-                // The system would wait for ever.
-                Err(TryLockError::WouldBlock) if begun.elapsed() < patience => std::thread::sleep(TRY_AGAIN),
-                Err(TryLockError::WouldBlock) => {
-                    return Err(Error::LearnedLocked {
-                        path: path.display().to_string(),
-                    });
-                }
-            }
+        let (sender, receiver) = std::sync::mpsc::channel();
+        // The system would wait for ever. A lock that comes too late finds nobody to take it and is given up at once.
+        let wait = move || sender.send(lock.lock().map(|()| lock));
+        std::thread::Builder::new().spawn(wait).map_err(unwritable)?;
+        match receiver.recv_timeout(patience) {
+            Ok(lock) => lock.map_err(unwritable),
+            Err(_) => Err(Error::LearnedLocked {
+                path: path.display().to_string(),
+            }),
         }
     }
 
@@ -520,12 +514,12 @@ mod tests {
     #[test]
     fn who_holds_the_lock_is_not_waited_for_for_ever() {
         let (_home, file) = file();
-        let held = file.lock(Duration::ZERO).unwrap();
+        let held = file.lock(PATIENCE).unwrap();
         let error = file.lock(Duration::ZERO).unwrap_err();
         assert_eq!(error.code(), "CONFIG-LEARNED");
         assert!(error.to_string().contains(LOCK), "{error}");
         drop(held);
-        file.lock(Duration::ZERO).unwrap();
+        file.lock(PATIENCE).unwrap();
     }
 
     /// What of the file's earlier contents was kept under another name.
