@@ -172,7 +172,8 @@ impl App {
         }
         let before = inner.saved_name();
         inner.change_settings(|settings| {
-            settings.connections = vec![draft.to_settings(&key)];
+            let saved = settings.connections.first();
+            settings.connections = vec![draft.to_settings(&key, saved)];
             settings.simulator = false;
         })?;
         if let Some(before) = before.filter(|before| *before != name)
@@ -304,8 +305,10 @@ impl App {
                     && connection.model.as_deref() != Some(name)
                 {
                     connection.model = Some(name.to_owned());
-                    // It was one of the model before.
-                    connection.deployment = None;
+                    if !connection.orchestration.unwrap_or_default() {
+                        // It was one of the model before; orchestration's is for all models.
+                        connection.deployment = None;
+                    }
                 }
             })?;
         }

@@ -27,8 +27,10 @@ pub struct Coretap {
     current: Mutex<Current>,
     /// The rules that hold, and what deployments have refused.
     knowledge: Arc<Knowledge>,
-    /// What of the folder's rules and lessons can't be used.
-    troubles: Mutex<Vec<Error>>,
+    /// What of the folder's rules can't be used.
+    rule_troubles: Mutex<Vec<Error>>,
+    /// What of the folder's lessons could not be used when they were read.
+    lesson_troubles: Vec<Error>,
 }
 
 struct Current {
@@ -57,9 +59,10 @@ impl Coretap {
             None => local_key::random()?,
         };
         let (sender, configuration) = watch::channel(configuration(settings.port, local_key, aicore));
-        let (rules, mut troubles) = own_rules(settings.folder.as_deref());
-        let knowledge = know(rules, settings.folder.as_deref(), &mut troubles);
-        report(&troubles);
+        let (rules, rule_troubles) = own_rules(settings.folder.as_deref());
+        let (knowledge, lesson_troubles) = know(rules, settings.folder.as_deref());
+        report(&rule_troubles);
+        report(&lesson_troubles);
         Ok(Coretap {
             proxy: Proxy::new(configuration, Arc::clone(&knowledge), exchanges),
             configuration: sender,
@@ -70,7 +73,8 @@ impl Coretap {
                 demo,
             }),
             knowledge,
-            troubles: Mutex::new(troubles),
+            rule_troubles: Mutex::new(rule_troubles),
+            lesson_troubles,
         })
     }
 
@@ -95,10 +99,6 @@ impl Coretap {
                 (demo.service_key.clone(), Some(demo))
             }
         };
-        let (rules, troubles) = own_rules(settings.folder.as_deref());
-        report(&troubles);
-        self.knowledge.set_rules(rules);
-        *self.troubles.lock().unwrap_or_else(PoisonError::into_inner) = troubles;
         let is_same = {
             let current = self.current();
             have_same_credentials(&current.service_key, &service_key)
@@ -123,6 +123,10 @@ impl Coretap {
             };
             aicore
         };
+        let (rules, troubles) = own_rules(settings.folder.as_deref());
+        report(&troubles);
+        self.knowledge.set_rules(rules);
+        *self.rule_troubles.lock().unwrap_or_else(PoisonError::into_inner) = troubles;
         let local_key = settings.local_key.unwrap_or_else(|| before.local_key.clone());
         self.configuration
             .send_replace(configuration(settings.port, local_key, aicore));
@@ -134,10 +138,11 @@ impl Coretap {
         Ok(())
     }
 
-    /// What of the folder's rules can't be used, for a window.
+    /// What of the folder's rules and lessons can't be used, for a window.
     pub(crate) fn troubles(&self) -> Vec<ProblemView> {
-        let troubles = self.troubles.lock().unwrap_or_else(PoisonError::into_inner);
-        troubles.iter().map(ProblemView::from).collect()
+        let of_rules = self.rule_troubles.lock().unwrap_or_else(PoisonError::into_inner);
+        let troubles = of_rules.iter().chain(&self.lesson_troubles);
+        troubles.map(ProblemView::from).collect()
     }
 
     /// Lets a model say something, as an agent would: with the rules that hold and what deployments have taught.
@@ -222,26 +227,22 @@ fn own_rules(folder: Option<&Path>) -> (Rules, Vec<Error>) {
     }
 }
 
-/// What is known at the start; without a folder what is learned is not kept.
-fn know(rules: Rules, folder: Option<&Path>, troubles: &mut Vec<Error>) -> Arc<Knowledge> {
+/// What is known at the start, and what of it can't be used; without a folder what is learned is not kept.
+fn know(rules: Rules, folder: Option<&Path>) -> (Arc<Knowledge>, Vec<Error>) {
     let Some(folder) = folder else {
-        return Arc::new(Knowledge::new(rules, Vec::new(), None));
+        return (Arc::new(Knowledge::new(rules, Vec::new(), None)), Vec::new());
     };
     let file = LearnedFile::new(folder);
-    let lessons = match file.read(SystemTime::now()) {
-        Ok(contents) => {
-            troubles.extend(contents.troubles);
-            contents.lessons
-        }
-        Err(error) => {
-            troubles.push(error);
-            Vec::new()
-        }
+    // Whatever changes while it is read is followed.
+    let seen = file.stamp();
+    let (lessons, troubles) = match file.read(SystemTime::now()) {
+        Ok(contents) => (contents.lessons, contents.troubles),
+        Err(error) => (Vec::new(), vec![error]),
     };
     let (sender, learned) = mpsc::unbounded_channel();
     let knowledge = Arc::new(Knowledge::new(rules, lessons, Some(sender)));
-    tokio::spawn(learned::follow(file, Arc::downgrade(&knowledge), learned));
-    knowledge
+    tokio::spawn(learned::follow(file, seen, Arc::downgrade(&knowledge), learned));
+    (knowledge, troubles)
 }
 
 fn report(troubles: &[Error]) {
@@ -281,4 +282,37 @@ fn have_same_credentials(one: &ServiceKey, other: &ServiceKey) -> bool {
         && one.credential.is_same_as(&other.credential)
         && one.auth_url == other.auth_url
         && one.base_url == other.base_url
+}
+
+#[cfg(test)]
+mod tests {
+    use coretap_aicore::Aliases;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn settings_that_can_not_be_used_change_nothing() {
+        let home = tempfile::tempdir().unwrap();
+        let settings = |resource_group: &str| Settings {
+            extra_roots: ExtraRoots::default(),
+            port: 0,
+            local_key: None,
+            source: Source::Demo,
+            resource_group: resource_group.to_owned(),
+            orchestration: true,
+            selected_model: None,
+            selected_deployment: None,
+            aliases: Aliases::default(),
+            key_from: String::new(),
+            folder: Some(home.path().to_owned()),
+        };
+        let coretap = Coretap::new(settings("default"), None).await.unwrap();
+        assert_eq!(coretap.troubles(), []);
+        std::fs::write(home.path().join("rules.toml"), "= [").unwrap();
+        let error = coretap.reconfigure(settings("a\nb")).await.unwrap_err();
+        assert_eq!(error.code(), "CONFIG-RESOURCE-GROUP");
+        assert_eq!(coretap.troubles(), []);
+        coretap.reconfigure(settings("default")).await.unwrap();
+        assert_eq!(coretap.troubles()[0].code, "CONFIG-RULES");
+    }
 }

@@ -6,7 +6,7 @@ use coretap_aicore::{
 };
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::credential::{KeyWithoutSecret, certificate_of};
+use crate::credential::{KeyWithoutSecret, certificate_of, secret_name};
 use crate::error::Error;
 use crate::problem_view::milliseconds;
 use crate::secrets::Secrets;
@@ -173,26 +173,39 @@ impl ConnectionDraft {
         saved: Option<&ConnectionSettings>,
         extra_roots: &ExtraRoots,
     ) -> Result<AiCore, Error> {
+        let service_key = self.service_key(secrets, saved).await?;
         let connection = Connection {
-            service_key: self.service_key(secrets, saved).await?,
             resource_group: self.resource_group().to_owned(),
             orchestration: self.orchestration,
             selected_model: self.model.clone(),
-            selected_deployment: self.deployment.clone(),
+            selected_deployment: self.chosen_deployment(&service_key, saved),
+            service_key,
             // The test asks for a model by its own name.
             aliases: Aliases::default(),
         };
         Ok(AiCore::trusting(connection, Timeouts::default(), extra_roots)?)
     }
 
-    /// The connection as the settings keep it, without its secret. `key` is the one that the form stands for.
-    pub(crate) fn to_settings(&self, key: &ServiceKey) -> ConnectionSettings {
-        let given = |text: &Option<String>| {
-            text.as_deref()
-                .map(str::trim)
-                .filter(|text| !text.is_empty())
-                .map(str::to_owned)
-        };
+    /// The deployment that requests go to. The form has one of the model for foundation mode only; the one that orchestration
+    /// uses stands in the settings, and holds there while the connection is the `saved` one.
+    fn chosen_deployment(&self, key: &ServiceKey, saved: Option<&ConnectionSettings>) -> Option<String> {
+        if !self.orchestration {
+            return given(self.deployment.as_deref());
+        }
+        let saved = saved.filter(|saved| saved.orchestration.unwrap_or_default())?;
+        let group = saved.resource_group.as_deref().unwrap_or(DEFAULT_GROUP);
+        let same_key = saved.without_secret().ok()??.secret_name() == secret_name(key);
+        let is_same = same_key && group == self.resource_group();
+        saved.deployment.clone().filter(|_| is_same)
+    }
+
+    /// The connection as the settings keep it, without its secret. `key` is the one that the form stands for, `saved` the
+    /// connection whose place it takes.
+    pub(crate) fn to_settings(
+        &self,
+        key: &ServiceKey,
+        saved: Option<&ConnectionSettings>,
+    ) -> ConnectionSettings {
         ConnectionSettings {
             client_id: Some(self.client_id.trim().to_owned()),
             certificate: certificate_of(key),
@@ -200,10 +213,15 @@ impl ConnectionDraft {
             base_url: Some(self.base_url.trim().to_owned()),
             resource_group: Some(self.resource_group().to_owned()),
             orchestration: Some(self.orchestration),
-            model: given(&self.model),
-            deployment: given(&self.deployment).filter(|_| !self.orchestration),
+            model: given(self.model.as_deref()),
+            deployment: self.chosen_deployment(key, saved),
         }
     }
+}
+
+fn given(text: Option<&str>) -> Option<String> {
+    let text = text.map(str::trim).filter(|text| !text.is_empty());
+    text.map(str::to_owned)
 }
 
 fn is_header_value(text: &str) -> bool {
@@ -285,7 +303,7 @@ impl From<&Deployment> for DeploymentView {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::credential::{secret_name, secret_of};
+    use crate::credential::secret_of;
 
     const KEY: &str = r#"{"clientid":"id!b1|x","clientsecret":"hush","url":"https://auth.example/",
         "serviceurls":{"AI_API_URL":"https://api.example/v2"}}"#;
@@ -359,7 +377,7 @@ mod tests {
 
     #[test]
     fn a_stored_secret_goes_nowhere_else() {
-        let saved = draft(typed("s")).to_settings(&pasted(KEY).unwrap());
+        let saved = draft(typed("s")).to_settings(&pasted(KEY).unwrap(), None);
         let same = draft(SecretDraft::Stored);
         assert_eq!(found(&same, Some(&saved)), []);
         let bound = ("SECRET-BOUND".to_owned(), Some(Field::ClientSecret));
@@ -373,6 +391,34 @@ mod tests {
         assert_eq!(found(&same, None), [missing]);
     }
 
+    #[test]
+    fn orchestrations_deployment_stays_with_its_connection() {
+        let key = pasted(KEY).unwrap();
+        let own = draft(typed("s"));
+        let saved = ConnectionSettings {
+            deployment: Some("d1".to_owned()),
+            ..own.to_settings(&key, None)
+        };
+        let kept = |draft: &ConnectionDraft, key| draft.to_settings(key, Some(&saved)).deployment;
+        assert_eq!(kept(&own, &key).as_deref(), Some("d1"));
+        let mut another_model = own.clone();
+        another_model.model = Some("gpt-5".to_owned());
+        assert_eq!(kept(&another_model, &key).as_deref(), Some("d1"));
+        let mut another_group = own.clone();
+        another_group.resource_group = "team".to_owned();
+        assert_eq!(kept(&another_group, &key), None);
+        let another = pasted(&KEY.replace("api.example", "api2.example")).unwrap();
+        assert_eq!(kept(&own, &another), None);
+        // In foundation mode it is the form's, and none of orchestration's.
+        let mut foundation = own.clone();
+        foundation.orchestration = false;
+        assert_eq!(kept(&foundation, &key), None);
+        foundation.deployment = Some(" d2 ".to_owned());
+        assert_eq!(kept(&foundation, &key).as_deref(), Some("d2"));
+        let saved = foundation.to_settings(&key, None);
+        assert_eq!(own.to_settings(&key, Some(&saved)).deployment, None);
+    }
+
     #[tokio::test]
     async fn a_secret_kept_for_this_run_is_found_by_the_same_form_only() {
         let (secrets, no_secret) = (Secrets::new(), |key: &ServiceKey| {
@@ -384,7 +430,7 @@ mod tests {
             });
             let key = own.service_key(&secrets, None).await.unwrap();
             assert!(no_secret(&key));
-            let saved = own.to_settings(&key);
+            let saved = own.to_settings(&key, None);
             secrets.keep_for_this_run(&secret_name(&key), secret_of(&key));
             let stored = draft(SecretDraft::Stored);
             let again = stored.service_key(&secrets, Some(&saved)).await.unwrap();
@@ -410,7 +456,7 @@ mod tests {
         assert_eq!(shown.subject, "CN=coretap-test-p256");
         assert!(shown.valid_until > 4_000_000_000_000, "{}", shown.valid_until);
         let own = draft(SecretDraft::ServiceKey { text: x509().into() });
-        let saved = own.to_settings(&pasted(&x509()).unwrap());
+        let saved = own.to_settings(&pasted(&x509()).unwrap(), None);
         let certificate = saved.certificate.as_deref().unwrap();
         assert!(certificate.contains("BEGIN CERTIFICATE") && !certificate.contains("PRIVATE"));
         assert_eq!(ConnectionView::from(&saved).certificate, Some(shown));

@@ -126,6 +126,12 @@ pub enum Error {
         /// The cause.
         source: io::Error,
     },
+    /// Another process is changing what was learned, and does not come to an end.
+    #[error("Another program has held {path} for seconds, so what is learned can't be written.")]
+    LearnedLocked {
+        /// The lock.
+        path: String,
+    },
     /// Nothing of this id was learned.
     #[error("Nothing with the id '{id}' was learned.")]
     NotLearned {
@@ -230,7 +236,9 @@ impl Error {
             Error::SettingsLocked { .. } => "CONFIG-SETTINGS-LOCKED",
             Error::SettingsUnwritable { .. } | Error::NoFolder => "CONFIG-SETTINGS-WRITE",
             Error::RowSkipped { .. } => "CONFIG-RULES",
-            Error::LearnedFile { .. } | Error::LearnedUnwritable { .. } => "CONFIG-LEARNED",
+            Error::LearnedFile { .. } | Error::LearnedUnwritable { .. } | Error::LearnedLocked { .. } => {
+                "CONFIG-LEARNED"
+            }
             Error::NotLearned { .. } => "RULES-NOT-LEARNED",
             Error::Secret(error) => error.code(),
             Error::SecretMissing => "SECRET-MISSING",
@@ -271,6 +279,9 @@ impl Error {
             Error::RowSkipped { .. } => "Correct the row; 'coretap rules' shows which rows hold.",
             Error::LearnedFile { .. } => {
                 "Nothing to do: what deployments refuse is learned again, and the file is kept under another name then."
+            }
+            Error::LearnedLocked { .. } => {
+                "End the Coretap that hangs, or whatever else holds the file, and try again."
             }
             Error::NotLearned { .. } => "'coretap rules' lists the ids.",
             Error::NoFolder => "Set CORETAP_HOME to a folder.",

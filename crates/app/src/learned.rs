@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Weak;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use coretap_formats::ModelFormat;
 use coretap_formats::limitation::Limitation;
+use coretap_formats::{ModelFormat, could_be_left_out};
 use coretap_proxy::{Knowledge, Lesson};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -26,6 +26,12 @@ const LOCK: &str = "learned.lock";
 const LASTS: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// How often changes of others are looked for.
 const PAUSE: Duration = Duration::from_secs(3);
+/// How far ahead of this clock another one may be that wrote a row; a row from later than that would never grow old.
+const CLOCKS_DIFFER: Duration = Duration::from_secs(24 * 60 * 60);
+/// How long a change waits for the lock. Each holder needs it for milliseconds.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// The members of a row.
+const MEMBERS: [&str; 7] = ["deployment", "model", "format", "rule", "value", "since", "words"];
 
 /// One lesson as it stands in the file.
 #[derive(Deserialize, Serialize)]
@@ -38,6 +44,28 @@ struct Row {
     #[serde(with = "time::serde::rfc3339")]
     since: OffsetDateTime,
     words: String,
+}
+
+impl Row {
+    /// The row of a table, or what is wrong with it.
+    fn read(row: toml::Value) -> Result<Self, String> {
+        // Serde refuses no unknown members beside flattened ones.
+        let unknown = row.as_table().and_then(|row| {
+            let mut names = row.keys();
+            names.find(|name| !MEMBERS.contains(&name.as_str()))
+        });
+        if let Some(name) = unknown {
+            return Err(format!("unknown field `{name}`"));
+        }
+        let row: Row = row
+            .try_into()
+            .map_err(|error: toml::de::Error| error.message().replace('\n', ", "))?;
+        if could_be_left_out(&row.limitation, row.format) {
+            Ok(row)
+        } else {
+            Err("value: no deployment can have refused that".to_owned())
+        }
+    }
 }
 
 impl From<&Lesson> for Row {
@@ -79,7 +107,7 @@ pub(crate) struct Contents {
 }
 
 /// When the file was changed and how long it is: other values mean that somebody has changed it.
-type Stamp = Option<(SystemTime, u64)>;
+pub(crate) type Stamp = Option<(SystemTime, u64)>;
 
 /// The file of a settings folder.
 #[derive(Clone)]
@@ -118,13 +146,13 @@ impl LearnedFile {
         };
         let mut contents = Contents::default();
         for (position, row) in rows.into_iter().enumerate() {
-            match row.clone().try_into::<Row>() {
+            match Row::read(row.clone()) {
                 Ok(row) => contents.lessons.push(row.into()),
-                Err(error) => {
+                Err(problem) => {
                     contents.troubles.push(Error::RowSkipped {
                         path: self.path().display().to_string(),
                         row: format!("row {} of [[learned]]", position + 1),
-                        problem: error.message().replace('\n', ", "),
+                        problem,
                     });
                     contents.unread.push(row);
                 }
@@ -141,23 +169,46 @@ impl LearnedFile {
         }
     }
 
-    /// Changes the lessons that hold at `now` and gives those that are left. The file is written as a whole or not at all;
-    /// one that nobody can understand is kept under another name first.
+    fn unwritable(&self, source: io::Error) -> Error {
+        Error::LearnedUnwritable {
+            path: self.path().display().to_string(),
+            source,
+        }
+    }
+
+    /// The right to change the file, for as long as the result lives.
     ///
     /// # Errors
-    /// When the folder can't be written to.
+    /// When the folder can't be written to, or somebody else has the lock for all of `patience`.
+    fn lock(&self, patience: Duration) -> Result<File, Error> {
+        let unwritable = |source| self.unwritable(source);
+        std::fs::create_dir_all(&self.folder).map_err(unwritable)?;
+        let path = self.folder.join(LOCK);
+        let lock = File::create(&path).map_err(unwritable)?;
+        let (sender, receiver) = std::sync::mpsc::channel();
+        // The system would wait for ever. A lock that comes too late finds nobody to take it and is given up at once.
+        let wait = move || sender.send(lock.lock().map(|()| lock));
+        std::thread::Builder::new().spawn(wait).map_err(unwritable)?;
+        match receiver.recv_timeout(patience) {
+            Ok(lock) => lock.map_err(unwritable),
+            Err(_) => Err(Error::LearnedLocked {
+                path: path.display().to_string(),
+            }),
+        }
+    }
+
+    /// Changes what holds at `now` and gives the lessons that are left. The file is written as a whole or not at all; one
+    /// that nobody can understand is kept under another name first.
+    ///
+    /// # Errors
+    /// Those of [`LearnedFile::lock`].
     fn change(
         &self,
         now: SystemTime,
-        change: impl FnOnce(&mut Vec<Lesson>),
+        change: impl FnOnce(&mut Contents),
     ) -> Result<(Vec<Lesson>, Stamp), Error> {
-        let unwritable = |source| Error::LearnedUnwritable {
-            path: self.path().display().to_string(),
-            source,
-        };
-        std::fs::create_dir_all(&self.folder).map_err(unwritable)?;
-        let lock = File::create(self.folder.join(LOCK)).map_err(unwritable)?;
-        lock.lock().map_err(unwritable)?;
+        let unwritable = |source| self.unwritable(source);
+        let lock = self.lock(PATIENCE)?;
         let mut contents = match self.read(now) {
             Ok(contents) => contents,
             Err(error) => {
@@ -166,7 +217,7 @@ impl LearnedFile {
                 Contents::default()
             }
         };
-        change(&mut contents.lessons);
+        change(&mut contents);
         self.write(&contents).map_err(unwritable)?;
         // The lock is given up here at the earliest: whoever writes next changes the stamp.
         let stamp = self.stamp();
@@ -204,7 +255,7 @@ impl LearnedFile {
 
     /// Adds lessons; each takes the place of the one that is about the same thing.
     fn add(&self, new: Vec<Lesson>, now: SystemTime) -> Result<(Vec<Lesson>, Stamp), Error> {
-        self.change(now, |lessons| {
+        self.change(now, |Contents { lessons, .. }| {
             for lesson in new {
                 lessons.retain(|former| !former.is_about_the_same(&lesson));
                 lessons.push(lesson);
@@ -212,28 +263,41 @@ impl LearnedFile {
         })
     }
 
-    /// Forgets the lesson of this id, or all of them, and says how many it were.
+    /// Forgets the lessons of this id and says how many it were.
     ///
     /// # Errors
-    /// When there is none of this id, or the folder can't be written to.
-    pub(crate) fn forget(&self, id: Option<&str>, now: SystemTime) -> Result<usize, Error> {
-        let is_meant = |lesson: &Lesson| id.is_none_or(|id| lesson.id() == id);
-        let count = self
-            .read(now)?
-            .lessons
-            .iter()
-            .filter(|lesson| is_meant(lesson))
-            .count();
-        if let (0, Some(id)) = (count, id) {
+    /// When there is none of this id, or the file can't be read or changed.
+    pub(crate) fn forget(&self, id: &str, now: SystemTime) -> Result<usize, Error> {
+        let contents = self.read(now)?;
+        let is_meant = |lesson: &Lesson| lesson.id() == id;
+        let count = contents.lessons.iter().filter(|lesson| is_meant(lesson)).count();
+        if count == 0 {
             return Err(Error::NotLearned { id: id.to_owned() });
         }
-        if count > 0 {
-            self.change(now, |lessons| lessons.retain(|lesson| !is_meant(lesson)))?;
-        }
+        self.change(now, |Contents { lessons, .. }| {
+            lessons.retain(|lesson| !is_meant(lesson));
+        })?;
         Ok(count)
     }
 
-    fn stamp(&self) -> Stamp {
+    /// Forgets every row, those that this Coretap does not understand too, and says how many it were.
+    ///
+    /// # Errors
+    /// When the file can't be changed.
+    pub(crate) fn forget_all(&self, now: SystemTime) -> Result<usize, Error> {
+        if !self.path().try_exists().map_err(|error| self.unwritable(error))? {
+            return Ok(0);
+        }
+        let mut count = 0;
+        self.change(now, |contents| {
+            count = contents.lessons.len() + contents.unread.len();
+            *contents = Contents::default();
+        })?;
+        Ok(count)
+    }
+
+    /// What the file is like now; nothing where there is none.
+    pub(crate) fn stamp(&self) -> Stamp {
         let file = std::fs::metadata(self.path()).ok()?;
         Some((file.modified().ok()?, file.len()))
     }
@@ -241,17 +305,20 @@ impl LearnedFile {
 
 /// Whether a lesson is not too old.
 fn holds(lesson: &Lesson, now: SystemTime) -> bool {
-    now.duration_since(lesson.since).is_ok_and(|age| age < LASTS) || lesson.since > now
+    match now.duration_since(lesson.since) {
+        Ok(age) => age < LASTS,
+        Err(ahead) => ahead.duration() <= CLOCKS_DIFFER,
+    }
 }
 
-/// Keeps in the file what is learned, and follows what others change in it, for as long as anybody learns.
+/// Keeps in the file what is learned, and follows what others change in it, for as long as anybody learns. `seen` is what the
+/// file was like before it was read.
 pub(crate) async fn follow(
     file: LearnedFile,
+    mut seen: Stamp,
     knowledge: Weak<Knowledge>,
     mut learned: mpsc::UnboundedReceiver<Lesson>,
 ) {
-    // Whatever was read before is read again once: the file may have changed meanwhile.
-    let mut seen = None;
     let mut pause = tokio::time::interval(PAUSE);
     pause.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -348,10 +415,18 @@ mod tests {
             Limitation::ThinkingReplay,
             Limitation::Streaming,
         ];
-        let lessons: Vec<_> = limitations
-            .into_iter()
-            .map(|one| lesson("m", one, now()))
-            .collect();
+        let of_its_format = |limitation| {
+            let format = match limitation {
+                Limitation::MaxTokensName(_) => ModelFormat::AzureChat,
+                Limitation::ThinkingReplay => ModelFormat::Orchestration,
+                _ => ModelFormat::Claude,
+            };
+            Lesson {
+                format,
+                ..lesson("m", limitation, now())
+            }
+        };
+        let lessons: Vec<_> = limitations.into_iter().map(of_its_format).collect();
         let (written, stamp) = file.add(lessons.clone(), now()).unwrap();
         assert_eq!(written, lessons);
         assert_eq!(stamp, file.stamp());
@@ -390,8 +465,14 @@ mod tests {
             Limitation::Prefill,
             now() - LASTS + Duration::from_secs(1),
         );
-        let ahead = lesson("ahead", Limitation::Prefill, now() + LASTS);
-        file.add(vec![old, young.clone(), ahead.clone()], now()).unwrap();
+        let ahead = lesson("ahead", Limitation::Prefill, now() + CLOCKS_DIFFER);
+        let never = lesson(
+            "never",
+            Limitation::Prefill,
+            now() + CLOCKS_DIFFER + Duration::from_secs(1),
+        );
+        file.add(vec![old, young.clone(), ahead.clone(), never], now())
+            .unwrap();
         assert_eq!(file.read(now()).unwrap().lessons, [young, ahead]);
     }
 
@@ -400,15 +481,103 @@ mod tests {
         let (_home, file) = file();
         let lessons = ["a", "b", "c"].map(|model| lesson(model, Limitation::Betas, now()));
         file.add(lessons.to_vec(), now()).unwrap();
-        assert_eq!(file.forget(Some("d1/b/anthropic_beta"), now()).unwrap(), 1);
+        assert_eq!(file.forget("d1/b/anthropic_beta", now()).unwrap(), 1);
         assert_eq!(
             file.read(now()).unwrap().lessons,
             [lessons[0].clone(), lessons[2].clone()]
         );
-        let error = file.forget(Some("d1/b/anthropic_beta"), now()).unwrap_err();
+        let error = file.forget("d1/b/anthropic_beta", now()).unwrap_err();
         assert_eq!(error.code(), "RULES-NOT-LEARNED");
-        assert_eq!(file.forget(None, now()).unwrap(), 2);
-        assert_eq!(file.forget(None, now()).unwrap(), 0);
+        assert_eq!(file.forget_all(now()).unwrap(), 2);
+        assert_eq!(file.forget_all(now()).unwrap(), 0);
+    }
+
+    #[test]
+    fn all_is_forgotten_even_what_can_not_be_read() {
+        let (_home, file) = file();
+        assert_eq!(file.forget_all(now()).unwrap(), 0);
+        assert!(!file.folder.exists(), "nothing is made for it");
+        file.add(vec![lesson("m", Limitation::Betas, now())], now())
+            .unwrap();
+        let text = std::fs::read_to_string(file.path()).unwrap();
+        std::fs::write(file.path(), format!("{text}\n[[learned]]\nrule = \"plum\"\n")).unwrap();
+        assert_eq!(file.read(now()).unwrap().troubles.len(), 1);
+        assert_eq!(file.forget_all(now()).unwrap(), 2);
+        assert!(file.read(now()).unwrap().troubles.is_empty());
+        // A broken file is set aside, not lost.
+        std::fs::write(file.path(), "= [").unwrap();
+        assert_eq!(file.forget_all(now()).unwrap(), 0);
+        assert!(file.read(now()).unwrap().troubles.is_empty());
+        assert_eq!(set_aside(&file), ["= ["]);
+    }
+
+    #[test]
+    fn who_holds_the_lock_is_not_waited_for_for_ever() {
+        let (_home, file) = file();
+        let held = file.lock(PATIENCE).unwrap();
+        let error = file.lock(Duration::ZERO).unwrap_err();
+        assert_eq!(error.code(), "CONFIG-LEARNED");
+        assert!(error.to_string().contains(LOCK), "{error}");
+        drop(held);
+        file.lock(PATIENCE).unwrap();
+    }
+
+    /// What of the file's earlier contents was kept under another name.
+    fn set_aside(file: &LearnedFile) -> Vec<String> {
+        let entries = std::fs::read_dir(&file.folder).unwrap();
+        let paths = entries.map(|entry| entry.unwrap().path());
+        paths
+            .filter(|path| path.display().to_string().contains("learned.broken-"))
+            .map(|path| std::fs::read_to_string(path).unwrap())
+            .collect()
+    }
+
+    #[test]
+    fn a_row_that_no_refusal_can_have_taught_is_skipped_and_reported() {
+        let (_home, file) = file();
+        std::fs::create_dir_all(&file.folder).unwrap();
+        let row = |format: &str, rest: &str| {
+            format!(
+                "[[learned]]\ndeployment = \"d\"\nmodel = \"m\"\nformat = \"{format}\"\n\
+                 since = \"2027-01-15T08:00:00Z\"\nwords = \"\"\n{rest}\n"
+            )
+        };
+        for (format, rest, named) in [
+            (
+                "claude",
+                "rule = \"betas\"\nbase_url = \"https://evil.example\"",
+                "base_url",
+            ),
+            (
+                "claude",
+                "rule = \"field\"\nvalue = \"top_k\"\ntoken = \"x\"",
+                "token",
+            ),
+            ("claude", "rule = \"max_output_tokens\"\nvalue = 0", "value"),
+            ("claude", "rule = \"max_output_tokens\"\nvalue = -1", "-1"),
+            ("claude", "rule = \"field\"\nvalue = \"messages\"", "value"),
+            ("claude", "rule = \"field\"\nvalue = \"tools.name\"", "value"),
+            ("claude", "rule = \"field\"\nvalue = \"config.model\"", "value"),
+            ("claude", "rule = \"field\"\nvalue = \"a b\"", "value"),
+            ("claude", "rule = \"effort\"\nvalue = \"extreme\"", "value"),
+            ("claude", "rule = \"beta\"\nvalue = \"x\"", "value"),
+            (
+                "claude",
+                "rule = \"thinking\"\nvalue = \"budget or adaptive\"",
+                "value",
+            ),
+            ("azure", "rule = \"betas\"", "value"),
+        ] {
+            std::fs::write(
+                file.path(),
+                row(format, rest) + &row("claude", "rule = \"prefill\""),
+            )
+            .unwrap();
+            let contents = file.read(now()).unwrap();
+            assert_eq!(contents.lessons.len(), 1, "{rest}");
+            let told: Vec<_> = contents.troubles.iter().map(ToString::to_string).collect();
+            assert!(told.len() == 1 && told[0].contains(named), "{rest}: {told:?}");
+        }
     }
 
     #[test]
@@ -434,13 +603,24 @@ mod tests {
         file.add(vec![lesson("m", Limitation::Betas, now())], now())
             .unwrap();
         assert_eq!(file.read(now()).unwrap().lessons.len(), 1);
-        let kept = std::fs::read_dir(&file.folder)
-            .unwrap()
-            .map(|entry| entry.unwrap().path());
-        let kept: Vec<_> = kept
-            .filter(|path| path.display().to_string().contains("broken"))
-            .collect();
-        assert_eq!(std::fs::read_to_string(&kept[0]).unwrap(), "= [");
+        assert_eq!(set_aside(&file), ["= ["]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_read_at_the_start_is_not_read_again_while_it_stays() {
+        let (_home, file) = file();
+        file.add(
+            vec![lesson("m", Limitation::Betas, SystemTime::now())],
+            SystemTime::now(),
+        )
+        .unwrap();
+        let (_sender, receiver) = mpsc::unbounded_channel();
+        // Nothing is known, so reading it once more would be seen.
+        let knowledge = Arc::new(Knowledge::new(Rules::embedded(), Vec::new(), None));
+        let known = Arc::downgrade(&knowledge);
+        tokio::spawn(follow(file.clone(), file.stamp(), known, receiver));
+        tokio::time::sleep(PAUSE * 4).await;
+        assert_eq!(knowledge.lessons(), []);
     }
 
     #[tokio::test]
@@ -448,7 +628,12 @@ mod tests {
         let (_home, file) = file();
         let (sender, receiver) = mpsc::unbounded_channel();
         let knowledge = Arc::new(Knowledge::new(Rules::embedded(), Vec::new(), None));
-        let following = tokio::spawn(follow(file.clone(), Arc::downgrade(&knowledge), receiver));
+        let following = tokio::spawn(follow(
+            file.clone(),
+            file.stamp(),
+            Arc::downgrade(&knowledge),
+            receiver,
+        ));
         let wait_for = async |count| {
             while knowledge.lessons().len() != count
                 || file.read(SystemTime::now()).unwrap().lessons.len() != count
@@ -462,7 +647,7 @@ mod tests {
         file.add(vec![lesson("others", Limitation::Betas, now)], now)
             .unwrap();
         wait_for(2).await;
-        file.forget(Some("d1/own/anthropic_beta"), now).unwrap();
+        file.forget("d1/own/anthropic_beta", now).unwrap();
         wait_for(1).await;
         drop(sender);
         following.await.unwrap();

@@ -140,14 +140,18 @@ impl Listing {
     }
 }
 
-/// Forgets what was learned: the row of this id, or all. A running Coretap follows within a few seconds. Gives the number of
-/// rows.
+/// Forgets what was learned: the row of this id, or all, even those that can't be used. A running Coretap follows within a few
+/// seconds. Gives the number of rows. A file that nobody can understand is kept under another name.
 ///
 /// # Errors
 /// When there is no such row, or the settings folder can't be written to.
 pub fn forget(environment: &impl Fn(&str) -> Option<String>, id: Option<&str>) -> Result<usize, Error> {
     let folder = folder(environment).ok_or(Error::NoFolder)?;
-    LearnedFile::new(&folder).forget(id, SystemTime::now())
+    let file = LearnedFile::new(&folder);
+    match id {
+        Some(id) => file.forget(id, SystemTime::now()),
+        None => file.forget_all(SystemTime::now()),
+    }
 }
 
 #[cfg(test)]

@@ -119,6 +119,30 @@ async fn on_its_own_bus() {
     })
     .await;
     assert!(now.connection.unwrap().certificate.is_some());
+
+    // A certificate of another pair does not get the key out.
+    drop(app);
+    let path = home.path().join("settings.toml");
+    let file = std::fs::read_to_string(&path).unwrap();
+    let other = include_str!("../../aicore/tests/keys/rsa.crt");
+    let (before, chain) = file.split_once("-----BEGIN").unwrap();
+    let (_, after) = chain.rsplit_once("-----END CERTIFICATE-----\n").unwrap();
+    std::fs::write(&path, format!("{before}{other}{after}")).unwrap();
+    let app = App::open(&environment).unwrap();
+    let now = until(&app, "refused", |now| {
+        matches!(now.secret, SecretView::Unreadable { .. })
+    })
+    .await;
+    let subject = now.connection.unwrap().certificate.unwrap().subject;
+    assert_eq!(subject.split(',').next(), Some("CN=coretap-test"));
+    assert_eq!(
+        app.start().await.unwrap_err().code,
+        "CONFIG-CLIENT-CERTIFICATE-KEY"
+    );
+    drop(app);
+    std::fs::write(&path, file).unwrap();
+    let app = App::open(&environment).unwrap();
+    until(&app, "stored still", |now| now.secret == SecretView::Stored).await;
     app.forget_secret().await.unwrap();
     until(&app, "forgotten", |now| now.secret == SecretView::Missing).await;
 }

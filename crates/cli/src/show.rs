@@ -90,7 +90,7 @@ pub(crate) fn rules(json: bool) -> Result<(), Error> {
         print::out(&print::table(["OWN ROW", "ID", ""], &own));
     }
     for problem in &listing.problems {
-        print::error(problem, "");
+        print::warning(problem, "");
     }
     Ok(())
 }

@@ -30,7 +30,8 @@ orchestration: boolean,
  */
 model: string | null, 
 /**
- * Foundation mode: the selected model's chosen deployment; `None` is the newest one.
+ * The chosen deployment: in foundation mode the selected model's, where `None` is the newest one; in orchestration mode,
+ * where only `settings.toml` chooses it, the one for all models, where `None` is all that run.
  */
 deployment: string | null, 
 /**
