@@ -8,10 +8,10 @@ use libfuzzer_sys::fuzz_target;
 fuzz_target!(|text: &str| {
     for format in [ModelFormat::Orchestration, ModelFormat::Claude, ModelFormat::AzureChat] {
         let mut rules = Rules::default().for_model(format, "gpt-5");
-        for complaint in read_refusal(text, format) {
-            assert!(could_be_left_out(&complaint.limitation, format));
-            assert!(!complaint.limitation.name().is_empty() && !complaint.words.is_empty());
-            rules.limit(&complaint.limitation);
+        for limitation in read_refusal(text, format) {
+            assert!(could_be_left_out(&limitation, format));
+            assert!(!limitation.limitation.name().is_empty() && !limitation.words.is_empty());
+            rules.limit(&limitation.limitation);
         }
     }
 });

@@ -251,7 +251,7 @@ async fn a_lesson_outlives_a_restart_is_shown_and_can_be_forgotten() {
     let lesson = &listing["learned"][0];
     assert_eq!(lesson["model"], CLAUDE);
     assert_eq!(lesson["effect"], "top_k left out");
-    assert_eq!(lesson["words"], "top_k: Extra inputs are not permitted");
+    assert_eq!(lesson["words"], "refused the field 'top_k'");
     let id = lesson["id"].as_str().unwrap();
     assert!(id.ends_with("/top_k"), "{id}");
     assert_eq!(coretap.stop("TERM").await.code, 0);

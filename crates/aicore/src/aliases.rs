@@ -86,9 +86,11 @@ impl Aliases {
         self.0.iter()
     }
 
-    /// The alias that an asked name falls under.
-    pub(crate) fn find(&self, asked: &str) -> Option<&Alias> {
-        self.0.iter().find(|alias| alias.fits(asked))
+    /// The alias that an asked name falls under, in any of its spellings: an alias that says more goes first, whichever
+    /// spelling it fits.
+    pub(crate) fn find(&self, spellings: &[&str]) -> Option<&Alias> {
+        let fits = |alias: &&Alias| spellings.iter().any(|asked| alias.fits(asked));
+        self.0.iter().find(fits)
     }
 }
 
@@ -124,7 +126,7 @@ mod tests {
             ("ä*", "ä1", true),
         ] {
             assert_eq!(
-                aliases(&[pattern]).find(asked).is_some(),
+                aliases(&[pattern]).find(&[asked]).is_some(),
                 fits,
                 "{pattern} {asked}"
             );
@@ -140,7 +142,10 @@ mod tests {
             ("claude-opus", "claude-*"),
             ("gpt-5", "*"),
         ] {
-            assert_eq!(aliases.find(asked).unwrap().name, name, "{asked}");
+            assert_eq!(aliases.find(&[asked]).unwrap().name, name, "{asked}");
+            // The catch-all fits the longer spelling, and still goes last.
+            let longer = format!("sap/{asked}[1m]");
+            assert_eq!(aliases.find(&[&longer, asked]).unwrap().name, name, "{longer}");
         }
     }
 

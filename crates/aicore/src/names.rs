@@ -91,7 +91,8 @@ fn find(name: &str, known: Known<'_>) -> Option<String> {
         }
         Known::Unavailable => {
             let name = name.to_ascii_lowercase();
-            derive(&name).or_else(|| is_like_sap(&name).then_some(name))
+            let derived = derive(&name).filter(|derived| is_like_sap(derived));
+            derived.or_else(|| is_like_sap(&name).then_some(name))
         }
     }
 }
@@ -407,6 +408,11 @@ mod tests {
             "claude",
             "gpt-9\r\nx: y",
             "gpt-9 \"",
+            "gemini-x\nFORGED LINE-latest",
+            "gemini-x\u{1b}[31m-latest",
+            "models/gemini-x\r\ny: z",
+            "gpt-9\n-2027-01-01",
+            "claude-opus\n-9",
             "--é",
             &long,
         ] {

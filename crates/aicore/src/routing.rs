@@ -171,7 +171,7 @@ impl Routing<'_> {
     ) -> Result<Resolution, Unresolved<'n>> {
         let aliases = &self.choice.aliases;
         let (name, long_context) = names::strip(asked);
-        if let Some(alias) = aliases.find(asked.trim()).or_else(|| aliases.find(name)) {
+        if let Some(alias) = aliases.find(&[asked.trim(), name]) {
             let found = names::resolve(&alias.model, known, None);
             return found
                 .map(|target| Resolution {

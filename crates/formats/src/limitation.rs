@@ -67,6 +67,34 @@ impl Limitation {
     }
 }
 
+impl Limitation {
+    /// What the deployment refused, as a sentence's end. It is Coretap's own: an upstream's words may repeat what a
+    /// request says, and nothing of that is kept.
+    pub fn refused(&self) -> String {
+        let what = match self {
+            Limitation::Field(field) => return format!("refused the field '{field}'"),
+            Limitation::Beta(flag) => return format!("refused the beta flag '{flag}'"),
+            Limitation::MaxOutputTokens(limit) => return format!("refused more than {limit} output tokens"),
+            Limitation::MaxTokensName(MaxTokensName::MaxTokens) => "the name max_completion_tokens",
+            Limitation::MaxTokensName(MaxTokensName::MaxCompletionTokens) => "the name max_tokens",
+            Limitation::Effort(level) => return format!("refused the effort '{level}'"),
+            Limitation::Betas => "a beta flag",
+            Limitation::Thinking(ThinkingKind::None) => "thinking",
+            Limitation::Thinking(ThinkingKind::Adaptive) => "thinking with a budget",
+            Limitation::Thinking(_) => "adaptive thinking",
+            Limitation::EffortWithTools => "an effort beside tools",
+            Limitation::TemperatureWithTopP => "temperature together with top_p",
+            Limitation::Prefill => "a conversation that ends in the model's turn",
+            Limitation::StructuredOutput => "a JSON schema for the answer",
+            Limitation::CacheMarks => "cache marks",
+            Limitation::CacheTtl => "a cache mark's ttl",
+            Limitation::ThinkingReplay => "earlier thinking",
+            Limitation::Streaming => "streams",
+        };
+        format!("refused {what}")
+    }
+}
+
 /// What is done about it, for people.
 impl fmt::Display for Limitation {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -12,12 +12,12 @@ use crate::upstream_error::read_upstream_error;
 /// The most of a text that is read, in bytes; refusals of fields are a sentence or two.
 const LONGEST_TEXT: usize = 8 * 1024;
 /// The most that one text can complain about; agents trip over a few things at once.
-const MOST_COMPLAINTS: usize = 16;
+const MOST_NAMED: usize = 16;
 /// The longest name that is taken for one.
 const LONGEST_NAME: usize = 64;
 
-/// What a request is made of; never left out.
-const ESSENTIAL: [&str; 17] = [
+/// What a request is made of, and what an agent relies on in the answer (JSON, a call of a tool); never left out.
+const ESSENTIAL: [&str; 19] = [
     "anthropic_version",
     "config",
     "contents",
@@ -32,8 +32,10 @@ const ESSENTIAL: [&str; 17] = [
     "modules",
     "placeholder_values",
     "prompt",
+    "response_format",
     "system",
     "template",
+    "tool_choice",
     "tools",
 ];
 
@@ -94,22 +96,13 @@ const FORMS: [&str; 13] = [
 /// The levels that Claude's effort may have, by model.
 const EFFORTS: [&str; 5] = ["low", "medium", "high", "xhigh", "max"];
 
-/// One thing that a refusal names.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Complaint {
-    /// What the deployment does not take.
-    pub limitation: Limitation,
-    /// The line of the text that says so.
-    pub words: String,
-}
-
 /// What a 400's text names that could be left out, each once; nothing for every other refusal, such as a content filter, a
 /// context that is too long, or a mistake of the agent's.
-pub fn read_refusal(text: &str, format: ModelFormat) -> Vec<Complaint> {
+pub fn read_refusal(text: &str, format: ModelFormat) -> Vec<Limitation> {
     let end = (0..=LONGEST_TEXT.min(text.len()))
         .rev()
         .find(|end| text.is_char_boundary(*end));
-    let mut complaints: Vec<Complaint> = Vec::new();
+    let mut limitations: Vec<Limitation> = Vec::new();
     for line in text.get(..end.unwrap_or(0)).unwrap_or_default().lines() {
         // Orchestration may hand the vendor's error on as it came.
         let inner = line.find("{\"").and_then(|start| line.get(start..));
@@ -119,16 +112,13 @@ pub fn read_refusal(text: &str, format: ModelFormat) -> Vec<Complaint> {
             read_line(text, &mut named);
         }
         for limitation in named {
-            let is_new = !complaints.iter().any(|known| known.limitation == limitation);
-            if is_new && could_be_left_out(&limitation, format) && complaints.len() < MOST_COMPLAINTS {
-                complaints.push(Complaint {
-                    limitation,
-                    words: line.trim().to_owned(),
-                });
+            let is_new = !limitations.contains(&limitation);
+            if is_new && could_be_left_out(&limitation, format) && limitations.len() < MOST_NAMED {
+                limitations.push(limitation);
             }
         }
     }
-    complaints
+    limitations
 }
 
 /// Whether a limitation is one that [`read_refusal`] could give for this format: it names something that Coretap sends to
@@ -172,14 +162,14 @@ fn read_line(line: &str, named: &mut Vec<Limitation>) {
     // Anthropic's validator: `tools.0.custom.defer_loading: Extra inputs are not permitted` (sap-wire.md §3.3).
     for (at, _) in line
         .match_indices(": Extra inputs are not permitted")
-        .take(MOST_COMPLAINTS)
+        .take(MOST_NAMED)
     {
         let before = line.get(..at).unwrap_or_default();
         let path = before.rsplit([' ', ',', ';', '"']).next().unwrap_or_default();
         of_path(path, named);
     }
     // Bedrock's validator: `#/tools/0: extraneous key [strict] is not permitted`.
-    for (at, _) in line.match_indices("extraneous key [").take(MOST_COMPLAINTS) {
+    for (at, _) in line.match_indices("extraneous key [").take(MOST_NAMED) {
         let place = line
             .get(..at)
             .unwrap_or_default()
@@ -202,7 +192,7 @@ fn read_line(line: &str, named: &mut Vec<Limitation>) {
     }
     if let Some((_, rest)) = line.split_once("Unrecognized request argument") {
         let supplied = after(rest, "supplied: ").unwrap_or_default();
-        for name in supplied.split(',').take(MOST_COMPLAINTS) {
+        for name in supplied.split(',').take(MOST_NAMED) {
             of_path(name.trim().trim_end_matches('.'), named);
         }
     }
@@ -235,7 +225,7 @@ fn read_line(line: &str, named: &mut Vec<Limitation>) {
         .and_then(|rest| rest.split_once(" unexpected)"))
     {
         let place = between(rest, "'", "'").unwrap_or_default();
-        for name in names.split('\'').skip(1).step_by(2).take(MOST_COMPLAINTS) {
+        for name in names.split('\'').skip(1).step_by(2).take(MOST_NAMED) {
             of_place(name, place, named);
         }
     }
@@ -439,7 +429,7 @@ fn of_place(name: &str, place: &str, named: &mut Vec<Limitation>) {
         "ttl" => named.push(Limitation::CacheTtl),
         "reasoning_content" => named.push(Limitation::ThinkingReplay),
         "strict" if is_within("tools") => named.push(Limitation::Field("tools.strict".to_owned())),
-        "timeout" | "max_retries" | "chunk_size" | "response_format" => field(name, named),
+        "timeout" | "max_retries" | "chunk_size" => field(name, named),
         _ => {}
     }
 }

@@ -2,6 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use coretap_formats::event::Failure;
+use coretap_formats::limitation::Limitation;
+use coretap_formats::rules::ModelRules;
 use coretap_formats::{Answer, EmbeddingFormat, Encoding, embedding_answer, write_embedding_request};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -11,7 +13,8 @@ use EmbeddingFormat::{AzureOpenAi, Orchestration};
 const MODEL: &str = "text-embedding-3-small";
 
 fn written(body: &Value, format: EmbeddingFormat) -> (String, Encoding, Vec<String>) {
-    let request = write_embedding_request(body.to_string().as_bytes(), format, MODEL).unwrap();
+    let request =
+        write_embedding_request(body.to_string().as_bytes(), format, MODEL, &ModelRules::default()).unwrap();
     let dropped = request.dropped.into_iter().map(std::borrow::Cow::into_owned);
     (
         String::from_utf8(request.body).unwrap(),
@@ -21,7 +24,8 @@ fn written(body: &Value, format: EmbeddingFormat) -> (String, Encoding, Vec<Stri
 }
 
 fn refused(body: &Value, format: EmbeddingFormat) -> String {
-    let error = write_embedding_request(body.to_string().as_bytes(), format, MODEL).unwrap_err();
+    let error = write_embedding_request(body.to_string().as_bytes(), format, MODEL, &ModelRules::default())
+        .unwrap_err();
     error.to_string()
 }
 
@@ -68,6 +72,32 @@ fn a_request_for_azure_keeps_what_azure_takes() {
             AzureOpenAi,
         );
         assert_eq!(body, json!({ "input": input }).to_string());
+    }
+}
+
+#[test]
+fn what_a_model_refuses_is_left_out_where_the_vectors_stay_the_same() {
+    let mut rules = ModelRules::default();
+    for name in ["timeout", "max_retries", "user", "encoding_format", "dimensions"] {
+        rules.limit(&Limitation::Field(name.to_owned()));
+    }
+    let asked =
+        json!({"model": "m", "input": "a", "dimensions": 256, "encoding_format": "base64", "user": "u"});
+    for (format, expected) in [
+        (
+            Orchestration,
+            r#"{"config":{"modules":{"embeddings":{"model":{"name":"text-embedding-3-small","version":"latest","params":{"dimensions":256}}}}},"input":{"text":"a"}}"#,
+        ),
+        (AzureOpenAi, r#"{"input":"a","dimensions":256}"#),
+    ] {
+        let request = write_embedding_request(asked.to_string().as_bytes(), format, MODEL, &rules).unwrap();
+        assert_eq!(String::from_utf8(request.body).unwrap(), expected);
+        assert_eq!(
+            request.encoding,
+            Encoding::Base64,
+            "the agent gets what it asked for"
+        );
+        assert_eq!(request.dropped, ["user"]);
     }
 }
 
@@ -269,7 +299,7 @@ proptest! {
         let body = [body, text.into_bytes()];
         for body in &body {
             for format in [Orchestration, AzureOpenAi] {
-                drop(write_embedding_request(body, format, MODEL));
+                drop(write_embedding_request(body, format, MODEL, &ModelRules::default()));
                 drop(embedding_answer(body, format, MODEL, Encoding::Base64));
             }
         }

@@ -11,11 +11,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 fn read(text: &str, format: ModelFormat) -> Vec<Limitation> {
-    let complaints = read_refusal(text, format);
-    complaints
-        .into_iter()
-        .map(|complaint| complaint.limitation)
-        .collect()
+    read_refusal(text, format)
 }
 
 fn field(name: &str) -> Limitation {
@@ -204,10 +200,6 @@ fn openais_refusals_name_what_is_left_out() {
             vec![Limitation::Streaming],
         ),
         (
-            "Invalid parameter: 'response_format' of type 'json_schema' is not supported with this model.",
-            vec![field("response_format")],
-        ),
-        (
             "max_tokens is too large: 32000. This model supports at most 16384 completion tokens, whereas you provided 32000.",
             vec![Limitation::MaxOutputTokens(16384)],
         ),
@@ -289,6 +281,13 @@ fn what_a_request_is_made_of_and_every_other_refusal_stays() {
         "messages.0.content.0: Input tag 'enabled' found using 'type' does not match any of the expected tags: 'text'",
         "Unknown parameter: 'messages'.",
         "Unknown parameter: 'response_format.json_schema.strict'.",
+        // An agent that demands JSON or a call of a tool must not get a text instead.
+        "Invalid parameter: 'response_format' of type 'json_schema' is not supported with this model.",
+        "Additional properties are not allowed ('response_format' was unexpected) - 'config.modules.prompt_templating.prompt'",
+        "Unrecognized request argument supplied: response_format",
+        "Unsupported parameter: 'tool_choice' is not supported with this model.",
+        "400 - LLM Module: Unknown field for GenerationConfig: tool_choice",
+        "tool_choice: Extra inputs are not permitted",
         "Unsupported value: 'messages[0].role' does not support 'system' with this model.",
         "Additional properties are not allowed ('messages_history' was unexpected)",
         "Additional properties are not allowed ('name' was unexpected) - 'messages_history.0'",
@@ -328,15 +327,21 @@ fn what_a_request_is_made_of_and_every_other_refusal_stays() {
 }
 
 #[test]
-fn the_words_are_the_line_that_says_so() {
-    let complaints = read_refusal(
-        "The request failed.\n top_k: Extra inputs are not permitted \nBye.",
-        ModelFormat::Claude,
-    );
-    assert_eq!(complaints[0].words, "top_k: Extra inputs are not permitted");
+fn what_is_kept_of_a_refusal_has_none_of_its_words() {
+    let text = "TOPSECRETPROMPT is bad. Unknown parameter: 'seed'.";
+    let named = read(text, ModelFormat::AzureChat);
+    assert_eq!(named, [field("seed")]);
+    assert_eq!(named[0].refused(), "refused the field 'seed'");
+    for limitation in limitations() {
+        let sentence = limitation.refused();
+        assert!(
+            sentence.starts_with("refused ") && sentence.len() > 12,
+            "{sentence}"
+        );
+    }
 }
 
-/// Every limitation that a text can name.
+/// Every limitation that a text or a row of rules can name.
 fn limitations() -> Vec<Limitation> {
     let fields = [
         "temperature",
@@ -680,14 +685,14 @@ proptest! {
     ], 0..14)) {
         let text = pieces.concat();
         for format in [ModelFormat::Claude, ModelFormat::AzureChat, ModelFormat::Orchestration] {
-            let complaints = read_refusal(&text, format);
-            prop_assert!(complaints.len() <= 16);
-            for complaint in complaints {
+            let limitations = read_refusal(&text, format);
+            prop_assert!(limitations.len() <= 16);
+            for limitation in limitations {
                 let essential = ["model", "messages", "system", "prompt", "tools", "max_tokens", "messages.content", "messages.role"];
-                if let Limitation::Field(name) = &complaint.limitation {
+                if let Limitation::Field(name) = &limitation {
                     prop_assert!(!essential.contains(&name.as_str()) && name.len() <= 80, "{text:?}: {name}");
                 }
-                prop_assert!(complaint.limitation != Limitation::MaxOutputTokens(0));
+                prop_assert!(limitation != Limitation::MaxOutputTokens(0));
             }
         }
     }

@@ -13,6 +13,7 @@ use crate::attempt::{Begun, Fault, reach, read_whole};
 use crate::configuration::Configuration;
 use crate::exchange::Ongoing;
 use crate::forward::Forwarded;
+use crate::heal::Healing;
 use crate::knowledge::{Knowledge, ModelKnowledge};
 use crate::problem::Problem;
 use crate::retry;
@@ -39,6 +40,7 @@ pub(crate) async fn embed(
     let limits = &configuration.limits;
 
     let mut prepared: Option<Prepared> = None;
+    let mut healing = Healing::default();
     let mut rerouted = false;
     let mut pauses = 0;
     loop {
@@ -47,7 +49,8 @@ pub(crate) async fn embed(
                 ready
             } else {
                 let route = aicore.route_for(Purpose::Embeddings, &asked).await;
-                prepare(knowledge, body, route.map_err(Fault::Core)?, ongoing).map_err(Fault::Final)?
+                let route = route.map_err(Fault::Core)?;
+                prepare(knowledge.of(&route), body, route, ongoing).map_err(Fault::Final)?
             };
             let ready = prepared.insert(ready);
             let request = InferenceRequest {
@@ -65,29 +68,43 @@ pub(crate) async fn embed(
             })
         };
         let fault = match tried.await {
-            Ok(forwarded) => return Ok(forwarded),
+            Ok(forwarded) => {
+                healing.remember(knowledge, &forwarded.model);
+                return Ok(forwarded);
+            }
             Err(fault) => fault,
         };
 
-        if let (Fault::Refused(refusal), Some(ready)) = (&fault, &prepared)
-            && refusal.status == 404
-            && !rerouted
-        {
-            // The deployment may be gone, and another one there.
-            rerouted = true;
-            let route = aicore
-                .route_anew(Purpose::Embeddings, &asked, ongoing.age())
-                .await?;
-            if route.deployment_id != ready.route.deployment_id {
-                prepared = Some(prepare(knowledge, body, route, ongoing)?);
-                ongoing.exchange.retries += 1;
-                continue;
+        if let (Fault::Refused(refusal), Some(ready)) = (&fault, &prepared) {
+            if refusal.status == 404 && !rerouted {
+                // The deployment may be gone, and another one there.
+                rerouted = true;
+                let route = aicore
+                    .route_anew(Purpose::Embeddings, &asked, ongoing.age())
+                    .await?;
+                if route.deployment_id != ready.route.deployment_id {
+                    prepared = Some(prepare(knowledge.of(&route), body, route, ongoing)?);
+                    healing = Healing::default();
+                    ongoing.exchange.retries += 1;
+                    continue;
+                }
+            } else if refusal.status == 400 {
+                let healed = healing.heal(&refusal.text, &ready.model, |model| {
+                    let healed = prepare(model, body, Arc::clone(&ready.route), ongoing)?;
+                    Ok((healed.body != ready.body).then_some(healed))
+                })?;
+                if healed.is_some() {
+                    prepared = healed;
+                    ongoing.exchange.retries += 1;
+                    continue;
+                }
+                healing.remember(knowledge, &ready.model);
             }
         }
         let Some(pause) = retry::pause(&fault, pauses, limits) else {
             return Err(fault.into());
         };
-        tracing::debug!(?fault, ?pause, "the request is sent again");
+        retry::log(&fault, pause);
         pauses += 1;
         ongoing.exchange.retries += 1;
         tokio::time::sleep(pause).await;
@@ -96,7 +113,7 @@ pub(crate) async fn embed(
 
 /// Writes the request in the route's format.
 fn prepare(
-    knowledge: &Knowledge,
+    model: Arc<ModelKnowledge>,
     body: &[u8],
     route: Arc<Route>,
     ongoing: &mut Ongoing,
@@ -110,8 +127,7 @@ fn prepare(
         body,
         encoding,
         dropped,
-    } = write_embedding_request(body, format, &route.model)?;
-    let model = knowledge.of(&route);
+    } = write_embedding_request(body, format, &route.model, &model.rules)?;
     ongoing.exchange.model = Some(Arc::clone(&model.name));
     ongoing.exchange.route = Some(model.format);
     ongoing.exchange.dropped = dropped;

@@ -24,9 +24,9 @@ pub(crate) struct Forwarded {
 }
 
 /// A request as one route takes it.
-pub(crate) struct Prepared {
+struct Prepared {
     route: Arc<Route>,
-    pub(crate) model: Arc<ModelKnowledge>,
+    model: Arc<ModelKnowledge>,
     body: Bytes,
     /// What the upstream is asked for.
     streams: bool,
@@ -102,8 +102,9 @@ pub(crate) async fn forward(
                     continue;
                 }
             } else if refusal.status == 400 {
-                let healed = healing.heal(&refusal.text, ready, |model| {
-                    prepare(model, agent, body, &betas, Arc::clone(&ready.route), ongoing)
+                let healed = healing.heal(&refusal.text, &ready.model, |model| {
+                    let healed = prepare(model, agent, body, &betas, Arc::clone(&ready.route), ongoing)?;
+                    Ok(healed.differs_from(ready).then_some(healed))
                 })?;
                 if healed.is_some() {
                     prepared = healed;
@@ -116,7 +117,7 @@ pub(crate) async fn forward(
         let Some(pause) = retry::pause(&fault, pauses, limits) else {
             return Err(fault.into());
         };
-        tracing::debug!(?fault, ?pause, "the request is sent again");
+        retry::log(&fault, pause);
         pauses += 1;
         ongoing.exchange.retries += 1;
         tokio::time::sleep(pause).await;
@@ -164,7 +165,7 @@ fn prepare(
 
 impl Prepared {
     /// Whether the upstream is asked for something else than by `other`.
-    pub(crate) fn differs_from(&self, other: &Prepared) -> bool {
+    fn differs_from(&self, other: &Prepared) -> bool {
         self.streams != other.streams || self.body != other.body
     }
 

@@ -7,11 +7,11 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use coretap_formats::{Complaint, read_refusal};
+use coretap_formats::limitation::Limitation;
+use coretap_formats::read_refusal;
 
-use crate::forward::Prepared;
 use crate::knowledge::{Knowledge, Lesson, ModelKnowledge};
-use crate::problem::{Problem, short};
+use crate::problem::Problem;
 
 /// How often a request is sent again because of it: agents trip over several things at once, and a refusal mostly names
 /// the first one only.
@@ -25,30 +25,31 @@ pub(crate) struct Healing {
 }
 
 struct LeftOut {
-    complaint: Complaint,
-    /// It was not complained about again.
+    limitation: Limitation,
+    /// It was not refused again.
     helped: bool,
 }
 
 impl Healing {
-    /// The request without what the refusal names, written by `prepare`; nothing where the refusal names nothing that could
-    /// be left out, or nothing new, or nothing that the request has.
+    /// The request without what the refusal names; nothing where the refusal names nothing that could be left out, or
+    /// nothing new, or nothing that the request has. `model` is what the refused request was written with; `prepare`
+    /// writes it with what is known now, and gives nothing where that comes to the same request.
     ///
     /// # Errors
     /// Those of `prepare`.
-    pub(crate) fn heal(
+    pub(crate) fn heal<Prepared>(
         &mut self,
         refusal: &str,
-        refused: &Prepared,
-        prepare: impl FnOnce(Arc<ModelKnowledge>) -> Result<Prepared, Problem>,
+        model: &ModelKnowledge,
+        prepare: impl FnOnce(Arc<ModelKnowledge>) -> Result<Option<Prepared>, Problem>,
     ) -> Result<Option<Prepared>, Problem> {
         let known = self.left_out.len();
-        for complaint in read_refusal(refusal, refused.model.format) {
-            let is_same = |former: &&mut LeftOut| former.complaint.limitation == complaint.limitation;
+        for limitation in read_refusal(refusal, model.format) {
+            let is_same = |former: &&mut LeftOut| former.limitation == limitation;
             match self.left_out.iter_mut().find(is_same) {
                 Some(former) => former.helped = false,
                 None => self.left_out.push(LeftOut {
-                    complaint,
+                    limitation,
                     helped: true,
                 }),
             }
@@ -58,13 +59,13 @@ impl Healing {
         }
         if self.times < MOST_TIMES {
             self.times += 1;
-            let mut model = ModelKnowledge::clone(&refused.model);
+            let mut model = model.clone();
             for new in self.left_out.iter().skip(known) {
-                model.rules.limit(&new.complaint.limitation);
+                model.rules.limit(&new.limitation);
             }
             let healed = prepare(Arc::new(model))?;
-            if healed.differs_from(refused) {
-                return Ok(Some(healed));
+            if healed.is_some() {
+                return Ok(healed);
             }
         }
         // Nobody knows whether it would have helped.
@@ -74,15 +75,14 @@ impl Healing {
 
     /// Remembers what helped. To be called once the deployment has answered, or refused the request for another reason.
     pub(crate) fn remember(&self, knowledge: &Knowledge, model: &ModelKnowledge) {
-        for LeftOut { complaint, .. } in self.left_out.iter().filter(|left_out| left_out.helped) {
-            let words = short(&complaint.words).replace(char::is_control, " ");
+        for LeftOut { limitation, .. } in self.left_out.iter().filter(|left_out| left_out.helped) {
             knowledge.learn(Lesson {
                 deployment: model.deployment.clone(),
                 model: model.name.to_string(),
                 format: model.format,
-                limitation: complaint.limitation.clone(),
+                limitation: limitation.clone(),
                 since: SystemTime::now(),
-                words,
+                words: limitation.refused(),
             });
         }
     }

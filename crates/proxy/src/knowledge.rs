@@ -29,7 +29,7 @@ pub struct Lesson {
     pub limitation: Limitation,
     /// When it said so.
     pub since: SystemTime,
-    /// The upstream's words, shortened and without control characters.
+    /// What it refused, in Coretap's words: the upstream's may repeat what a prompt says.
     pub words: String,
 }
 
@@ -143,12 +143,7 @@ impl Knowledge {
         known.models.remove(&lesson.model);
         known.lessons.push(lesson.clone());
         drop(known);
-        tracing::info!(
-            id = lesson.id(),
-            words = lesson.words,
-            "learned from a refusal: {}",
-            lesson.limitation
-        );
+        tracing::info!(id = lesson.id(), "learned from a refusal: {}", lesson.limitation);
         if let Some(learned) = &self.learned {
             // Nobody keeps lessons any more when the one who would take it has ended.
             let _ = learned.send(lesson);

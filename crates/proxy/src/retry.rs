@@ -9,6 +9,7 @@ use http::header::{HeaderName, RETRY_AFTER};
 
 use crate::attempt::Fault;
 use crate::configuration::Limits;
+use crate::problem::code;
 
 /// How long to wait before the next try; nothing when the agent has to be told. `tries` counts the retries so far.
 pub(crate) fn pause(fault: &Fault, tries: u32, limits: &Limits) -> Option<Duration> {
@@ -28,6 +29,22 @@ pub(crate) fn pause(fault: &Fault, tries: u32, limits: &Limits) -> Option<Durati
             (502..=504 | 529, None) => Some(backoff(tries, limits)),
             _ => None,
         },
+    }
+}
+
+/// Logs that a request is sent again after a pause, with the status or Coretap's code of the fault. An upstream's words
+/// may repeat what a prompt says, and nothing of that is logged.
+pub(crate) fn log(fault: &Fault, pause: Duration) {
+    let (status, code) = status_and_code(fault);
+    tracing::debug!(status, code, ?pause, "the request is sent again");
+}
+
+fn status_and_code(fault: &Fault) -> (Option<u16>, Option<&'static str>) {
+    match fault {
+        Fault::Final(problem) => (Some(problem.status), Some(problem.code)),
+        Fault::Core(error) => (None, Some(error.code())),
+        Fault::Refused(refusal) => (Some(refusal.status), None),
+        Fault::Cut(_) => (None, Some(code::CUT)),
     }
 }
 
@@ -103,6 +120,28 @@ mod tests {
                 None,
                 "two retries are enough: {fault:?}"
             );
+        }
+    }
+
+    #[test]
+    fn what_is_logged_of_a_fault_has_none_of_the_upstreams_words() {
+        let words = || "TOPSECRETPROMPT".to_owned();
+        let refusal = Refusal {
+            status: 503,
+            text: words(),
+            code: Some(words()),
+            retry_after: None,
+            in_stream: true,
+        };
+        for (fault, logged) in [
+            (Fault::Refused(refusal), (Some(503), None)),
+            (Fault::Cut(words()), (None, Some("UPSTREAM-CUT"))),
+            (
+                Fault::Final(Problem::cut("TOPSECRETPROMPT")),
+                (Some(502), Some("UPSTREAM-CUT")),
+            ),
+        ] {
+            assert_eq!(status_and_code(&fault), logged, "{fault:?}");
         }
     }
 

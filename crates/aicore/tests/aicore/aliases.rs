@@ -78,6 +78,21 @@ async fn an_alias_goes_before_every_other_meaning_of_its_name() {
 }
 
 #[tokio::test]
+async fn an_exact_alias_goes_before_a_catch_all_in_every_spelling() {
+    let stand_in = stand_in().await;
+    let pairs = [("*", "gpt-4o"), ("fast", "anthropic--claude-4.5-sonnet")];
+    for orchestration in [true, false] {
+        let core = core(&stand_in, orchestration, &pairs, None);
+        for asked in ["fast", "fast[1m]", "sap/fast", "openai/Fast[1m]"] {
+            let route = core.route(asked).await.unwrap();
+            assert_eq!(route.model, "anthropic--claude-4.5-sonnet", "{asked}");
+            assert_eq!(route.long_context, asked.ends_with("[1m]"), "{asked}");
+        }
+        assert_eq!(core.route("slow[1m]").await.unwrap().model, "gpt-4o");
+    }
+}
+
+#[tokio::test]
 async fn an_alias_of_nothing_is_an_error_that_names_it_even_beside_a_selected_model() {
     let stand_in = stand_in().await;
     let pairs = [("smart*", "gpt-9")];

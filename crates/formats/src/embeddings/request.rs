@@ -7,6 +7,7 @@ use crate::embeddings::{EmbeddingFormat, Encoding};
 use crate::error::Path;
 use crate::json::{Document, Object, Value, write_count, write_name, write_string};
 use crate::request::{members, read_body};
+use crate::rules::ModelRules;
 
 /// The most texts of one request (spec foundation-models, embeddings; OpenAI has the same limit).
 const MOST_INPUTS: usize = 2048;
@@ -22,7 +23,8 @@ pub struct EmbeddingRequest {
     pub dropped: Vec<Cow<'static, str>>,
 }
 
-/// Reads an agent's request for embeddings and writes it for a route. `model` is SAP's name.
+/// Reads an agent's request for embeddings and writes it for a route. `model` is SAP's name; what `rules` say that it
+/// refuses is left out where the vectors stay the same without it.
 ///
 /// # Errors
 /// When the body can't be read, or the route can't take what is asked for; the error names the member.
@@ -30,26 +32,28 @@ pub fn write_embedding_request(
     body: &[u8],
     format: EmbeddingFormat,
     model: &str,
+    rules: &ModelRules,
 ) -> Result<EmbeddingRequest, ReadError> {
-    read_body(body, |document| write(document, format, model))
+    read_body(body, |document| write(document, format, model, rules))
 }
 
 fn write(
     document: &Document<'_>,
     format: EmbeddingFormat,
     model: &str,
+    rules: &ModelRules,
 ) -> Result<EmbeddingRequest, ReadError> {
     let members = members(document)?;
     let request = Request::read(members)?;
     let mut out = Vec::with_capacity(members.literal().len() + 256);
     match format {
-        EmbeddingFormat::Orchestration => request.write_orchestration(model, &mut out)?,
-        EmbeddingFormat::AzureOpenAi => request.write_azure(&mut out),
+        EmbeddingFormat::Orchestration => request.write_orchestration(model, rules, &mut out)?,
+        EmbeddingFormat::AzureOpenAi => request.write_azure(rules, &mut out),
     }
     Ok(EmbeddingRequest {
         body: out,
         encoding: request.encoding.unwrap_or_default(),
-        dropped: dropped(members, format),
+        dropped: dropped(members, format, rules),
     })
 }
 
@@ -103,7 +107,12 @@ impl<'a> Request<'a> {
 
     /// Orchestration gets the text in `input` and everything else as a parameter of the model (spec
     /// `EmbeddingsPostRequest`, which takes no other member).
-    fn write_orchestration(&self, model: &str, out: &mut Vec<u8>) -> Result<(), ReadError> {
+    fn write_orchestration(
+        &self,
+        model: &str,
+        rules: &ModelRules,
+        out: &mut Vec<u8>,
+    ) -> Result<(), ReadError> {
         if self.is_tokens {
             return Err(ReadError::new(
                 "input",
@@ -114,38 +123,45 @@ impl<'a> Request<'a> {
         write_string(out, model);
         out.extend_from_slice(b",\"version\":\"latest\"");
         let mut parameters = Vec::new();
-        self.write_parameters(&mut parameters);
+        self.write_parameters(rules, &mut parameters);
         if let Some(parameters) = parameters.get(1..) {
             out.extend_from_slice(b",\"params\":{");
             out.extend_from_slice(parameters);
             out.push(b'}');
         }
         // As for answers: Coretap sends again by itself what is worth it.
-        out.extend_from_slice(b",\"timeout\":1200,\"max_retries\":0}}}},\"input\":{\"text\":");
+        for (name, written) in [
+            ("timeout", &b",\"timeout\":1200"[..]),
+            ("max_retries", b",\"max_retries\":0"),
+        ] {
+            out.extend_from_slice(if rules.refuses(name) { b"" } else { written });
+        }
+        out.extend_from_slice(b"}}}},\"input\":{\"text\":");
         out.extend_from_slice(self.input.get().as_bytes());
         out.extend_from_slice(b"}}");
         Ok(())
     }
 
     /// Azure's deployment knows its model, and refuses members that it does not know.
-    fn write_azure(&self, out: &mut Vec<u8>) {
+    fn write_azure(&self, rules: &ModelRules, out: &mut Vec<u8>) {
         out.extend_from_slice(b"{\"input\":");
         out.extend_from_slice(self.input.get().as_bytes());
-        self.write_parameters(out);
-        if let Some(user) = self.user {
+        self.write_parameters(rules, out);
+        if let Some(user) = self.user.filter(|_| !rules.refuses("user")) {
             write_name("user", out);
             out.extend_from_slice(user.get().as_bytes());
         }
         out.push(b'}');
     }
 
-    /// Each with the comma before it.
-    fn write_parameters(&self, out: &mut Vec<u8>) {
+    /// Each with the comma before it. Dimensions are never left out: vectors of another length would be of no use. The
+    /// encoding is: the answer is written as the agent wants it, however it comes.
+    fn write_parameters(&self, rules: &ModelRules, out: &mut Vec<u8>) {
         if let Some(dimensions) = self.dimensions {
             write_name("dimensions", out);
             write_count(out, dimensions);
         }
-        if let Some(encoding) = self.encoding {
+        if let Some(encoding) = self.encoding.filter(|_| !rules.refuses("encoding_format")) {
             write_name("encoding_format", out);
             out.extend_from_slice(match encoding {
                 Encoding::Float => b"\"float\"".as_slice(),
@@ -226,11 +242,11 @@ fn is_token(value: Value<'_>) -> bool {
     value.get().bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// The members that have no place in the route's format.
-fn dropped(members: Object<'_>, format: EmbeddingFormat) -> Vec<Cow<'static, str>> {
+/// The members that have no place in the route's format, or that the model refuses.
+fn dropped(members: Object<'_>, format: EmbeddingFormat, rules: &ModelRules) -> Vec<Cow<'static, str>> {
     let taken = |name: &str| match name {
         "model" | "input" | "dimensions" | "encoding_format" => true,
-        "user" => format == EmbeddingFormat::AzureOpenAi,
+        "user" => format == EmbeddingFormat::AzureOpenAi && !rules.refuses("user"),
         _ => false,
     };
     let mut dropped = Vec::new();

@@ -77,6 +77,53 @@ async fn vectors_come_from_both_modes() {
 }
 
 #[tokio::test]
+async fn what_a_deployment_refuses_is_left_out_and_remembered() {
+    let of = |orchestration: bool, name: &str| {
+        let text = if orchestration {
+            format!(
+                r#"{{"error":{{"request_id":"r","code":400,"message":"400 - Embedding Module: Unrecognized request argument supplied: {name}","location":"Embedding Module"}}}}"#
+            )
+        } else {
+            format!(r#"{{"error":{{"message":"Unrecognized request argument supplied: {name}"}}}}"#)
+        };
+        Reply::Status(400, &[], text)
+    };
+    for orchestration in [true, false] {
+        let replies = [
+            of(orchestration, "encoding_format"),
+            vectors(orchestration),
+            vectors(orchestration),
+            of(orchestration, "dimensions"),
+        ];
+        let upstream = Upstream::start(replies).await;
+        let aicore = if orchestration {
+            upstream.aicore()
+        } else {
+            upstream.foundation()
+        };
+        let mut test = UnderTest::start(aicore, quick()).await;
+        for (retries, requests) in [(1, 2), (0, 3)] {
+            let response = test.post("/v1/embeddings", question()).send().await.unwrap();
+            assert_eq!(response.status(), 200);
+            assert_eq!(test.exchange().await.retries, retries);
+            let sent: Vec<_> = upstream.seen().iter().map(|(_, body)| body.to_string()).collect();
+            assert_eq!(sent.len(), requests);
+            assert!(sent[0].contains("encoding_format"), "{sent:?}");
+            assert!(!sent[requests - 1].contains("encoding_format"), "{sent:?}");
+        }
+        // Vectors of another length would be of no use.
+        let body = json!({"model": EMBEDDING, "input": "a", "dimensions": 7});
+        let response = test
+            .post("/v1/embeddings", body.to_string())
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(response.status(), 400);
+        assert_eq!(upstream.seen().len(), 4);
+    }
+}
+
+#[tokio::test]
 async fn what_goes_wrong_is_told_in_openais_shape() {
     let slow = Reply::Status(
         429,

@@ -88,10 +88,40 @@ async fn what_is_refused_is_left_out_told_and_remembered() {
     assert_eq!(knowledge.lessons(), std::slice::from_ref(&lesson));
     assert_eq!(lesson.id(), format!("d-first/{MODEL}/top_k"));
     assert_eq!(lesson.format, ModelFormat::Orchestration);
-    assert_eq!(
-        lesson.words,
-        "400 - LLM Module: Unknown field for AnthropicMessagesRequest: top_k"
-    );
+    assert_eq!(lesson.words, "refused the field 'top_k'");
+}
+
+#[tokio::test]
+async fn a_lesson_has_none_of_the_upstreams_words() {
+    let words = "400 - LLM Module: TOPSECRETPROMPT is bad. Unknown parameter: 'top_k'.";
+    let (_upstream, test, knowledge, mut learned) = start([refusal(400, &[], words), good()]).await;
+    assert_eq!(ask(&test).await.status(), 200);
+    let lesson = learned.try_recv().unwrap();
+    assert_eq!(knowledge.lessons(), std::slice::from_ref(&lesson));
+    assert_eq!(lesson.limitation, field("top_k"));
+    assert!(!format!("{lesson:?}").contains("TOPSECRETPROMPT"), "{lesson:?}");
+}
+
+#[tokio::test]
+async fn a_form_of_the_answer_that_the_agent_demands_is_never_left_out() {
+    for words in [
+        "400 - LLM Module: Invalid parameter: 'response_format' of type 'json_schema' is not supported with this model.",
+        "400 - LLM Module: Unsupported parameter: 'tool_choice' is not supported with this model.",
+    ] {
+        let (upstream, test, knowledge, _learned) = start([refusal(400, &[], words)]).await;
+        let body = json!({"model": "claude-sonnet-4-5", "messages": [{"role": "user", "content": "Hi"}],
+            "response_format": {"type": "json_schema", "json_schema": {"name": "a", "schema": {"type": "object"}}},
+            "tools": [{"type": "function", "function": {"name": "a", "parameters": {"type": "object"}}}],
+            "tool_choice": "required"});
+        let response = test
+            .post("/v1/chat/completions", body.to_string())
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(response.status(), 400, "{words}");
+        assert_eq!(error(response).await, words);
+        assert_eq!((upstream.seen().len(), knowledge.lessons()), (1, Vec::new()));
+    }
 }
 
 #[tokio::test]

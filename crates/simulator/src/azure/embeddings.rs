@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::request::words;
+use super::request::{check_tenant, words};
 use super::{Refusal, opened, refuse};
 use crate::answer::Answer;
 use crate::catalogue::{Family, Model};
@@ -59,6 +59,7 @@ pub(crate) fn embeddings(asked: &Asked<'_>) -> Answer {
     };
     let wish = check(&BODY, &body)
         .map_err(|misfit| words(&misfit))
+        .and_then(|()| check_tenant(&body, &asked.options.refuses))
         .and_then(|()| wish(&body, model));
     match wish {
         Ok(wish) => {

@@ -9,8 +9,9 @@ use super::{Failure, rules};
 use crate::answer::Answer;
 use crate::catalogue::{Family, MODELS, Model};
 use crate::json;
+use crate::refuses::{self, Found};
 use crate::server::Asked;
-use crate::shape::{Fields, Shape, check, closed, filled, may, must};
+use crate::shape::{Fields, Problem, Shape, Step, check, closed, filled, may, must};
 use crate::vectors::{Wish, dimensions};
 
 static REQUEST: Shape = closed(&[must("config", &CONFIG), must("input", &INPUT)]);
@@ -103,8 +104,22 @@ fn list(asked: &Asked<'_>, body: &Value) -> Result<Value, Failure> {
         })?;
     asked.check_restriction(model, "Embedding Module")?;
     let parameters = module.pointer("/model/params").unwrap_or(&Value::Null);
+    check_tenant(body, &asked.options.refuses)?;
     let wish = wish(body, parameters, model)?;
     Ok(wish.list(model))
+}
+
+/// Refuses what this tenant refuses: a parameter as the model's vendor does, any other member as the service itself.
+fn check_tenant(body: &Value, refuses: &[refuses::Refused]) -> Result<(), Failure> {
+    let Some(Found::Member(misfit)) = refuses::find(refuses, body, &Value::Null) else {
+        return Ok(());
+    };
+    Err(match (misfit.path.last(), &misfit.problem) {
+        (Some(Step::Key(place)), Problem::Unknown(name)) if place == "params" => {
+            refused(format!("Unrecognized request argument supplied: {name}"))
+        }
+        _ => Failure::body(words(&misfit)),
+    })
 }
 
 fn wish<'a>(body: &'a Value, parameters: &Value, model: &Model) -> Result<Wish<'a>, Failure> {

@@ -15,6 +15,7 @@ pub(crate) const SONNET: &str = "d3f1a2b4c5d6e7f8";
 pub(crate) const OPUS_4_8: &str = "d5b8a7c6d5e4f302";
 pub(crate) const OPUS_4_6: &str = "d4c0ffee12345678";
 pub(crate) const GPT_4O: &str = "d19b998f347341aa";
+pub(crate) const EMBEDDING: &str = "dae0f1c2b3a49586";
 pub(crate) const GPT_5: &str = "d2c7e5a90f41b863";
 
 /// A simulator that runs as long as the test.

@@ -3,9 +3,8 @@ use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use crate::client::{GPT_4O, ORCHESTRATION, Reply, Running};
+use crate::client::{EMBEDDING, GPT_4O, ORCHESTRATION, Reply, Running};
 
-const EMBEDDING: &str = "dae0f1c2b3a49586";
 const MODEL: &str = "text-embedding-3-small";
 
 async fn azure(running: &Running, body: &Value) -> Reply {

@@ -3,7 +3,7 @@
 use coretap_simulator::Options;
 use serde_json::{Value, json};
 
-use crate::client::{GPT_4O, ORCHESTRATION, Running, SONNET};
+use crate::client::{EMBEDDING, GPT_4O, ORCHESTRATION, Running, SONNET};
 
 fn claude() -> Value {
     json!({"anthropic_version": "bedrock-2023-05-31", "max_tokens": 2_000, "top_k": 5,
@@ -24,6 +24,11 @@ fn harmonized() -> Value {
             {"type": "text", "text": "x", "cache_control": {"type": "ephemeral"}}]}]},
         "model": {"name": "gemini-2.5-pro", "params": {"max_tokens": 2_000, "seed": 5}, "timeout": 600}
     }}}})
+}
+
+fn vectors() -> Value {
+    json!({"config": {"modules": {"embeddings": {"model": {"name": "text-embedding-3-small",
+        "params": {"encoding_format": "base64"}, "max_retries": 0}}}}, "input": {"text": "x"}})
 }
 
 #[tokio::test]
@@ -92,6 +97,28 @@ async fn a_tenant_refuses_more_than_others_when_a_test_wants_it() {
             harmonized(),
             member("seed"),
             "400 - LLM Module: Unknown field for GenerationConfig: seed",
+        ),
+        (
+            EMBEDDING,
+            "/embeddings?api-version=1",
+            json!({"input": "x", "user": "u"}),
+            member("user"),
+            "Unrecognized request argument supplied: user",
+        ),
+        (
+            ORCHESTRATION,
+            "/v2/embeddings",
+            vectors(),
+            member("encoding_format"),
+            "400 - Embedding Module: Unrecognized request argument supplied: encoding_format",
+        ),
+        (
+            ORCHESTRATION,
+            "/v2/embeddings",
+            vectors(),
+            member("max_retries"),
+            "400 - Request Body: Additional properties are not allowed ('max_retries' was unexpected) - \
+             'config.modules.embeddings.model'",
         ),
         (
             ORCHESTRATION,
