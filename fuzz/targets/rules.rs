@@ -15,7 +15,11 @@ fuzz_target!(|text: &str| {
     let mut merged = BUILT_IN.clone();
     merged.merge(text);
     for rules in [&alone, &merged] {
-        for format in [ModelFormat::Orchestration, ModelFormat::Claude, ModelFormat::AzureChat] {
+        for format in [
+            ModelFormat::Orchestration,
+            ModelFormat::Claude,
+            ModelFormat::AzureChat,
+        ] {
             let _ = rules.for_model(format, "anthropic--claude-4.5-sonnet").streams();
         }
     }

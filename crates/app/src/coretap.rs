@@ -303,7 +303,8 @@ mod tests {
             selected_model: None,
             selected_deployment: None,
             aliases: Aliases::default(),
-            key_from: String::new(),
+            origins: crate::origins::Origins::default(),
+            left_out: Vec::new(),
             folder: Some(home.path().to_owned()),
         };
         let coretap = Coretap::new(settings("default"), None).await.unwrap();

@@ -281,7 +281,7 @@ proptest! {
         }
         let is_json = |text: &[u8]| serde_json::from_slice::<Value>(text).is_ok();
         for format in [Orchestration, AzureOpenAi] {
-            match write_embedding_request(&body, format, MODEL) {
+            match write_embedding_request(&body, format, MODEL, &ModelRules::default()) {
                 Ok(request) => prop_assert!(is_json(&request.body), "{:?}", request.body),
                 Err(error) => prop_assert!(!error.to_string().is_empty()),
             }
