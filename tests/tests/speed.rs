@@ -86,6 +86,8 @@ impl Kit {
             .await
             .unwrap()
             .unwrap();
+        // It says what it does not know, and ends where nobody listens.
+        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
         let folder = tempfile::tempdir().unwrap();
         Some(Self {
             programs,
