@@ -62,23 +62,6 @@ pub(super) fn find_string<'a>(body: &'a [u8], name: &str) -> Option<&'a str> {
     std::str::from_utf8(body.get(start..scanner.at)?).ok()
 }
 
-/// The position behind the string that begins at `start`; nothing where none begins there, and where it holds `\\u`, which
-/// is rare and has to be read with more care.
-pub(crate) fn string_end(bytes: &[u8], start: usize) -> Option<usize> {
-    if bytes.get(start) != Some(&b'"') {
-        return None;
-    }
-    let mut at = start + 1;
-    loop {
-        at = find_special(bytes, at)?;
-        match (bytes.get(at)?, bytes.get(at + 1)) {
-            (b'"', _) => return Some(at + 1),
-            (b'\\', Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't')) => at += 2,
-            _ => return None,
-        }
-    }
-}
-
 struct Scanner<'a> {
     bytes: &'a [u8],
     at: usize,
