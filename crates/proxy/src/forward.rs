@@ -11,6 +11,7 @@ use http::{HeaderMap, HeaderName};
 
 use crate::attempt::{Begun, Fault, attempt};
 use crate::configuration::Configuration;
+use crate::embeddings::{self, Vectors};
 use crate::exchange::Ongoing;
 use crate::heal::Healing;
 use crate::knowledge::{Knowledge, ModelKnowledge};
@@ -23,11 +24,46 @@ pub(crate) struct Forwarded {
     pub(crate) model: Arc<ModelKnowledge>,
 }
 
+/// What an agent asks for.
+pub(crate) enum Wish<'a> {
+    /// The next message, in the agent's format.
+    Message { agent: AgentFormat, betas: Cow<'a, str> },
+    /// Vectors.
+    Embeddings,
+}
+
+impl<'a> Wish<'a> {
+    pub(crate) fn message(agent: AgentFormat, headers: &'a HeaderMap) -> Self {
+        Wish::Message {
+            agent,
+            betas: betas(headers),
+        }
+    }
+
+    fn purpose(&self) -> Purpose {
+        match self {
+            Wish::Message { .. } => Purpose::Chat,
+            Wish::Embeddings => Purpose::Embeddings,
+        }
+    }
+}
+
 /// A request as one route takes it.
-struct Prepared {
-    route: Arc<Route>,
-    model: Arc<ModelKnowledge>,
-    body: Bytes,
+pub(crate) struct Prepared {
+    pub(crate) route: Arc<Route>,
+    pub(crate) model: Arc<ModelKnowledge>,
+    pub(crate) body: Bytes,
+    pub(crate) answer: Wanted,
+}
+
+/// How the answer is to be read and written.
+pub(crate) enum Wanted {
+    Message(Message),
+    Vectors(Vectors),
+}
+
+pub(crate) struct Message {
+    agent: AgentFormat,
     /// What the upstream is asked for.
     streams: bool,
     agent_streams: bool,
@@ -39,14 +75,13 @@ struct Prepared {
 pub(crate) async fn forward(
     configuration: &Configuration,
     knowledge: &Knowledge,
-    agent: AgentFormat,
-    headers: &HeaderMap,
+    wish: &Wish<'_>,
     body: &Bytes,
     ongoing: &mut Ongoing,
 ) -> Result<Forwarded, Problem> {
     let asked = model_name(body)?;
     ongoing.exchange.asked_model = Some(asked.clone());
-    let betas = betas(headers);
+    let purpose = wish.purpose();
     let aicore = &configuration.aicore;
     let limits = &configuration.limits;
 
@@ -59,23 +94,32 @@ pub(crate) async fn forward(
             let ready = if let Some(ready) = prepared.take() {
                 ready
             } else {
-                let route = aicore.route(&asked).await.map_err(Fault::Core)?;
+                let route = aicore.route_for(purpose, &asked).await.map_err(Fault::Core)?;
                 let model = knowledge.of(&route);
-                prepare(model, agent, body, &betas, route, ongoing).map_err(Fault::Final)?
+                prepare(wish, model, body, route, ongoing).map_err(Fault::Final)?
             };
             let ready = prepared.insert(ready);
-            let options = ready.options(agent, &asked, &ongoing.exchange.id);
-            let body = ready.body.clone();
-            let begun = attempt(
-                aicore,
-                &ready.route,
-                limits,
-                options,
-                body,
-                ready.streams,
-                ready.agent_streams,
-            )
-            .await?;
+            let begun = match &ready.answer {
+                Wanted::Message(message) => {
+                    let options = message.options(&ready.model, &asked, &ongoing.exchange.id);
+                    let body = ready.body.clone();
+                    let (streams, agent_streams) = (message.streams, message.agent_streams);
+                    attempt(
+                        aicore,
+                        &ready.route,
+                        limits,
+                        options,
+                        body,
+                        streams,
+                        agent_streams,
+                    )
+                    .await?
+                }
+                Wanted::Vectors(vectors) => {
+                    embeddings::attempt(aicore, &ready.route, limits, vectors, &asked, ready.body.clone())
+                        .await?
+                }
+            };
             Ok(Forwarded {
                 begun,
                 model: Arc::clone(&ready.model),
@@ -93,17 +137,17 @@ pub(crate) async fn forward(
             if refusal.status == 404 && !rerouted {
                 // The deployment may be gone, and another one there.
                 rerouted = true;
-                let route = aicore.route_anew(Purpose::Chat, &asked, ongoing.age()).await?;
+                let route = aicore.route_anew(purpose, &asked, ongoing.age()).await?;
                 if route.deployment_id != ready.route.deployment_id {
                     let model = knowledge.of(&route);
-                    prepared = Some(prepare(model, agent, body, &betas, route, ongoing)?);
+                    prepared = Some(prepare(wish, model, body, route, ongoing)?);
                     healing = Healing::default();
                     ongoing.exchange.retries += 1;
                     continue;
                 }
             } else if refusal.status == 400 {
                 let healed = healing.heal(&refusal.text, &ready.model, |model| {
-                    let healed = prepare(model, agent, body, &betas, Arc::clone(&ready.route), ongoing)?;
+                    let healed = prepare(wish, model, body, Arc::clone(&ready.route), ongoing)?;
                     Ok(healed.differs_from(ready).then_some(healed))
                 })?;
                 if healed.is_some() {
@@ -126,13 +170,15 @@ pub(crate) async fn forward(
 
 /// Writes the request in the route's format.
 fn prepare(
+    wish: &Wish<'_>,
     model: Arc<ModelKnowledge>,
-    agent: AgentFormat,
     body: &[u8],
-    betas: &str,
     route: Arc<Route>,
     ongoing: &mut Ongoing,
 ) -> Result<Prepared, Problem> {
+    let Wish::Message { agent, betas } = wish else {
+        return embeddings::prepare(model, body, route, ongoing);
+    };
     let cannot_stream = !model.rules.streams();
     let target = Target {
         format: model.format,
@@ -147,7 +193,7 @@ fn prepare(
         include_usage,
         dropped,
         estimated_input,
-    } = write_request(agent, body, betas, &target)?;
+    } = write_request(*agent, body, betas, &target)?;
     ongoing.exchange.model = Some(Arc::clone(&model.name));
     ongoing.exchange.route = Some(model.format);
     ongoing.exchange.stream = agent_streams;
@@ -156,23 +202,32 @@ fn prepare(
         route,
         model,
         body: Bytes::from(body),
-        streams: agent_streams && !cannot_stream,
-        agent_streams,
-        include_usage,
-        estimated_input,
+        answer: Wanted::Message(Message {
+            agent: *agent,
+            streams: agent_streams && !cannot_stream,
+            agent_streams,
+            include_usage,
+            estimated_input,
+        }),
     })
 }
 
 impl Prepared {
     /// Whether the upstream is asked for something else than by `other`.
     fn differs_from(&self, other: &Prepared) -> bool {
-        self.streams != other.streams || self.body != other.body
+        self.streams() != other.streams() || self.body != other.body
     }
 
-    fn options(&self, agent: AgentFormat, asked: &str, id: &str) -> AnswerOptions {
+    fn streams(&self) -> bool {
+        matches!(&self.answer, Wanted::Message(message) if message.streams)
+    }
+}
+
+impl Message {
+    fn options(&self, model: &ModelKnowledge, asked: &str, id: &str) -> AnswerOptions {
         AnswerOptions {
-            agent,
-            upstream: self.model.format,
+            agent: self.agent,
+            upstream: model.format,
             model: asked.to_owned(),
             id: id.to_owned(),
             created: SystemTime::now()

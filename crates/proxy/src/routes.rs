@@ -15,9 +15,8 @@ use http::{Method, request};
 use crate::admission;
 use crate::attempt::Begun;
 use crate::configuration::Configuration;
-use crate::embeddings::embed;
 use crate::exchange::{Ongoing, set_request_id};
-use crate::forward::{Forwarded, forward};
+use crate::forward::{Forwarded, Wish, forward};
 use crate::models;
 use crate::problem::Problem;
 use crate::request_body;
@@ -240,27 +239,17 @@ async fn respond(
     ongoing: &mut Ongoing,
 ) -> Result<Answered, Problem> {
     let json = match place.endpoint {
-        Endpoint::Answer => {
+        Endpoint::Answer | Endpoint::Embeddings => {
             ongoing.counts();
             let body = request_body::read(&head.headers, body, &configuration.limits).await?;
             #[cfg(feature = "panic-injection")]
             coretap_aicore::panic_injection::at("handler", &body);
-            let knowledge = &shared.knowledge;
-            return forward(
-                configuration,
-                knowledge,
-                place.format,
-                &head.headers,
-                &body,
-                ongoing,
-            )
-            .await
-            .map(Answered::Model);
-        }
-        Endpoint::Embeddings => {
-            ongoing.counts();
-            let body = request_body::read(&head.headers, body, &configuration.limits).await?;
-            return embed(configuration, &shared.knowledge, &body, ongoing)
+            let wish = if place.endpoint == Endpoint::Embeddings {
+                Wish::Embeddings
+            } else {
+                Wish::message(place.format, &head.headers)
+            };
+            return forward(configuration, &shared.knowledge, &wish, &body, ongoing)
                 .await
                 .map(Answered::Model);
         }
