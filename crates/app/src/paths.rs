@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 /// A variable that is set to something.
-fn set(environment: &impl Fn(&str) -> Option<String>, name: &str) -> Option<String> {
+pub(crate) fn set(environment: &impl Fn(&str) -> Option<String>, name: &str) -> Option<String> {
     environment(name).filter(|value| !value.trim().is_empty())
 }
 

@@ -79,7 +79,7 @@ pub struct LearnedRule {
     pub effect: String,
     /// When it was learned, in UTC: `2026-01-31T12:00:00Z`.
     pub since: String,
-    /// The upstream's words, shortened.
+    /// What it refused, in Coretap's words.
     pub words: String,
 }
 

@@ -12,7 +12,7 @@ use secrecy::SecretString;
 use serde_json::{Map, Value};
 
 use crate::error::Error;
-use crate::paths::{expand, home};
+use crate::paths::{expand, home, set};
 
 const CLIENT_ID: &str = "AICORE_CLIENT_ID";
 const CLIENT_SECRET: &str = "AICORE_CLIENT_SECRET";
@@ -51,7 +51,7 @@ pub(crate) struct Given {
 /// # Errors
 /// When what was told can't be used.
 pub(crate) fn told(environment: &impl Fn(&str) -> Option<String>) -> Result<Option<Given>, Error> {
-    let set = |name: &str| environment(name).filter(|value| !value.trim().is_empty());
+    let set = |name: &str| set(environment, name);
     let alone = |key, from: &str| Given {
         key,
         resource_group: None,
@@ -91,7 +91,7 @@ pub(crate) fn told(environment: &impl Fn(&str) -> Option<String>) -> Result<Opti
 /// # Errors
 /// When the first that is there can't be used.
 pub(crate) fn found(environment: &impl Fn(&str) -> Option<String>) -> Result<Option<Given>, Error> {
-    let set = |name: &str| environment(name).filter(|value| !value.trim().is_empty());
+    let set = |name: &str| set(environment, name);
     let empty = match from_config_file(&set) {
         Ok(None) => None,
         Err(error @ Error::ConfigFileEmpty { .. }) => Some(error),

@@ -11,7 +11,7 @@ use crate::binding;
 use crate::credential::KeyWithoutSecret;
 use crate::error::Error;
 use crate::origins::{BY_DEFAULT, Origin, Origins, first};
-use crate::paths::{expand, home};
+use crate::paths::{expand, home, set};
 use crate::secrets::{self, Secrets};
 use crate::service_key_sources;
 use crate::settings_file::{ConnectionSettings, FILE, SettingsFile, folder};
@@ -346,11 +346,6 @@ fn orchestration(environment: &impl Fn(&str) -> Option<String>) -> Result<Option
             allowed: "true or false",
         }),
     }
-}
-
-/// A variable that is set to something.
-pub(crate) fn set(environment: &impl Fn(&str) -> Option<String>, name: &str) -> Option<String> {
-    environment(name).filter(|value| !value.trim().is_empty())
 }
 
 #[cfg(test)]
