@@ -1,7 +1,7 @@
 //! What holds of an answer whatever the upstream sends.
 
 use coretap_formats::{
-    AgentFormat, AnswerOptions, AnswerStream, ModelFormat, Progress, answer, answer_as_stream,
+    AgentFormat, AgentTools, AnswerOptions, AnswerStream, ModelFormat, Progress, answer, answer_as_stream,
 };
 
 /// Takes `bytes` as a stream, whole and in pieces, and as a whole answer, for each agent's format.
@@ -14,6 +14,8 @@ pub fn check(upstream: ModelFormat, bytes: &[u8]) {
             id: "own1".to_owned(),
             created: 1_763_000_001,
             include_usage: true,
+        as_array: false,
+        tools: AgentTools::default(),
             estimated_input: 99,
         };
         let (written, progress) = translate(&options, [bytes]);

@@ -17,7 +17,7 @@ use crate::extra_roots::ExtraRoots;
 use crate::gateway::{Gateway, Response};
 use crate::machine::{Change, Machine, ThisMachine, Watched};
 use crate::restriction::Restrictions;
-use crate::route::Route;
+use crate::route::{Endpoint, Route};
 use crate::routing::{Choice, Purpose, Routing};
 use crate::selectable::{self, SelectableModel, Selection};
 use crate::service_key::ServiceKey;
@@ -57,6 +57,8 @@ pub struct Connection {
 pub struct InferenceRequest {
     /// Whether the answer is to be a stream.
     pub stream: bool,
+    /// Which of the deployment's paths takes it.
+    pub endpoint: Endpoint,
     /// The JSON body.
     pub body: Bytes,
 }
@@ -264,11 +266,7 @@ impl AiCore {
     /// answer. [`Error::Unreachable`] if no answer began (see
     /// [`Error::is_connect`]), and whatever kept a token from being fetched.
     pub async fn send(&self, route: &Route, request: InferenceRequest) -> Result<Response, Error> {
-        let uri = if request.stream {
-            &route.stream_uri
-        } else {
-            &route.uri
-        };
+        let uri = route.uri(request.endpoint, request.stream);
         self.inner.gateway.post(uri, request.stream, request.body).await
     }
 

@@ -1,5 +1,7 @@
 //! Where a model is reached: through the orchestration deployment, or at a deployment of its own.
 
+use std::borrow::Cow;
+
 use http::Uri;
 use url::Url;
 
@@ -18,8 +20,29 @@ pub enum Family {
     Orchestration,
     /// Anthropic's Messages as Amazon Bedrock's `InvokeModel` takes them (sap-wire.md §3.3).
     Claude,
-    /// Azure OpenAI chat completions and embeddings (sap-wire.md §3.2).
+    /// Azure OpenAI chat completions, responses and embeddings (sap-wire.md §3.2).
     AzureOpenAi,
+    /// Gemini as Vertex AI takes it, and its embeddings (sap-wire.md §3.5).
+    Vertex,
+    /// Amazon Bedrock's Converse (sap-wire.md §3.4): Nova.
+    Converse,
+    /// Amazon's Titan, which makes embeddings by `InvokeModel` (sap-wire.md §3.4).
+    Titan,
+    /// Chat completions with the model's name in the body (sap-wire.md §3.6): Mistral, Perplexity and others.
+    OpenAiCompatible,
+    /// Cohere's chat, version 2 (sap-wire.md §3.6).
+    Cohere,
+    /// NVIDIA's embeddings (sap-wire.md §3.6).
+    Nvidia,
+}
+
+/// Which of a deployment's paths takes a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Endpoint {
+    /// The family's own.
+    Own,
+    /// Azure's `/responses` (sap-wire.md §3.2).
+    Responses,
 }
 
 /// Where one model is reached. Everything that a request needs is made once, here.
@@ -37,6 +60,7 @@ pub struct Route {
     pub long_context: bool,
     pub(crate) uri: Uri,
     pub(crate) stream_uri: Uri,
+    pub(crate) responses_uri: Option<Uri>,
 }
 
 impl Route {
@@ -54,17 +78,46 @@ impl Route {
             url.set_query(query);
             base_uri(&url)
         };
-        let (path, stream_path, query) = match (family, purpose) {
-            (Family::Orchestration, Purpose::Chat) => ("/v2/completion", "/v2/completion", None),
-            (Family::Orchestration, Purpose::Embeddings) => ("/v2/embeddings", "/v2/embeddings", None),
-            (Family::Claude, _) => ("/invoke", "/invoke-with-response-stream", None),
-            (Family::AzureOpenAi, Purpose::Chat) => {
-                ("/chat/completions", "/chat/completions", Some(AZURE_API_VERSION))
+        let one = |path: &'static str, query| (Cow::Borrowed(path), None, query);
+        let (path, stream, query) = match (family, purpose) {
+            (Family::Orchestration, Purpose::Chat) => one("/v2/completion", None),
+            (Family::Orchestration, Purpose::Embeddings) => one("/v2/embeddings", None),
+            (Family::Claude, _) => (
+                Cow::Borrowed("/invoke"),
+                Some((Cow::Borrowed("/invoke-with-response-stream"), None)),
+                None,
+            ),
+            (Family::AzureOpenAi, Purpose::Chat) => one("/chat/completions", Some(AZURE_API_VERSION)),
+            (Family::AzureOpenAi, Purpose::Embeddings) => one("/embeddings", Some(AZURE_API_VERSION)),
+            (Family::Vertex, Purpose::Chat) => {
+                let action = |action| Cow::Owned(format!("/models/{model}:{action}"));
+                (
+                    action("generateContent"),
+                    Some((action("streamGenerateContent"), Some("alt=sse"))),
+                    None,
+                )
             }
-            (Family::AzureOpenAi, Purpose::Embeddings) => {
-                ("/embeddings", "/embeddings", Some(AZURE_API_VERSION))
+            (Family::Vertex, Purpose::Embeddings) => {
+                (Cow::Owned(format!("/models/{model}:predict")), None, None)
             }
+            (Family::Converse, _) => (
+                Cow::Borrowed("/converse"),
+                Some((Cow::Borrowed("/converse-stream"), None)),
+                None,
+            ),
+            (Family::Titan, _) => one("/invoke", None),
+            (Family::OpenAiCompatible, _) => one("/chat/completions", None),
+            (Family::Cohere, _) => one("/v2/chat", None),
+            (Family::Nvidia, _) => one("/embeddings", None),
         };
+        let uri = at(&path, query)?;
+        let stream_uri = match stream {
+            Some((path, query)) => at(&path, query)?,
+            None => uri.clone(),
+        };
+        let responses_uri = (family == Family::AzureOpenAi && purpose == Purpose::Chat)
+            .then(|| at("/responses", None))
+            .transpose()?;
         let version = deployment
             .model_version
             .clone()
@@ -75,9 +128,19 @@ impl Route {
             family,
             deployment_id: deployment.id.clone(),
             long_context,
-            uri: at(path, query)?,
-            stream_uri: at(stream_path, query)?,
+            uri,
+            stream_uri,
+            responses_uri,
         })
+    }
+
+    /// Where a request for this endpoint goes. Only Azure's deployments have one for responses.
+    pub(crate) fn uri(&self, endpoint: Endpoint, stream: bool) -> &Uri {
+        match (endpoint, &self.responses_uri) {
+            (Endpoint::Responses, Some(uri)) => uri,
+            _ if stream => &self.stream_uri,
+            _ => &self.uri,
+        }
     }
 }
 
@@ -91,13 +154,18 @@ pub(crate) fn direct_family(
     let model = model.to_ascii_lowercase();
     match executable_id.or_else(|| executable_by_name(&model)) {
         Some("azure-openai") => Ok(Family::AzureOpenAi),
+        Some("gcp-vertexai") => Ok(Family::Vertex),
+        Some("aws-bedrock") if purpose == Purpose::Embeddings && model.contains("titan") => Ok(Family::Titan),
+        Some("aicore-nvidia") if purpose == Purpose::Embeddings => Ok(Family::Nvidia),
         Some(other) if purpose == Purpose::Embeddings => {
             Err(format!("Coretap does not speak its API for embeddings ({other})"))
         }
         Some("aws-bedrock") if model.starts_with("anthropic--") => Ok(Family::Claude),
-        Some("aws-bedrock") => {
-            Err("of Amazon Bedrock's models Coretap speaks only to Claude directly".to_owned())
+        Some("aws-bedrock") => Ok(Family::Converse),
+        Some("aicore-mistralai" | "perplexity-ai" | "aicore-opensource" | "aicore-ibm") => {
+            Ok(Family::OpenAiCompatible)
         }
+        Some("aicore-cohere") => Ok(Family::Cohere),
         Some(other) => Err(format!("Coretap does not speak its API ({other})")),
         None => Err("nothing says which API it speaks".to_owned()),
     }

@@ -7,7 +7,10 @@ use crate::event::{Event, Failure, StopReason, Usage};
 use crate::json::{Document, Text, write_count, write_escaped, write_string, write_with_model};
 use crate::sse::Lines;
 use crate::upstream_error::broken;
-use crate::{AgentFormat, ModelFormat, azure, chat, claude, messages, orchestration};
+use crate::{
+    AgentFormat, AgentTools, ModelFormat, azure, azure_responses, chat, claude, cohere, converse, gemini,
+    messages, orchestration, responses, vertex,
+};
 
 /// What an answer needs to know besides the upstream's bytes. Ids and times are handed in.
 #[derive(Clone, Debug)]
@@ -24,6 +27,10 @@ pub struct AnswerOptions {
     pub created: u64,
     /// Chat Completions: whether the agent asked for the usage chunk (`stream_options.include_usage`).
     pub include_usage: bool,
+    /// Gemini: whether a stream is a JSON array instead of events (`alt=sse` was not asked for).
+    pub as_array: bool,
+    /// The tools whose calls the agent expects in another form than the model makes them.
+    pub tools: AgentTools,
     /// Coretap's estimate of the input tokens, for `message_start` where the upstream does not say yet.
     pub estimated_input: u64,
 }
@@ -119,15 +126,40 @@ enum Way {
 enum Decoder {
     Orchestration(orchestration::answer::Decoder),
     Claude(claude::answer::Decoder),
+    /// Azure and everybody else who speaks plain Chat Completions.
     Azure(azure::answer::Decoder),
+    AzureResponses(azure_responses::answer::Decoder),
+    Vertex(vertex::answer::Decoder),
+    Converse(converse::answer::Decoder),
+    Cohere(cohere::answer::Decoder),
 }
 
 impl Decoder {
+    fn new(upstream: ModelFormat) -> Self {
+        match upstream {
+            ModelFormat::Orchestration => Decoder::Orchestration(orchestration::answer::Decoder::default()),
+            ModelFormat::Claude => Decoder::Claude(claude::answer::Decoder::default()),
+            ModelFormat::AzureChat | ModelFormat::OpenAiCompatible => {
+                Decoder::Azure(azure::answer::Decoder::default())
+            }
+            ModelFormat::AzureResponses => {
+                Decoder::AzureResponses(azure_responses::answer::Decoder::default())
+            }
+            ModelFormat::Vertex => Decoder::Vertex(vertex::answer::Decoder::default()),
+            ModelFormat::Converse => Decoder::Converse(converse::answer::Decoder::default()),
+            ModelFormat::Cohere => Decoder::Cohere(cohere::answer::Decoder::default()),
+        }
+    }
+
     fn read(&mut self, payload: &str, emit: &mut impl FnMut(Event<'_>)) {
         match self {
             Decoder::Orchestration(decoder) => decoder.read(payload, emit),
             Decoder::Claude(decoder) => decoder.read(payload, emit),
             Decoder::Azure(decoder) => decoder.read(payload, emit),
+            Decoder::AzureResponses(decoder) => decoder.read(payload, emit),
+            Decoder::Vertex(decoder) => decoder.read(payload, emit),
+            Decoder::Converse(decoder) => decoder.read(payload, emit),
+            Decoder::Cohere(decoder) => decoder.read(payload, emit),
         }
     }
 }
@@ -136,6 +168,8 @@ impl Decoder {
 enum Encoder {
     Messages(messages::stream::Encoder),
     Chat(chat::stream::Encoder),
+    Responses(responses::stream::Encoder),
+    Gemini(gemini::stream::Encoder),
 }
 
 impl Encoder {
@@ -143,6 +177,8 @@ impl Encoder {
         match agent {
             AgentFormat::Messages => Encoder::Messages(messages::stream::Encoder::new()),
             AgentFormat::ChatCompletions => Encoder::Chat(chat::stream::Encoder::new()),
+            AgentFormat::Responses => Encoder::Responses(responses::stream::Encoder::default()),
+            AgentFormat::Gemini => Encoder::Gemini(gemini::stream::Encoder::default()),
         }
     }
 
@@ -150,6 +186,8 @@ impl Encoder {
         match self {
             Encoder::Messages(encoder) => encoder.write(event, options, out),
             Encoder::Chat(encoder) => encoder.write(event, options, out),
+            Encoder::Responses(encoder) => encoder.write(event, options, out),
+            Encoder::Gemini(encoder) => encoder.write(event, options, out),
         }
     }
 }
@@ -207,13 +245,7 @@ impl AnswerStream {
                 Way::CopyChat(azure::answer::Copier::new(&options.model, options.include_usage))
             }
             (upstream, agent) => Way::Translate {
-                decoder: match upstream {
-                    ModelFormat::Orchestration => {
-                        Decoder::Orchestration(orchestration::answer::Decoder::default())
-                    }
-                    ModelFormat::Claude => Decoder::Claude(claude::answer::Decoder::default()),
-                    ModelFormat::AzureChat => Decoder::Azure(azure::answer::Decoder::default()),
-                },
+                decoder: Decoder::new(upstream),
                 encoder: Encoder::new(agent),
             },
         };
@@ -293,6 +325,8 @@ impl AnswerStream {
                 write_string(out, &failure.message);
                 out.extend_from_slice(b"}}\n\n");
             }
+            AgentFormat::Responses => responses::stream::write_failure(failure, out),
+            AgentFormat::Gemini => gemini::stream::write_failure(failure, &self.options, out),
             AgentFormat::ChatCompletions => {
                 out.extend_from_slice(b"data: {\"error\":{\"message\":");
                 write_string(out, &failure.message);
@@ -313,7 +347,11 @@ impl AnswerStream {
         }
         out.extend_from_slice(match self.options.agent {
             AgentFormat::Messages => b"event: ping\ndata: {\"type\":\"ping\"}\n\n".as_slice(),
-            AgentFormat::ChatCompletions => b": keep-alive\n\n",
+            // An array has no place for a comment, but white space between its entries means nothing.
+            AgentFormat::Gemini if self.options.as_array => b"\n",
+            AgentFormat::ChatCompletions | AgentFormat::Responses | AgentFormat::Gemini => {
+                b": keep-alive\n\n"
+            }
         });
     }
 
@@ -383,6 +421,22 @@ pub fn answer(options: &AnswerOptions, body: &[u8]) -> Result<Answer, Failure> {
             })?;
             out = whole.into_body(options);
         }
+        (upstream, AgentFormat::Responses) => {
+            let mut whole = responses::answer::Whole::default();
+            read_whole(upstream, body, &mut |event| {
+                seen.observe(&event);
+                whole.take(&event, options);
+            })?;
+            out = whole.into_body(options);
+        }
+        (upstream, AgentFormat::Gemini) => {
+            let mut whole = gemini::answer::Whole::default();
+            read_whole(upstream, body, &mut |event| {
+                seen.observe(&event);
+                whole.take(&event, options);
+            })?;
+            out = whole.into_body(options);
+        }
         (upstream, AgentFormat::ChatCompletions) => {
             let mut whole = chat::answer::Whole::default();
             read_whole(upstream, body, &mut |event| {
@@ -430,7 +484,13 @@ fn read_whole(upstream: ModelFormat, body: &[u8], emit: &mut impl FnMut(Event<'_
     match upstream {
         ModelFormat::Orchestration => orchestration::answer::read_whole(body, emit),
         ModelFormat::Claude => claude::answer::read_whole(&document(&text_of(body))?, emit).map(|_| ()),
-        ModelFormat::AzureChat => azure::answer::read_whole(&document(&text_of(body))?, emit).map(|_| ()),
+        ModelFormat::AzureChat | ModelFormat::OpenAiCompatible => {
+            azure::answer::read_whole(&document(&text_of(body))?, emit).map(|_| ())
+        }
+        ModelFormat::AzureResponses => azure_responses::answer::read_whole(&document(&text_of(body))?, emit),
+        ModelFormat::Vertex => vertex::answer::read_whole(&document(&text_of(body))?, emit),
+        ModelFormat::Converse => converse::answer::read_whole(&document(&text_of(body))?, emit),
+        ModelFormat::Cohere => cohere::answer::read_whole(&document(&text_of(body))?, emit),
     }
 }
 

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use crate::error::Path;
 use crate::json::{Object, Text, Value};
-use crate::{AgentFormat, ReadError};
+use crate::{AgentFormat, AgentTools, ReadError};
 
 /// A whole request in no vendor's spelling.
 #[derive(Clone, Debug)]
@@ -39,6 +39,8 @@ pub struct Conversation<'a> {
     pub response_format: Option<ResponseFormat<'a>>,
     /// Whether the answer shall stream.
     pub stream: bool,
+    /// The tools whose calls the agent expects in another form than the model makes them.
+    pub agent_tools: AgentTools,
     /// What was left out on the way, by name: it goes into the `x-coretap-dropped` header.
     pub dropped: Vec<Cow<'static, str>>,
 }
@@ -61,6 +63,7 @@ impl<'a> Conversation<'a> {
             effort: None,
             response_format: None,
             stream: false,
+            agent_tools: AgentTools::default(),
             dropped: Vec::new(),
         }
     }
@@ -161,7 +164,7 @@ pub enum Content<'a> {
     Thinking {
         /// The thinking; may be empty where the agent asked not to see it.
         text: Text<'a>,
-        /// The vendor's signature, absent in formats that have none.
+        /// The vendor's signature, absent in formats that have none. Which vendor's is told by `signature::Signer`.
         signature: Option<Text<'a>>,
     },
     /// Thinking that only the vendor can read, and whatever else only the agent's own format has. It is copied to a

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::AgentFormat;
-use crate::json::write_string;
+use crate::json::{write_count, write_string};
 
 /// A request that cannot be read: it names the member and what it should be.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -85,7 +85,7 @@ pub struct AgentError<'a> {
 }
 
 /// The error's body in the agent's format: Messages `{"type":"error","error":{"type","message"},"request_id"}`, OpenAI
-/// `{"error":{"message","type","param","code"}}` (agents.md §4).
+/// `{"error":{"message","type","param","code"}}`, Gemini `{"error":{"code","message","status","details"}}` (agents.md §4).
 pub fn error_body(format: AgentFormat, error: &AgentError<'_>) -> Vec<u8> {
     let mut out = Vec::with_capacity(160 + error.message.len());
     match format {
@@ -98,7 +98,7 @@ pub fn error_body(format: AgentFormat, error: &AgentError<'_>) -> Vec<u8> {
             write_string(&mut out, error.request_id);
             out.push(b'}');
         }
-        AgentFormat::ChatCompletions => {
+        AgentFormat::ChatCompletions | AgentFormat::Responses => {
             out.extend_from_slice(b"{\"error\":{\"message\":");
             write_string(&mut out, error.message);
             out.extend_from_slice(b",\"type\":\"");
@@ -112,6 +112,19 @@ pub fn error_body(format: AgentFormat, error: &AgentError<'_>) -> Vec<u8> {
             write_string(&mut out, error.code);
             out.extend_from_slice(b"}}");
         }
+        AgentFormat::Gemini => {
+            out.extend_from_slice(b"{\"error\":{\"code\":");
+            write_count(&mut out, error.status.into());
+            out.extend_from_slice(b",\"message\":");
+            write_string(&mut out, error.message);
+            out.extend_from_slice(b",\"status\":\"");
+            out.extend_from_slice(error_type(format, error.status).as_bytes());
+            out.extend_from_slice(
+                b"\",\"details\":[{\"@type\":\"type.googleapis.com/google.rpc.ErrorInfo\",\"reason\":",
+            );
+            write_string(&mut out, error.code);
+            out.extend_from_slice(b",\"domain\":\"coretap\"}]}}");
+        }
     }
     out
 }
@@ -119,6 +132,7 @@ pub fn error_body(format: AgentFormat, error: &AgentError<'_>) -> Vec<u8> {
 /// The error type that a format's SDKs know for an HTTP status.
 pub(crate) fn error_type(format: AgentFormat, status: u16) -> &'static str {
     match (format, status) {
+        (AgentFormat::Gemini, _) => google_status(status),
         (_, 401) => "authentication_error",
         (_, 403) => "permission_error",
         (_, 404) => "not_found_error",
@@ -127,8 +141,22 @@ pub(crate) fn error_type(format: AgentFormat, status: u16) -> &'static str {
         (AgentFormat::Messages, 504) => "timeout_error",
         (AgentFormat::Messages, 529) => "overloaded_error",
         (AgentFormat::Messages, 500..) => "api_error",
-        (AgentFormat::ChatCompletions, 500..) => "server_error",
+        (AgentFormat::ChatCompletions | AgentFormat::Responses, 500..) => "server_error",
         _ => "invalid_request_error",
+    }
+}
+
+/// Google's name of an HTTP status.
+fn google_status(status: u16) -> &'static str {
+    match status {
+        401 => "UNAUTHENTICATED",
+        403 => "PERMISSION_DENIED",
+        404 => "NOT_FOUND",
+        429 => "RESOURCE_EXHAUSTED",
+        503 | 529 => "UNAVAILABLE",
+        504 => "DEADLINE_EXCEEDED",
+        500.. => "INTERNAL",
+        _ => "INVALID_ARGUMENT",
     }
 }
 

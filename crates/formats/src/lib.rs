@@ -8,33 +8,43 @@
 //! Architecture Invariant: this crate is pure. It knows no clock, no I/O, no HTTP, no SAP path and no secret, and it
 //! never panics, whatever the input.
 
+mod agent_tools;
 mod answer;
 mod azure;
+mod azure_responses;
 mod chat;
 mod claude;
+mod cohere;
 pub mod conversation;
+mod converse;
 mod embeddings;
 mod error;
 pub mod event;
+mod gemini;
 pub mod json;
 pub mod limitation;
 mod messages;
 mod model_rules;
 mod models;
 mod openai;
+mod openai_compatible;
 mod orchestration;
 mod refusal;
 mod repair;
 mod request;
+mod responses;
 pub mod rules;
 mod sampling;
+mod signature;
 mod sse;
 mod target;
 mod tokens;
 mod upstream_error;
+mod vertex;
 
 use serde::{Deserialize, Serialize};
 
+pub use agent_tools::{AgentTool, AgentToolKind, AgentTools};
 pub use answer::{Answer, AnswerOptions, AnswerStream, Outcome, Progress, answer, answer_as_stream};
 pub use embeddings::{
     EmbeddingFormat, EmbeddingRequest, Encoding, embedding_answer, write_embedding_request,
@@ -42,7 +52,7 @@ pub use embeddings::{
 pub use error::{AgentError, ReadError, error_body};
 pub use models::{ListedModel, model_entry, model_list};
 pub use refusal::{could_be_left_out, read_refusal};
-pub use request::{UpstreamRequest, count_tokens, model_name, write_request};
+pub use request::{RequestHead, UpstreamRequest, count_tokens, model_name, write_request};
 pub use target::Target;
 pub use upstream_error::{UpstreamError, read_upstream_error};
 
@@ -53,6 +63,10 @@ pub enum AgentFormat {
     Messages,
     /// OpenAI Chat Completions.
     ChatCompletions,
+    /// OpenAI Responses.
+    Responses,
+    /// Google's `generateContent`, as the Gemini API spells it.
+    Gemini,
 }
 
 /// What a route of SAP AI Core speaks. Files of rules name it as it is written behind each.
@@ -67,4 +81,20 @@ pub enum ModelFormat {
     /// Azure OpenAI Chat Completions (sap-wire.md §3.2): `azure`.
     #[serde(rename = "azure")]
     AzureChat,
+    /// Azure OpenAI Responses (sap-wire.md §3.2): `azure-responses`.
+    #[serde(rename = "azure-responses")]
+    AzureResponses,
+    /// Gemini on Vertex AI, `generateContent` (sap-wire.md §3.5): `vertex`.
+    #[serde(rename = "vertex")]
+    Vertex,
+    /// Amazon Bedrock's Converse, which Nova needs (sap-wire.md §3.4): `converse`.
+    #[serde(rename = "converse")]
+    Converse,
+    /// Chat Completions with the model's name in the body: Mistral, Perplexity and others (sap-wire.md §3.6):
+    /// `openai-compatible`.
+    #[serde(rename = "openai-compatible")]
+    OpenAiCompatible,
+    /// Cohere's chat, version 2 (sap-wire.md §3.6): `cohere`.
+    #[serde(rename = "cohere")]
+    Cohere,
 }

@@ -1,7 +1,7 @@
 //! The list of models as agents ask for it, in OpenAI's shape and in Anthropic's (agents.md §3).
 
-use crate::AgentFormat;
 use crate::json::{write_count, write_string};
+use crate::{AgentFormat, gemini};
 
 /// A model that agents may ask for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,7 +26,8 @@ pub fn model_list(agent: AgentFormat, models: &[ListedModel<'_>]) -> Vec<u8> {
     let mut out = Vec::with_capacity(64 + models.len() * 128);
     out.extend_from_slice(match agent {
         AgentFormat::Messages => b"{\"data\":[".as_slice(),
-        AgentFormat::ChatCompletions => b"{\"object\":\"list\",\"data\":[",
+        AgentFormat::ChatCompletions | AgentFormat::Responses => b"{\"object\":\"list\",\"data\":[",
+        AgentFormat::Gemini => b"{\"models\":[",
     });
     for (position, model) in models.iter().enumerate() {
         if position > 0 {
@@ -63,7 +64,8 @@ fn write_entry(agent: AgentFormat, model: &ListedModel<'_>, out: &mut Vec<u8>) {
             out.extend_from_slice(date_and_time(model.created).as_bytes());
             out.push(b'"');
         }
-        AgentFormat::ChatCompletions => {
+        AgentFormat::Gemini => gemini::models::write_entry(model, out),
+        AgentFormat::ChatCompletions | AgentFormat::Responses => {
             out.extend_from_slice(b"{\"id\":");
             write_string(out, model.id);
             out.extend_from_slice(b",\"object\":\"model\",\"created\":");

@@ -6,17 +6,37 @@ use crate::conversation::Conversation;
 use crate::error::Path;
 use crate::json::{Document, Object, find_text, replace_lone_surrogates};
 use crate::target::Target;
-use crate::{AgentFormat, ModelFormat, ReadError, azure, chat, claude, messages, orchestration, tokens};
+use crate::{
+    AgentFormat, AgentTools, ModelFormat, ReadError, azure, azure_responses, chat, claude, cohere, converse,
+    gemini, messages, openai_compatible, orchestration, responses, tokens, vertex,
+};
+
+/// What a request says outside its body.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestHead<'a> {
+    /// The agent's format.
+    pub format: AgentFormat,
+    /// The `anthropic-beta` header, empty where there is none.
+    pub betas: &'a str,
+    /// Gemini: whether the path asks for a stream. In every other format the body says so.
+    pub streams: bool,
+}
 
 /// A request in the route's format.
 #[derive(Clone, Debug)]
 pub struct UpstreamRequest {
+    /// What it is written in: the target's format, or the one beside it that the same deployment speaks.
+    pub format: ModelFormat,
     /// The body to send.
     pub body: Vec<u8>,
     /// Whether the agent asked for a stream.
     pub stream: bool,
+    /// Whether the upstream is asked for one: not where the model cannot.
+    pub upstream_streams: bool,
     /// Chat Completions: whether the agent asked for the usage chunk.
     pub include_usage: bool,
+    /// The tools whose calls the agent expects in another form than the model makes them.
+    pub tools: AgentTools,
     /// What was left out, by name.
     pub dropped: Vec<Cow<'static, str>>,
     /// An estimate of the input tokens; 0 where the answer does not stream and so needs none.
@@ -42,31 +62,33 @@ pub fn model_name(body: &[u8]) -> Result<String, ReadError> {
     Ok(model)
 }
 
-/// Reads a request in the agent's format and writes it in the route's. `betas` is the `anthropic-beta` header, empty
-/// where there is none.
+/// Reads a request in the agent's format and writes it in the route's.
 ///
 /// # Errors
 /// When the body cannot be read; the error names the member.
 pub fn write_request(
-    agent: AgentFormat,
+    head: &RequestHead<'_>,
     body: &[u8],
-    betas: &str,
     target: &Target<'_>,
 ) -> Result<UpstreamRequest, ReadError> {
-    read_body(body, |document| write(agent, document, betas, target))
+    read_body(body, |document| write(head, document, target))
 }
 
 fn write(
-    agent: AgentFormat,
+    head: &RequestHead<'_>,
     document: &Document<'_>,
-    betas: &str,
     target: &Target<'_>,
 ) -> Result<UpstreamRequest, ReadError> {
+    let agent = head.format;
     let mut conversation = read(agent, document)?;
+    if agent == AgentFormat::Gemini {
+        conversation.stream = head.streams;
+    }
+    let target = &target.chosen_for(&conversation);
     let stream = conversation.stream;
     let include_usage = match agent {
         AgentFormat::ChatCompletions => chat::request::include_usage(conversation.members)?,
-        AgentFormat::Messages => false,
+        AgentFormat::Messages | AgentFormat::Responses | AgentFormat::Gemini => false,
     };
     // Claude's own stream begins with its count; every other stream ends with it.
     let estimate = stream && agent == AgentFormat::Messages && target.format != ModelFormat::Claude;
@@ -75,32 +97,40 @@ fn write(
     } else {
         0
     };
-    conversation.stream = target.stream.unwrap_or(stream) && stream;
+    conversation.stream = stream && target.rules.streaming;
     let length = document.root().get().len();
     let mut out = Vec::with_capacity(length + length / 16 + 1024);
     match target.format {
         ModelFormat::Orchestration => orchestration::request::write(&mut conversation, target, &mut out),
-        ModelFormat::Claude => claude::request::write(&mut conversation, betas, target, &mut out),
+        ModelFormat::Claude => claude::request::write(&mut conversation, head.betas, target, &mut out),
         ModelFormat::AzureChat => azure::request::write(&mut conversation, target, &mut out),
+        ModelFormat::AzureResponses => azure_responses::request::write(&mut conversation, target, &mut out),
+        ModelFormat::Vertex => vertex::request::write(&mut conversation, target, &mut out),
+        ModelFormat::Converse => converse::request::write(&mut conversation, target, &mut out),
+        ModelFormat::OpenAiCompatible => {
+            openai_compatible::request::write(&mut conversation, target, &mut out)
+        }
+        ModelFormat::Cohere => cohere::request::write(&mut conversation, target, &mut out),
     }
     report_unread(agent, target.format, &mut conversation);
     Ok(UpstreamRequest {
+        format: target.format,
         body: out,
         stream,
+        upstream_streams: conversation.stream,
         include_usage,
+        tools: conversation.agent_tools,
         dropped: conversation.dropped,
         estimated_input,
     })
 }
 
-/// Estimates the input tokens of a Messages request, never below 1 (docs/formats.md).
+/// Estimates the input tokens of a request, never below 1 (docs/formats.md).
 ///
 /// # Errors
 /// When the body cannot be read.
-pub fn count_tokens(body: &[u8]) -> Result<u64, ReadError> {
-    read_body(body, |document| {
-        Ok(tokens::estimate(&read(AgentFormat::Messages, document)?))
-    })
+pub fn count_tokens(agent: AgentFormat, body: &[u8]) -> Result<u64, ReadError> {
+    read_body(body, |document| Ok(tokens::estimate(&read(agent, document)?)))
 }
 
 fn text(body: &[u8]) -> Result<&str, ReadError> {
@@ -135,6 +165,8 @@ fn read<'a>(agent: AgentFormat, document: &'a Document<'_>) -> Result<Conversati
     match agent {
         AgentFormat::Messages => messages::request::read(body),
         AgentFormat::ChatCompletions => chat::request::read(body),
+        AgentFormat::Responses => responses::request::read(body),
+        AgentFormat::Gemini => gemini::request::read(body),
     }
 }
 
@@ -142,9 +174,13 @@ fn read<'a>(agent: AgentFormat, document: &'a Document<'_>) -> Result<Conversati
 fn report_unread(agent: AgentFormat, route: ModelFormat, conversation: &mut Conversation<'_>) {
     let understood: &[&str] = match (agent, route) {
         (AgentFormat::Messages, ModelFormat::Claude)
-        | (AgentFormat::ChatCompletions, ModelFormat::AzureChat) => return,
+        | (AgentFormat::ChatCompletions, ModelFormat::AzureChat)
+        | (AgentFormat::Responses, ModelFormat::AzureResponses)
+        | (AgentFormat::Gemini, ModelFormat::Vertex) => return,
         (AgentFormat::Messages, _) => &messages::request::UNDERSTOOD,
         (AgentFormat::ChatCompletions, _) => &chat::request::UNDERSTOOD,
+        (AgentFormat::Responses, _) => &responses::request::UNDERSTOOD,
+        (AgentFormat::Gemini, _) => &gemini::request::UNDERSTOOD,
     };
     for (name, value) in conversation.members.members() {
         if !understood.contains(&&*name.decode()) && !value.is_null() {

@@ -6,7 +6,9 @@ use std::sync::LazyLock;
 
 use coretap_formats::limitation::Limitation;
 use coretap_formats::rules::{MaxTokensName, Rules, ThinkingKind};
-use coretap_formats::{AgentFormat, ModelFormat, Target, UpstreamRequest, read_refusal, write_request};
+use coretap_formats::{
+    AgentFormat, ModelFormat, RequestHead, Target, UpstreamRequest, read_refusal, write_request,
+};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -413,15 +415,14 @@ fn write(
         model,
         long_context: true,
         rules: &rules,
-        stream: None,
+        responses: None,
     };
-    write_request(
-        agent,
-        body.to_string().as_bytes(),
-        "interleaved-thinking-2025-05-14",
-        &target,
-    )
-    .unwrap()
+    let head = RequestHead {
+        format: agent,
+        betas: "interleaved-thinking-2025-05-14",
+        streams: false,
+    };
+    write_request(&head, body.to_string().as_bytes(), &target).unwrap()
 }
 
 /// A request that has all that could be refused.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use coretap_formats::rules::Rules;
 use coretap_formats::{
-    AgentFormat, ModelFormat, Target, UpstreamRequest, count_tokens, model_name, write_request,
+    AgentFormat, ModelFormat, RequestHead, Target, UpstreamRequest, count_tokens, model_name, write_request,
 };
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -33,11 +33,19 @@ fn translate(agent: AgentFormat, body: &[u8], format: ModelFormat, model: &str) 
         model,
         long_context: false,
         rules: &rules,
-        stream: None,
+        responses: None,
     };
     let betas =
         "claude-code-20250219,interleaved-thinking-2025-05-14,effort-2025-11-24,context-1m-2025-08-07";
-    write_request(agent, body, betas, &target).unwrap()
+    write_request(&head(agent, betas), body, &target).unwrap()
+}
+
+fn head(format: AgentFormat, betas: &str) -> RequestHead<'_> {
+    RequestHead {
+        format,
+        betas,
+        streams: false,
+    }
 }
 
 fn agent_of(name: &str) -> AgentFormat {
@@ -217,7 +225,7 @@ fn a_bad_request_names_the_member_and_what_it_should_be() {
         model: "gpt-4o",
         long_context: false,
         rules: &rules,
-        stream: None,
+        responses: None,
     };
     let cases = [
         (r#"{"model":"m""#, "body: is not valid JSON"),
@@ -256,13 +264,20 @@ fn a_bad_request_names_the_member_and_what_it_should_be() {
     ];
     for agent in [AgentFormat::Messages, AgentFormat::ChatCompletions] {
         for (body, expected) in cases {
-            let error = write_request(agent, body.as_bytes(), "", &target)
+            let error = write_request(&head(agent, ""), body.as_bytes(), &target)
                 .unwrap_err()
                 .to_string();
             assert!(error.starts_with(expected), "{agent:?} {body}: {error}");
         }
     }
-    assert!(write_request(AgentFormat::Messages, b"{\"messages\":\"\xff\"}", "", &target).is_err());
+    assert!(
+        write_request(
+            &head(AgentFormat::Messages, ""),
+            b"{\"messages\":\"\xff\"}",
+            &target
+        )
+        .is_err()
+    );
     assert_eq!(
         model_name(br#"{"messages":[]}"#).unwrap_err().to_string(),
         "model: is required"
@@ -292,16 +307,17 @@ fn lone_surrogates_reach_nobody() {
 
 #[test]
 fn a_model_that_cannot_stream_is_asked_for_a_whole_answer() {
-    let rules = Rules::embedded().for_model(ModelFormat::Orchestration, "m");
+    let (rules, _) = Rules::parse("[[model]]\nid = \"whole\"\nmatch = [\"m\"]\nstreaming = false");
+    let rules = rules.for_model(ModelFormat::Orchestration, "m");
     let body = br#"{"model":"m","max_tokens":9,"stream":true,"messages":[{"role":"user","content":"a"}]}"#;
     let target = Target {
         format: ModelFormat::Orchestration,
         model: "m",
         long_context: false,
         rules: &rules,
-        stream: Some(false),
+        responses: None,
     };
-    let request = write_request(AgentFormat::Messages, body, "", &target).unwrap();
+    let request = write_request(&head(AgentFormat::Messages, ""), body, &target).unwrap();
     let written: Value = serde_json::from_slice(&request.body).unwrap();
     assert!(request.stream, "the agent still wants a stream");
     assert_eq!(written["config"].get("stream"), None);
@@ -374,15 +390,15 @@ proptest! {
         let body = json!({ "model": "m", "max_tokens": 5, "messages": turns, "tools": extra, "system": extra }).to_string();
         for (_, format, model) in ROUTES {
             let rules = Rules::embedded().for_model(format, model);
-            let target = Target { format, model, long_context: true, rules: &rules, stream: None };
+            let target = Target { format, model, long_context: true, rules: &rules, responses: None };
             for agent in [AgentFormat::Messages, AgentFormat::ChatCompletions] {
-                if let Ok(request) = write_request(agent, body.as_bytes(), "", &target) {
+                if let Ok(request) = write_request(&head(agent, ""), body.as_bytes(), &target) {
                     prop_assert!(serde_json::from_slice::<Value>(&request.body).is_ok());
                 }
                 let cut = &body.as_bytes()[..cut.min(body.len())];
-                let _ = write_request(agent, cut, "", &target);
+                let _ = write_request(&head(agent, ""), cut, &target);
                 let _ = model_name(cut);
-                let _ = count_tokens(cut);
+                let _ = count_tokens(agent, cut);
             }
         }
     }
@@ -407,11 +423,11 @@ proptest! {
             }
         }
         let _ = model_name(&body);
-        let _ = count_tokens(&body);
+        let _ = count_tokens(agent_of(name), &body);
         for (_, format, model) in ROUTES {
             let rules = Rules::embedded().for_model(format, model);
-            let target = Target { format, model, long_context: false, rules: &rules, stream: None };
-            match write_request(agent_of(name), &body, "", &target) {
+            let target = Target { format, model, long_context: false, rules: &rules, responses: None };
+            match write_request(&head(agent_of(name), ""), &body, &target) {
                 Ok(request) => prop_assert!(serde_json::from_slice::<Value>(&request.body).is_ok(), "{name}"),
                 Err(error) => prop_assert!(!error.to_string().is_empty()),
             }

@@ -105,19 +105,17 @@ impl From<Fault> for Problem {
     }
 }
 
-/// Sends `body` once and waits for the answer to begin. `stream` says what the upstream is asked for, `agent_streams`
-/// what the agent wants.
+/// Sends a request once and waits for the answer to begin. `agent_streams` says whether the agent wants a stream.
 pub(crate) async fn attempt(
     aicore: &AiCore,
     route: &Route,
     limits: &Limits,
     options: AnswerOptions,
-    body: Bytes,
-    stream: bool,
+    request: InferenceRequest,
     agent_streams: bool,
 ) -> Result<Begun, Fault> {
     let deadline = Instant::now() + limits.first_byte;
-    let request = InferenceRequest { stream, body };
+    let stream = request.stream;
     let (upstream, upstream_id) = reach(aicore, route, limits, request, deadline).await?;
     if stream {
         let opening = open(upstream, AnswerStream::new(options), deadline, limits).await?;

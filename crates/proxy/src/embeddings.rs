@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use coretap_aicore::{AiCore, Family, InferenceRequest, Route};
+use coretap_aicore::{AiCore, Endpoint, Family, InferenceRequest, Route};
 use coretap_formats::{
     EmbeddingFormat, EmbeddingRequest, Encoding, embedding_answer, write_embedding_request,
 };
@@ -32,7 +32,11 @@ pub(crate) async fn attempt(
     body: Bytes,
 ) -> Result<Begun, Fault> {
     let deadline = Instant::now() + limits.first_byte;
-    let request = InferenceRequest { stream: false, body };
+    let request = InferenceRequest {
+        stream: false,
+        endpoint: Endpoint::Own,
+        body,
+    };
     let (upstream, upstream_id) = reach(aicore, route, limits, request, deadline).await?;
     let whole = read_whole(upstream, deadline, limits).await?;
     let answer = embedding_answer(&whole, vectors.format, asked, vectors.encoding)
@@ -49,8 +53,11 @@ pub(crate) fn prepare(
 ) -> Result<Prepared, Problem> {
     let format = match route.family {
         Family::Orchestration => EmbeddingFormat::Orchestration,
-        // Of the models with a deployment of their own only Azure's have a route for embeddings.
-        Family::AzureOpenAi | Family::Claude => EmbeddingFormat::AzureOpenAi,
+        Family::Vertex => EmbeddingFormat::Vertex,
+        Family::Titan => EmbeddingFormat::Titan,
+        Family::Nvidia => EmbeddingFormat::Nvidia,
+        // No other family has a route for embeddings.
+        _ => EmbeddingFormat::AzureOpenAi,
     };
     let EmbeddingRequest {
         body,

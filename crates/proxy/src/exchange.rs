@@ -217,6 +217,11 @@ fn route_name(format: ModelFormat) -> &'static str {
         ModelFormat::Orchestration => "orchestration",
         ModelFormat::Claude => "claude",
         ModelFormat::AzureChat => "azure-chat",
+        ModelFormat::AzureResponses => "azure-responses",
+        ModelFormat::Vertex => "vertex",
+        ModelFormat::Converse => "converse",
+        ModelFormat::OpenAiCompatible => "openai-compatible",
+        ModelFormat::Cohere => "cohere",
     }
 }
 
@@ -241,7 +246,9 @@ fn request_id() -> String {
 pub(crate) fn set_request_id(headers: &mut HeaderMap, format: AgentFormat, id: &str) {
     let name = match format {
         AgentFormat::Messages => const { HeaderName::from_static("request-id") },
-        AgentFormat::ChatCompletions => const { HeaderName::from_static("x-request-id") },
+        AgentFormat::ChatCompletions | AgentFormat::Responses | AgentFormat::Gemini => {
+            const { HeaderName::from_static("x-request-id") }
+        }
     };
     if let Ok(id) = HeaderValue::from_str(id) {
         headers.insert(name, id);

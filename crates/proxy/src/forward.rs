@@ -5,8 +5,11 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use coretap_aicore::{Purpose, Route};
-use coretap_formats::{AgentFormat, AnswerOptions, Target, UpstreamRequest, model_name, write_request};
+use coretap_aicore::{Endpoint, InferenceRequest, Purpose, Route};
+use coretap_formats::{
+    AgentFormat, AgentTools, AnswerOptions, ModelFormat, RequestHead, Target, UpstreamRequest, model_name,
+    write_request,
+};
 use http::{HeaderMap, HeaderName};
 
 use crate::attempt::{Begun, Fault, attempt};
@@ -26,23 +29,57 @@ pub(crate) struct Forwarded {
 
 /// What an agent asks for.
 pub(crate) enum Wish<'a> {
-    /// The next message, in the agent's format.
-    Message { agent: AgentFormat, betas: Cow<'a, str> },
+    /// The next message.
+    Message(MessageWish<'a>),
     /// Vectors.
     Embeddings,
 }
 
+/// What a request for the next message says outside its body.
+pub(crate) struct MessageWish<'a> {
+    agent: AgentFormat,
+    betas: Cow<'a, str>,
+    /// Gemini says in the path which model it means, and how it wants the answer.
+    path: Option<GeminiPath<'a>>,
+}
+
+/// What Gemini's path says: `/v1beta/models/{model}:streamGenerateContent?alt=sse`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct GeminiPath<'a> {
+    pub(crate) model: Cow<'a, str>,
+    pub(crate) streams: bool,
+    /// A stream as a JSON array, because `alt=sse` was not asked for.
+    pub(crate) as_array: bool,
+}
+
 impl<'a> Wish<'a> {
     pub(crate) fn message(agent: AgentFormat, headers: &'a HeaderMap) -> Self {
-        Wish::Message {
+        Wish::Message(MessageWish {
             agent,
             betas: betas(headers),
+            path: None,
+        })
+    }
+
+    pub(crate) fn gemini(path: GeminiPath<'a>) -> Self {
+        Wish::Message(MessageWish {
+            agent: AgentFormat::Gemini,
+            betas: Cow::Borrowed(""),
+            path: Some(path),
+        })
+    }
+
+    /// The model's name, as the agent spells it.
+    fn model(&self, body: &[u8]) -> Result<String, Problem> {
+        match self {
+            Wish::Message(MessageWish { path: Some(path), .. }) => Ok(path.model.clone().into_owned()),
+            _ => Ok(model_name(body)?),
         }
     }
 
     fn purpose(&self) -> Purpose {
         match self {
-            Wish::Message { .. } => Purpose::Chat,
+            Wish::Message(_) => Purpose::Chat,
             Wish::Embeddings => Purpose::Embeddings,
         }
     }
@@ -66,8 +103,11 @@ pub(crate) struct Message {
     agent: AgentFormat,
     /// What the upstream is asked for.
     streams: bool,
+    endpoint: Endpoint,
     agent_streams: bool,
+    as_array: bool,
     include_usage: bool,
+    tools: AgentTools,
     estimated_input: u64,
 }
 
@@ -79,7 +119,7 @@ pub(crate) async fn forward(
     body: &Bytes,
     ongoing: &mut Ongoing,
 ) -> Result<Forwarded, Problem> {
-    let asked = model_name(body)?;
+    let asked = wish.model(body)?;
     ongoing.exchange.asked_model = Some(asked.clone());
     let purpose = wish.purpose();
     let aicore = &configuration.aicore;
@@ -96,22 +136,24 @@ pub(crate) async fn forward(
             } else {
                 let route = aicore.route_for(purpose, &asked).await.map_err(Fault::Core)?;
                 let model = knowledge.of(&route);
-                prepare(wish, model, body, route, ongoing).map_err(Fault::Final)?
+                prepare(knowledge, wish, model, body, route, ongoing).map_err(Fault::Final)?
             };
             let ready = prepared.insert(ready);
             let begun = match &ready.answer {
                 Wanted::Message(message) => {
                     let options = message.options(&ready.model, &asked, &ongoing.exchange.id);
-                    let body = ready.body.clone();
-                    let (streams, agent_streams) = (message.streams, message.agent_streams);
+                    let request = InferenceRequest {
+                        stream: message.streams,
+                        endpoint: message.endpoint,
+                        body: ready.body.clone(),
+                    };
                     attempt(
                         aicore,
                         &ready.route,
                         limits,
                         options,
-                        body,
-                        streams,
-                        agent_streams,
+                        request,
+                        message.agent_streams,
                     )
                     .await?
                 }
@@ -140,14 +182,14 @@ pub(crate) async fn forward(
                 let route = aicore.route_anew(purpose, &asked, ongoing.age()).await?;
                 if route.deployment_id != ready.route.deployment_id {
                     let model = knowledge.of(&route);
-                    prepared = Some(prepare(wish, model, body, route, ongoing)?);
+                    prepared = Some(prepare(knowledge, wish, model, body, route, ongoing)?);
                     healing = Healing::default();
                     ongoing.exchange.retries += 1;
                     continue;
                 }
             } else if refusal.status == 400 {
                 let healed = healing.heal(&refusal.text, &ready.model, |model| {
-                    let healed = prepare(wish, model, body, Arc::clone(&ready.route), ongoing)?;
+                    let healed = prepare(knowledge, wish, model, body, Arc::clone(&ready.route), ongoing)?;
                     Ok(healed.differs_from(ready).then_some(healed))
                 })?;
                 if healed.is_some() {
@@ -168,45 +210,67 @@ pub(crate) async fn forward(
     }
 }
 
-/// Writes the request in the route's format.
+/// Writes the request in the route's format. `model` is what is known of the model in the format of the route's family,
+/// or, after something was learned, in the one that was written before.
 fn prepare(
+    knowledge: &Knowledge,
     wish: &Wish<'_>,
     model: Arc<ModelKnowledge>,
     body: &[u8],
     route: Arc<Route>,
     ongoing: &mut Ongoing,
 ) -> Result<Prepared, Problem> {
-    let Wish::Message { agent, betas } = wish else {
+    let Wish::Message(wish) = wish else {
         return embeddings::prepare(model, body, route, ongoing);
     };
-    let cannot_stream = !model.rules.streams();
+    let responses = (model.format == ModelFormat::AzureChat)
+        .then(|| knowledge.of_responses(&route))
+        .flatten();
     let target = Target {
         format: model.format,
         model: &route.model,
         long_context: route.long_context,
         rules: &model.rules,
-        stream: cannot_stream.then_some(false),
+        responses: responses.as_deref().map(|responses| &responses.rules),
+    };
+    let head = RequestHead {
+        format: wish.agent,
+        betas: &wish.betas,
+        streams: wish.path.as_ref().is_some_and(|path| path.streams),
     };
     let UpstreamRequest {
+        format,
         body,
         stream: agent_streams,
+        upstream_streams: streams,
         include_usage,
+        tools,
         dropped,
         estimated_input,
-    } = write_request(*agent, body, betas, &target)?;
+    } = write_request(&head, body, &target)?;
+    let model = responses
+        .filter(|responses| responses.format == format)
+        .unwrap_or(model);
     ongoing.exchange.model = Some(Arc::clone(&model.name));
-    ongoing.exchange.route = Some(model.format);
+    ongoing.exchange.route = Some(format);
     ongoing.exchange.stream = agent_streams;
     ongoing.exchange.dropped = dropped;
+    let endpoint = match format {
+        ModelFormat::AzureResponses => Endpoint::Responses,
+        _ => Endpoint::Own,
+    };
     Ok(Prepared {
         route,
         model,
         body: Bytes::from(body),
         answer: Wanted::Message(Message {
-            agent: *agent,
-            streams: agent_streams && !cannot_stream,
+            agent: wish.agent,
+            streams,
+            endpoint,
             agent_streams,
+            as_array: wish.path.as_ref().is_some_and(|path| path.as_array),
             include_usage,
+            tools,
             estimated_input,
         }),
     })
@@ -235,6 +299,8 @@ impl Message {
                 .unwrap_or_default()
                 .as_secs(),
             include_usage: self.include_usage,
+            as_array: self.as_array,
+            tools: self.tools.clone(),
             estimated_input: self.estimated_input,
         }
     }

@@ -150,8 +150,17 @@ impl Knowledge {
         }
     }
 
+    /// What is known of the route's model, in the format of its family.
     pub(crate) fn of(&self, route: &Route) -> Arc<ModelKnowledge> {
-        let format = format_of(route.family);
+        self.of_format(route, format_of(route.family))
+    }
+
+    /// The same for Azure's Responses, where the route has them.
+    pub(crate) fn of_responses(&self, route: &Route) -> Option<Arc<ModelKnowledge>> {
+        (route.family == Family::AzureOpenAi).then(|| self.of_format(route, ModelFormat::AzureResponses))
+    }
+
+    fn of_format(&self, route: &Route, format: ModelFormat) -> Arc<ModelKnowledge> {
         let is_wanted =
             |one: &&Arc<ModelKnowledge>| one.format == format && one.deployment == route.deployment_id;
         {
@@ -194,5 +203,11 @@ fn format_of(family: Family) -> ModelFormat {
         Family::Orchestration => ModelFormat::Orchestration,
         Family::Claude => ModelFormat::Claude,
         Family::AzureOpenAi => ModelFormat::AzureChat,
+        Family::Vertex => ModelFormat::Vertex,
+        Family::Converse => ModelFormat::Converse,
+        Family::OpenAiCompatible => ModelFormat::OpenAiCompatible,
+        Family::Cohere => ModelFormat::Cohere,
+        // They make embeddings only, whose format is chosen by the family. The rules of these are those of Azure's.
+        Family::Titan | Family::Nvidia => ModelFormat::OpenAiCompatible,
     }
 }

@@ -37,7 +37,7 @@ async fn offered(aicore: &AiCore, agent: AgentFormat) -> Result<Vec<SelectableMo
         embeddings,
         ..
     } = aicore.selection().await?;
-    if agent == AgentFormat::ChatCompletions {
+    if agent != AgentFormat::Messages {
         models.extend(embeddings);
     }
     Ok(models)
@@ -47,7 +47,7 @@ async fn offered(aicore: &AiCore, agent: AgentFormat) -> Result<Vec<SelectableMo
 fn id(model: &SelectableModel, agent: AgentFormat) -> &str {
     match agent {
         AgentFormat::Messages => model.agent_alias.as_deref().unwrap_or(&model.name),
-        AgentFormat::ChatCompletions => &model.name,
+        AgentFormat::ChatCompletions | AgentFormat::Responses | AgentFormat::Gemini => &model.name,
     }
 }
 

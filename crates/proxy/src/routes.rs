@@ -26,7 +26,7 @@ use crate::stream::AgentStream;
 /// What a path stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Endpoint<'a> {
-    /// `/v1/messages` or `/v1/chat/completions`: the answer of a model.
+    /// `/v1/messages`, `/v1/chat/completions` or `/v1/responses`: the answer of a model.
     Answer,
     /// `/v1/embeddings`
     Embeddings,
@@ -36,8 +36,6 @@ enum Endpoint<'a> {
     Models,
     /// `/v1/models/{id}`, as it stands in the path.
     Model(&'a str),
-    /// `/v1/responses`: only the refusal of a WebSocket, which sends Codex on to plain HTTP at once (agents.md §3).
-    Responses,
     /// `/health`
     Health,
     /// `/` and `/api/hello`, where agents look whether somebody is there.
@@ -56,7 +54,7 @@ struct Place<'a> {
 }
 
 fn find<'a>(path: &'a str, headers: &HeaderMap) -> Place<'a> {
-    use AgentFormat::{ChatCompletions, Messages};
+    use AgentFormat::{ChatCompletions, Messages, Responses};
     let whole = path.strip_suffix('/').unwrap_or(path);
     let (path, prefixed) = match (below(whole, "/anthropic"), below(whole, "/openai")) {
         (Some(path), _) => (path, Some(Messages)),
@@ -74,7 +72,7 @@ fn find<'a>(path: &'a str, headers: &HeaderMap) -> Place<'a> {
         "/v1/embeddings" => (Endpoint::Embeddings, ChatCompletions),
         "/v1/messages/count_tokens" => (Endpoint::CountTokens, Messages),
         "/v1/models" => (Endpoint::Models, told()),
-        "/v1/responses" => (Endpoint::Responses, ChatCompletions),
+        "/v1/responses" => (Endpoint::Answer, Responses),
         "/health" if prefixed.is_none() => (Endpoint::Health, ChatCompletions),
         "" | "/api/hello" => (Endpoint::Alive, told()),
         _ => match path.strip_prefix("/v1/models/") {
@@ -100,7 +98,7 @@ impl Endpoint<'_> {
         match self {
             Endpoint::Answer | Endpoint::Embeddings | Endpoint::CountTokens => "POST",
             Endpoint::Models | Endpoint::Model(_) | Endpoint::Health => "GET",
-            Endpoint::Responses | Endpoint::Alive | Endpoint::Unknown => "HEAD",
+            Endpoint::Alive | Endpoint::Unknown => "HEAD",
         }
     }
 
@@ -125,6 +123,7 @@ impl Endpoint<'_> {
             Endpoint::Models => Cow::Borrowed("/v1/models"),
             Endpoint::Health => Cow::Borrowed("/health"),
             Endpoint::Answer if path == "/v1/messages" => Cow::Borrowed("/v1/messages"),
+            Endpoint::Answer if path == "/v1/responses" => Cow::Borrowed("/v1/responses"),
             Endpoint::Answer => Cow::Borrowed("/v1/chat/completions"),
             _ => Cow::Owned(
                 path.chars()
@@ -198,16 +197,10 @@ fn admit(configuration: &Configuration, place: &Place<'_>, head: &request::Parts
     if place.endpoint == Endpoint::Unknown {
         return Err(Problem::path_unknown(head.uri.path()));
     }
-    if place.endpoint == Endpoint::Responses {
-        let websocket = head
-            .headers
-            .get(UPGRADE)
-            .is_some_and(|to| to.as_bytes().eq_ignore_ascii_case(b"websocket"));
-        return Err(if websocket {
-            Problem::websocket_refused()
-        } else {
-            Problem::path_unknown(head.uri.path())
-        });
+    // Told so, Codex goes on to plain HTTP at once (agents.md §3).
+    let websocket = head.headers.get(UPGRADE);
+    if websocket.is_some_and(|to| to.as_bytes().eq_ignore_ascii_case(b"websocket")) {
+        return Err(Problem::websocket_refused());
     }
     if !place.endpoint.takes(&head.method) {
         let allowed = place.endpoint.methods();
@@ -255,14 +248,14 @@ async fn respond(
         }
         Endpoint::CountTokens => {
             let body = request_body::read(&head.headers, body, &configuration.limits).await?;
-            format!(r#"{{"input_tokens":{}}}"#, count_tokens(&body)?).into_bytes()
+            format!(r#"{{"input_tokens":{}}}"#, count_tokens(place.format, &body)?).into_bytes()
         }
         Endpoint::Models => models::list(&configuration.aicore, place.format).await?,
         Endpoint::Model(id) => {
             models::entry(&configuration.aicore, place.format, &percent_decoded(id)).await?
         }
         Endpoint::Health => health(shared, configuration, &head.headers),
-        Endpoint::Alive | Endpoint::Responses | Endpoint::Unknown => {
+        Endpoint::Alive | Endpoint::Unknown => {
             return Ok(Answered::Whole(Response::new(Body::empty())));
         }
     };

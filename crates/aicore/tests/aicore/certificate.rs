@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
 use coretap_aicore::{
-    AiCore, Certificate, ClientCertificate, Connection, Credential, Error, ExtraRoots, InferenceRequest,
-    ServiceKey, Timeouts,
+    AiCore, Certificate, ClientCertificate, Connection, Credential, Endpoint, Error, ExtraRoots,
+    InferenceRequest, ServiceKey, Timeouts,
 };
 use rcgen::{CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use rustls::crypto::ring::default_provider;
@@ -381,6 +381,7 @@ async fn a_certificate_gets_a_token_and_is_shown_to_nobody_else() {
     let route = core.route("claude-sonnet-4-5").await.unwrap();
     let request = InferenceRequest {
         stream: false,
+        endpoint: Endpoint::Own,
         body: "{}".into(),
     };
     assert_eq!(core.send(&route, request).await.unwrap().status(), 200);
@@ -478,6 +479,7 @@ async fn an_authority_of_ones_own_is_trusted_when_its_file_is_given() {
     let route = trusting.route("claude-sonnet-4-5").await.unwrap();
     let request = InferenceRequest {
         stream: true,
+        endpoint: Endpoint::Own,
         body: "{}".into(),
     };
     assert_eq!(trusting.send(&route, request).await.unwrap().status(), 200);

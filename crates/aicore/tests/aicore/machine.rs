@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use coretap_aicore::{
-    AiCore, Change, Connection, ExtraRoots, InferenceRequest, Machine, Route, ServiceKey, Timeouts,
+    AiCore, Change, Connection, Endpoint, ExtraRoots, InferenceRequest, Machine, Route, ServiceKey, Timeouts,
 };
 use http_body_util::BodyExt;
 use hyper_util::client::proxy::matcher::Matcher;
@@ -103,6 +103,7 @@ async fn a_sleep_and_another_network_are_noticed() {
 async fn ask(core: &AiCore, route: &Route) {
     let request = InferenceRequest {
         stream: false,
+        endpoint: Endpoint::Own,
         body: "{}".into(),
     };
     let response = core.send(route, request).await.unwrap();

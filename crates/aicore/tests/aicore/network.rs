@@ -3,7 +3,7 @@
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 
-use coretap_aicore::{AiCore, Aliases, Connection, InferenceRequest, ServiceKey, Timeouts};
+use coretap_aicore::{AiCore, Aliases, Connection, Endpoint, InferenceRequest, ServiceKey, Timeouts};
 use rustls::ServerConfig;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
@@ -93,6 +93,7 @@ async fn ask(core: &AiCore) {
     let route = core.route("claude-sonnet-4-5").await.unwrap();
     let request = InferenceRequest {
         stream: false,
+        endpoint: Endpoint::Own,
         body: "{}".into(),
     };
     assert_eq!(core.send(&route, request).await.unwrap().status(), 200);

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use coretap_aicore::{AiCore, Aliases, Connection, Error, InferenceRequest, Response, ServiceKey, Timeouts};
+use coretap_aicore::{
+    AiCore, Aliases, Connection, Endpoint, Error, InferenceRequest, Response, ServiceKey, Timeouts,
+};
 use http::StatusCode;
 use http_body_util::BodyExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -17,6 +19,7 @@ const AT: &str = "/v2/inference/deployments";
 fn request(stream: bool) -> InferenceRequest {
     InferenceRequest {
         stream,
+        endpoint: Endpoint::Own,
         body: "{\"ü\":\n 1}".into(),
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use coretap_aicore::{AiCore, Connection, Error, InferenceRequest, ServiceKey, Timeouts};
+use coretap_aicore::{AiCore, Connection, Endpoint, Error, InferenceRequest, ServiceKey, Timeouts};
 use http::StatusCode;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -170,6 +170,7 @@ async fn a_token_that_is_no_good_is_replaced_again_after_a_pause() {
         tokio::spawn(async move {
             let request = InferenceRequest {
                 stream: false,
+                endpoint: Endpoint::Own,
                 body: "{}".into(),
             };
             core.send(&route, request).await.map(|response| response.status())
@@ -225,6 +226,7 @@ async fn many_refusals_of_one_token_make_one_new_token() {
         calls.spawn(async move {
             let request = InferenceRequest {
                 stream: false,
+                endpoint: Endpoint::Own,
                 body: "{}".into(),
             };
             core.send(&route, request).await.unwrap().status()

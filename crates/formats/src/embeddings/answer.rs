@@ -28,7 +28,10 @@ pub fn embedding_answer(
         EmbeddingFormat::Orchestration => {
             serde_json::from_str::<Envelope<'_>>(text).map(|envelope| envelope.final_result)
         }
-        EmbeddingFormat::AzureOpenAi => serde_json::from_str::<List<'_>>(text),
+        EmbeddingFormat::AzureOpenAi
+        | EmbeddingFormat::Vertex
+        | EmbeddingFormat::Titan
+        | EmbeddingFormat::Nvidia => serde_json::from_str::<List<'_>>(text),
     }
     .map_err(|_| failure(text))?;
 

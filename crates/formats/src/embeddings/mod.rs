@@ -14,6 +14,12 @@ pub enum EmbeddingFormat {
     Orchestration,
     /// Azure OpenAI embeddings (sap-wire.md §3.2).
     AzureOpenAi,
+    /// Gemini's embeddings on Vertex AI, `:predict` (sap-wire.md §3.5).
+    Vertex,
+    /// Amazon's Titan, `/invoke`, one text a call (sap-wire.md §3.4).
+    Titan,
+    /// NVIDIA's embeddings (sap-wire.md §3.6).
+    Nvidia,
 }
 
 /// How a vector is written.

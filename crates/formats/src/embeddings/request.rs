@@ -48,7 +48,10 @@ fn write(
     let mut out = Vec::with_capacity(members.literal().len() + 256);
     match format {
         EmbeddingFormat::Orchestration => request.write_orchestration(model, rules, &mut out)?,
-        EmbeddingFormat::AzureOpenAi => request.write_azure(rules, &mut out),
+        EmbeddingFormat::AzureOpenAi
+        | EmbeddingFormat::Vertex
+        | EmbeddingFormat::Titan
+        | EmbeddingFormat::Nvidia => request.write_azure(rules, &mut out),
     }
     Ok(EmbeddingRequest {
         body: out,

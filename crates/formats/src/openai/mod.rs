@@ -85,6 +85,8 @@ fn effort(conversation: &mut Conversation<'_>, target: &Target<'_>) -> Option<Ef
     if effort.is_none() && wanted != Some(Effort::None) {
         conversation.drop_reported(match (conversation.origin, wanted) {
             (AgentFormat::ChatCompletions, _) => "reasoning_effort",
+            (AgentFormat::Responses, _) => "reasoning",
+            (AgentFormat::Gemini, _) => "generationConfig.thinkingConfig",
             (AgentFormat::Messages, Some(_)) => "thinking",
             (AgentFormat::Messages, None) => "output_config.effort",
         });

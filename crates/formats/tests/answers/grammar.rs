@@ -26,6 +26,8 @@ pub(crate) fn ends_regularly(agent: AgentFormat, stream: &str) -> bool {
     let marker = match agent {
         AgentFormat::Messages => "event: message_stop",
         AgentFormat::ChatCompletions => "data: [DONE]",
+        AgentFormat::Responses => "event: response.completed",
+        AgentFormat::Gemini => return stream.contains("\"finishReason\":"),
     };
     stream.lines().any(|line| line == marker)
 }
@@ -36,6 +38,7 @@ pub(crate) fn check_events(agent: AgentFormat, stream: &str) {
     match agent {
         AgentFormat::Messages => check_messages(&events),
         AgentFormat::ChatCompletions => check_chat(&events),
+        AgentFormat::Responses | AgentFormat::Gemini => {}
     }
 }
 

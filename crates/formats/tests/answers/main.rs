@@ -16,7 +16,7 @@ mod steps;
 use std::path::{Path, PathBuf};
 
 use coretap_formats::event::Failure;
-use coretap_formats::{AgentFormat, AnswerOptions, AnswerStream, ModelFormat, Outcome, Progress};
+use coretap_formats::{AgentFormat, AgentTools, AnswerOptions, AnswerStream, ModelFormat, Outcome, Progress};
 
 const AGENTS: [(AgentFormat, &str); 2] = [
     (AgentFormat::Messages, "messages"),
@@ -37,6 +37,8 @@ fn options(upstream: ModelFormat, agent: AgentFormat) -> AnswerOptions {
         id: "own1".to_owned(),
         created: 1_763_000_001,
         include_usage: true,
+        as_array: false,
+        tools: AgentTools::default(),
         estimated_input: 99,
     }
 }

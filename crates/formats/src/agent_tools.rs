@@ -1,0 +1,52 @@
+//! The tools whose calls an agent expects in another form than the model makes them: Codex's custom tools and namespaces.
+
+/// A tool that the model is offered under another name or in another form than the agent gave it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AgentTool {
+    /// The name that the model knows.
+    pub offered_as: String,
+    /// The agent's name of it.
+    pub name: String,
+    /// The namespace that the agent keeps it in.
+    pub namespace: Option<String>,
+    /// What its call must look like to the agent.
+    pub kind: AgentToolKind,
+}
+
+/// What a tool's call looks like to the agent that offered it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AgentToolKind {
+    /// `function_call`: arguments are a JSON object.
+    Function,
+    /// `custom_tool_call`: the input is free text. The model is offered a function with one string, `input`.
+    Custom,
+    /// `tool_search_call` of a client that searches by itself.
+    ToolSearch,
+}
+
+/// All such tools of one request. Tools that go as they came are not in it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AgentTools(Vec<AgentTool>);
+
+impl AgentTools {
+    /// Whether every tool goes as it came.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Adds a tool.
+    pub fn add(&mut self, tool: AgentTool) {
+        self.0.push(tool);
+    }
+
+    /// The agent's tool behind the name that the model calls.
+    pub fn of(&self, offered_as: &str) -> Option<&AgentTool> {
+        self.0.iter().find(|tool| tool.offered_as == offered_as)
+    }
+
+    /// The name under which the model knows a tool of the agent's.
+    pub fn offered_name(&self, namespace: Option<&str>, name: &str) -> Option<&str> {
+        let is_it = |tool: &&AgentTool| tool.name == name && tool.namespace.as_deref() == namespace;
+        self.0.iter().find(is_it).map(|tool| tool.offered_as.as_str())
+    }
+}

@@ -1,0 +1,4 @@
+//! Azure OpenAI Responses, as a deployment of SAP AI Core (sap-wire.md §3.2).
+
+pub(crate) mod answer;
+pub(crate) mod request;

@@ -1,0 +1,4 @@
+//! Amazon Bedrock's Converse, as a deployment of SAP AI Core (sap-wire.md §3.4).
+
+pub(crate) mod answer;
+pub(crate) mod request;

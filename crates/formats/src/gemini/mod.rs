@@ -1,0 +1,6 @@
+//! Google's `generateContent`, as agents speak it.
+
+pub(crate) mod answer;
+pub(crate) mod models;
+pub(crate) mod request;
+pub(crate) mod stream;

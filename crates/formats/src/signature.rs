@@ -1,0 +1,72 @@
+//! Whose signature stands under a model's thinking. An agent sends thinking back with its signature, perhaps to another
+//! vendor's model, which would refuse it: so what is not Anthropic's own carries its vendor's name in front.
+
+use crate::json::Text;
+
+/// Whose models can read a signature.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Signer {
+    /// Anthropic. Its signatures carry no name, because agents that speak Messages hand them to Claude as they are.
+    Anthropic,
+    /// Google: the thought signature of a part.
+    Google,
+    /// OpenAI: the encrypted content of a reasoning item.
+    OpenAi,
+}
+
+/// A colon never stands in base64, so no vendor's signature begins like this.
+const GOOGLE: &str = "google:";
+const OPENAI: &str = "openai:";
+
+impl Signer {
+    fn name(self) -> &'static str {
+        match self {
+            Signer::Anthropic => "",
+            Signer::Google => GOOGLE,
+            Signer::OpenAi => OPENAI,
+        }
+    }
+
+    /// The signature as an agent is given it.
+    pub(crate) fn sign<'a>(self, signature: &Text<'a>) -> Text<'a> {
+        match self {
+            Signer::Anthropic => signature.clone(),
+            Signer::Google | Signer::OpenAi => Text::of(&format!("{}{}", self.name(), signature.decode())),
+        }
+    }
+
+    /// The vendor's own text of a signature that an agent sent; nothing where it is another vendor's.
+    pub(crate) fn own<'a>(self, signature: &Text<'a>) -> Option<Text<'a>> {
+        let escaped = signature.escaped();
+        match self {
+            Signer::Anthropic => {
+                let foreign = escaped.starts_with(GOOGLE) || escaped.starts_with(OPENAI);
+                (!foreign).then(|| signature.clone())
+            }
+            Signer::Google | Signer::OpenAi => escaped
+                .strip_prefix(self.name())
+                .map(|own| Text::from_escaped(own).into_owned()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signature_is_read_by_its_own_vendor_only() {
+        let plain = Text::of("EtAE+/=");
+        for signer in [Signer::Anthropic, Signer::Google, Signer::OpenAi] {
+            let signed = signer.sign(&plain);
+            for reader in [Signer::Anthropic, Signer::Google, Signer::OpenAi] {
+                let own = reader.own(&signed);
+                assert_eq!(
+                    own,
+                    (reader == signer).then(|| plain.clone()),
+                    "{signer:?} {reader:?}"
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,4 @@
+//! Gemini on Vertex AI, as a deployment of SAP AI Core (sap-wire.md §3.5).
+
+pub(crate) mod answer;
+pub(crate) mod request;
