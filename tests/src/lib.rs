@@ -1,5 +1,5 @@
 //! What the acceptance tests stand on: the real binary as a child process (`process`), a plain HTTP client that
-//! hides nothing (`http`), server-sent events (`events`), the table of faults (`faults`) and what comes of them
+//! hides nothing (`http`), server-sent events (`events`), the agents' formats (`formats`), the table of faults (`faults`) and what comes of them
 //! (`checks`), and the folders that a suite may find absent (`folders`).
 //!
 //! The binary is the release build that `./dev test` makes; a suite whose tools or data are absent says `SKIPPED`.
@@ -17,5 +17,6 @@ pub mod desktop;
 pub mod events;
 pub mod faults;
 pub mod folders;
+pub mod formats;
 pub mod http;
 pub mod process;
