@@ -12,6 +12,7 @@
     reason = "This crate is only test code: a panic is how a test fails."
 )]
 
+pub mod canned;
 pub mod checks;
 pub mod desktop;
 pub mod events;
@@ -19,4 +20,5 @@ pub mod faults;
 pub mod folders;
 pub mod formats;
 pub mod http;
+pub mod instructions;
 pub mod process;
