@@ -21,3 +21,5 @@ mod oauth;
 mod orchestration;
 mod orchestration_refusals;
 mod refuses;
+mod responses;
+mod responses_refusals;
