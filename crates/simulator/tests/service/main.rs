@@ -22,4 +22,5 @@ mod orchestration;
 mod orchestration_refusals;
 mod refuses;
 mod responses;
+mod responses_recorded;
 mod responses_refusals;

@@ -203,6 +203,14 @@ async fn an_answer_that_is_cut_off_is_incomplete_and_says_why() {
     );
 
     running
+        .fault(&json!({"route": "responses", "fault": "content_filter"}))
+        .await;
+    let refused = running.respond(GPT_5, &ask).await;
+    assert_eq!(
+        (refused.status, &refused.json()["error"]["code"]),
+        (400, &json!("content_filter"))
+    );
+    running
         .fault(&json!({"route": "responses", "fault": "output_filter"}))
         .await;
     let events = running
