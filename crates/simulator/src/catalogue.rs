@@ -243,6 +243,20 @@ pub(crate) static MODELS: &[Model] = &[
         }],
         ..GPT_REASONING
     },
+    // Nobody has told its figures; they are those of its predecessor.
+    Model {
+        name: "gpt-5.6-sol",
+        vendor: "gpt-5.6-sol-2026-07-09",
+        display: "GPT-5.6 Sol",
+        context: 1_050_000,
+        output: 128_000,
+        versions: &[Version {
+            name: "2026-07-09",
+            deprecated: false,
+            retirement: "",
+        }],
+        ..GPT_REASONING
+    },
     Model {
         name: "o3-mini",
         vendor: "o3-mini-2025-01-31",

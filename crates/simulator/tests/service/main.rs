@@ -22,5 +22,6 @@ mod orchestration;
 mod orchestration_refusals;
 mod refuses;
 mod responses;
+mod responses_kept;
 mod responses_recorded;
 mod responses_refusals;
