@@ -201,3 +201,35 @@ impl Kept {
         responses.len() < before
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn response(number: usize, bytes: usize) -> Response {
+        Response {
+            id: format!("resp_{number}"),
+            deployment: "d1",
+            background: false,
+            stage: Stage::Done,
+            body: "{}".to_owned(),
+            output: Vec::new(),
+            input: " ".repeat(bytes),
+            before: String::new(),
+        }
+    }
+
+    #[test]
+    fn the_oldest_go_when_there_are_too_many_or_they_are_too_large() {
+        let kept = Kept::default();
+        (0..=KEPT).for_each(|number| drop(kept.keep(response(number, 0))));
+        assert!(kept.look("d1", "resp_0").is_none() && kept.look("d1", "resp_1").is_some());
+        kept.keep(response(KEPT + 1, BYTES - 20));
+        assert!(kept.look("d1", &format!("resp_{}", KEPT + 1)).is_some());
+        assert!(
+            kept.look("d1", "resp_2").is_none(),
+            "only what fits beside it stays"
+        );
+        assert!(kept.look("d1", &format!("resp_{KEPT}")).is_some());
+    }
+}
