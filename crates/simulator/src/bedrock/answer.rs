@@ -193,13 +193,18 @@ fn block(events: &mut Vec<String>, index: &mut usize, start: &str, deltas: impl 
 /// One event in AWS's binary framing: the JSON, base64, in `bytes`.
 fn aws_chunk(event: &str) -> Bytes {
     let payload = format!(r#"{{"bytes":"{}"}}"#, BASE64_STANDARD.encode(event));
+    aws_event("chunk", payload.as_bytes())
+}
+
+/// An event of a type in AWS's binary framing.
+pub(crate) fn aws_event(kind: &str, payload: &[u8]) -> Bytes {
     aws_message(
         &[
-            (":event-type", "chunk"),
+            (":event-type", kind),
             (":content-type", "application/json"),
             (":message-type", "event"),
         ],
-        payload.as_bytes(),
+        payload,
     )
 }
 

@@ -21,3 +21,4 @@ mod oauth;
 mod orchestration;
 mod orchestration_refusals;
 mod refuses;
+mod vertex;
