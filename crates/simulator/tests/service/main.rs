@@ -15,6 +15,7 @@ mod bedrock;
 mod certificates;
 #[path = "../client/mod.rs"]
 mod client;
+mod converse;
 mod embeddings;
 mod faults;
 mod oauth;
