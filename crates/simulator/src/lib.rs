@@ -11,6 +11,7 @@ mod calls;
 mod catalogue;
 #[cfg(feature = "certificates")]
 mod certificates;
+mod chat_completions;
 mod cohere;
 mod control;
 mod conversation;

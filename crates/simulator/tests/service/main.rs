@@ -22,4 +22,5 @@ mod oauth;
 mod orchestration;
 mod orchestration_refusals;
 mod refuses;
+mod small_families;
 mod vertex;
