@@ -10,7 +10,6 @@ mod wish;
 use crate::answer::Answer;
 use crate::catalogue::Family;
 use crate::json;
-use crate::model;
 use crate::server::Asked;
 
 pub(crate) use answer::{aws_event, aws_exception};
@@ -41,12 +40,7 @@ pub(crate) fn invoke(asked: &Asked<'_>, streaming: bool) -> Answer {
         Ok(conversation) => conversation,
         Err(message) => return refuse(&message),
     };
-    let mut reply = model::answer(&conversation, asked.number);
-    if asked.filtered {
-        reply.text.clear();
-        reply.calls.clear();
-        reply.end = model::End::Filtered;
-    }
+    let reply = asked.reply(&conversation);
     let cache = asked.state.cache.look(model.name, &conversation.prompt);
     let answered = answer::Answered {
         asked,

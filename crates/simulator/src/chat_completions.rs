@@ -168,7 +168,7 @@ impl Answered<'_> {
             "stop_reason": Value::Null,
             "logprobs": Value::Null,
         });
-        let mut body = self.body("chat.completion", json!([choice]));
+        let mut body = self.body("chat.completion", &json!([choice]));
         set(&mut body, "usage", self.usage());
         self.asked.with_headers(Answer::json(200, body.to_string()))
     }
@@ -188,7 +188,7 @@ impl Answered<'_> {
             )));
         }
         let choice = json!({"index": 0, "delta": {"content": ""}, "finish_reason": self.finish_reason()});
-        let mut last = self.body("chat.completion.chunk", json!([choice]));
+        let mut last = self.body("chat.completion.chunk", &json!([choice]));
         set(&mut last, "usage", self.usage());
         events.push(Bytes::from(format!("data: {last}\n\n")));
         events.push(Bytes::from_static(b"data: [DONE]\n\n"));
@@ -204,7 +204,7 @@ impl Answered<'_> {
         ))
     }
 
-    fn body(&self, object: &str, choices: Value) -> Value {
+    fn body(&self, object: &str, choices: &Value) -> Value {
         let mut body = json!({
             "id": self.id(),
             "object": object,

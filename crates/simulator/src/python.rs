@@ -112,7 +112,7 @@ mod tests {
         let cases = [
             (
                 json!({"a": [1, 1.5, null, true, false]}),
-                r#"{'a': [1, 1.5, None, True, False]}"#,
+                "{'a': [1, 1.5, None, True, False]}",
             ),
             (json!("It's"), r#""It's""#),
             (json!("It's \"so\""), r#"'It\'s "so"'"#),

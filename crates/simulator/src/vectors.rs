@@ -20,9 +20,8 @@ pub(crate) struct Wish<'a> {
 /// How many numbers a vector of the model has, and whether it may have fewer.
 pub(crate) fn dimensions(model: &Model) -> (usize, bool) {
     match model.name {
-        "text-embedding-3-large" => (3072, true),
+        "text-embedding-3-large" | "gemini-embedding" => (3072, true),
         "text-embedding-3-small" => (1536, true),
-        "gemini-embedding" => (3072, true),
         "nvidia--llama-3.2-nv-embedqa-1b" => (2048, true),
         "amazon--titan-embed-text" => (1024, true),
         _ => (1536, false),

@@ -50,7 +50,7 @@ impl Answered<'_> {
             "stop_sequence": sequence,
             "usage": self.usage(reply.tokens),
         });
-        self.with_headers(Answer::json(200, body.to_string()))
+        self.asked.with_headers(Answer::json(200, body.to_string()))
     }
 
     /// The same as a stream, in the framing that the client takes.
@@ -71,7 +71,7 @@ impl Answered<'_> {
                     .collect(),
             )
         };
-        self.with_headers(answer)
+        self.asked.with_headers(answer)
     }
 
     fn events(&self) -> Vec<String> {
@@ -167,14 +167,6 @@ impl Answered<'_> {
             },
             "output_tokens": output,
         })
-    }
-
-    fn with_headers(&self, mut answer: Answer) -> Answer {
-        let id = self.asked.uuid();
-        answer.headers.push(("x-request-id", id.clone()));
-        answer.headers.push(("ai-inference-id", id));
-        answer.headers.push(("x-upstream-service-time", "976".to_owned()));
-        answer
     }
 }
 

@@ -49,7 +49,7 @@ impl Answered<'_> {
         }
         let mut candidate = json!({"content": content, "finishReason": self.finish_reason()});
         self.rate(&mut candidate);
-        let body = self.body(candidate, self.usage());
+        let body = self.body(&candidate);
         self.asked.with_headers(Answer::json(200, body.to_string()))
     }
 
@@ -85,7 +85,7 @@ impl Answered<'_> {
             "finishReason": self.finish_reason(),
         });
         self.rate(&mut candidate);
-        chunks.push(self.body(candidate, self.usage()).to_string());
+        chunks.push(self.body(&candidate).to_string());
         chunks
     }
 
@@ -97,10 +97,10 @@ impl Answered<'_> {
         )
     }
 
-    fn body(&self, candidate: Value, usage: Value) -> Value {
+    fn body(&self, candidate: &Value) -> Value {
         json!({
             "candidates": [candidate],
-            "usageMetadata": usage,
+            "usageMetadata": self.usage(),
             "modelVersion": self.model.vendor,
             "createTime": "2026-11-21T08:00:00.000000Z",
             "responseId": self.id(),

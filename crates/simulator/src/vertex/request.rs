@@ -170,7 +170,7 @@ const INTEGER: Shape = Shape::Integer {
     most: i32::MAX as i64,
 };
 
-/// Google's words: the path in snake_case, and what proto-JSON says.
+/// Google's words: the path in `snake_case`, and what proto-JSON says.
 pub(super) fn words(misfit: &Misfit) -> String {
     let mut path = String::new();
     for step in &misfit.path {
@@ -198,8 +198,9 @@ pub(super) fn words(misfit: &Misfit) -> String {
         ),
         Problem::Type { expected, found } => invalid(expected, found, &at),
         Problem::NotOneOf { found, .. } => format!("Invalid value{at} (TYPE_ENUM), {found}"),
-        Problem::TooSmall { found, .. } => format!("Invalid value{at} (TYPE_INT32), {found}"),
-        Problem::TooLarge { found, .. } => format!("Invalid value{at} (TYPE_INT32), {found}"),
+        Problem::TooSmall { found, .. } | Problem::TooLarge { found, .. } => {
+            format!("Invalid value{at} (TYPE_INT32), {found}")
+        }
         _ => format!("Invalid value{at}"),
     }
 }

@@ -1,4 +1,4 @@
-//! Google's `Schema`: a part of OpenAPI 3.0's, not JSON Schema. What is not in it is refused.
+//! Google's `Schema`: a part of `OpenAPI` 3.0's, not JSON Schema. What is not in it is refused.
 
 use serde_json::{Map, Value};
 
@@ -36,7 +36,7 @@ const TYPES: &[&str] = &[
 /// How deep a schema may be.
 const DEEPEST: usize = 32;
 
-/// Refuses what Google's `Schema` has not; `path` is where the schema stands, in snake_case.
+/// Refuses what Google's `Schema` has not; `path` is where the schema stands, in `snake_case`.
 pub(super) fn check(schema: &Value, path: &str) -> Result<(), String> {
     check_level(schema, path, 0)
 }

@@ -1,4 +1,4 @@
-//! Proto-JSON's freedoms: members in snake_case as well as camelCase, and one item where a list is meant, as SAP's
+//! Proto-JSON's freedoms: members in `snake_case` as well as `camelCase`, and one item where a list is meant, as SAP's
 //! documentation writes `contents` (sap-wire.md §3.5).
 
 use serde_json::{Map, Value};

@@ -325,7 +325,7 @@ async fn perplexity_names_its_sources_and_takes_no_tools() {
                 "sonar",
                 json!([user, {"role": "tool", "content": "x", "tool_call_id": "c"}]),
             ),
-            "Extra inputs are not permitted",
+            "['messages.1.role']: Input is not valid",
         ),
         (
             400,
