@@ -15,6 +15,7 @@ mod bedrock;
 mod certificates;
 #[path = "../client/mod.rs"]
 mod client;
+mod converse;
 mod embeddings;
 mod faults;
 mod oauth;
@@ -25,3 +26,5 @@ mod responses;
 mod responses_kept;
 mod responses_recorded;
 mod responses_refusals;
+mod small_families;
+mod vertex;
