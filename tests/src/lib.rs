@@ -1,6 +1,6 @@
 //! What the acceptance tests stand on: the real binary as a child process (`process`), a plain HTTP client that
 //! hides nothing (`http`), server-sent events (`events`), the table of faults (`faults`) and what comes of them
-//! (`checks`), and the folders that a suite may find absent (`folders`).
+//! (`checks`), the turn that every real agent has to finish (`agents`), and the folders that a suite may find absent (`folders`).
 //!
 //! The binary is the release build that `./dev test` makes; a suite whose tools or data are absent says `SKIPPED`.
 #![allow(
@@ -12,6 +12,7 @@
     reason = "This crate is only test code: a panic is how a test fails."
 )]
 
+pub mod agents;
 pub mod checks;
 pub mod desktop;
 pub mod events;
