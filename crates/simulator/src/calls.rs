@@ -201,7 +201,7 @@ fn reader(tools: &[Tool]) -> Option<(&Tool, &'static str)> {
         }
         if has(&[
             "write", "edit", "create", "delete", "replace", "patch", "notebook", "glob", "grep", "search",
-            "list",
+            "list", "image",
         ]) {
             score -= 10;
         }
