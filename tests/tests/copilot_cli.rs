@@ -1,28 +1,13 @@
 //! GitHub Copilot CLI with a provider of its user's own, in each of its wire formats; it needs no account for that.
 
-use std::path::{Path, PathBuf};
-
 use coretap_tests::agents::{Turn, program};
 use coretap_tests::process::{KEY, Mode};
 
-/// The folder of npm's packages that holds it.
-const FOLDER: &str = "copilot-cli";
-
-fn copilot() -> Option<PathBuf> {
-    program(
-        "GitHub Copilot CLI",
-        &format!("{FOLDER}/node_modules/.bin/copilot"),
-    )
-}
-
-/// It unpacks a quarter of a gigabyte before it starts; one copy beside its program serves all turns.
-fn unpacked(copilot: &Path) -> PathBuf {
-    copilot.ancestors().nth(3).unwrap().join("unpacked")
-}
-
 /// One whole turn in both modes. `base` is the path that its user writes behind the address.
 async fn turns(model: &str, chunking: &str, base: &str, variables: &[(&str, &str)]) {
-    let Some(copilot) = copilot() else { return };
+    let Some(copilot) = program("GitHub Copilot CLI", "copilot-cli/node_modules/.bin/copilot") else {
+        return;
+    };
     for mode in Mode::ALL {
         let turn = Turn::prepare(mode, model, chunking).await;
         let mut agent = turn.agent(&copilot);
@@ -33,7 +18,8 @@ async fn turns(model: &str, chunking: &str, base: &str, variables: &[(&str, &str
             .env("COPILOT_MODEL", model)
             .env("COPILOT_OFFLINE", "true")
             .env("COPILOT_AUTO_UPDATE", "false")
-            .env("COPILOT_PKG_CACHE_HOME", unpacked(&copilot))
+            // It unpacks a quarter of a gigabyte before it starts; one copy beside its program serves all turns.
+            .env("COPILOT_PKG_CACHE_HOME", copilot.with_file_name("unpacked"))
             .envs(variables.iter().copied());
         turn.finish(agent, &[]).await;
     }
