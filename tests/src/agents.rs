@@ -99,9 +99,14 @@ impl Turn {
         agent
     }
 
+    /// What stands in a file of the agent's folder, after its end.
+    pub fn read(&self, path: &str) -> String {
+        std::fs::read_to_string(self.project.join(path)).unwrap()
+    }
+
     /// Runs the agent to its end and checks everything: it succeeds and shows both results, the model was asked at least
     /// three times, nobody refused anything, and Coretap left out what is in `dropped` and nothing else. Gives the agent's stdout.
-    pub async fn finish(self, mut agent: Command, dropped: &[&str]) -> String {
+    pub async fn finish(&self, mut agent: Command, dropped: &[&str]) -> String {
         let output = in_time("the agent's end", agent.output()).await.unwrap();
         let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
         let log = self.coretap.errors();

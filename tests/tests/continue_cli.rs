@@ -34,3 +34,8 @@ async fn chat_completions() {
 async fn messages() {
     turns("anthropic", "claude-sonnet-4-5", "random").await;
 }
+
+#[tokio::test]
+async fn responses() {
+    turns("openai", "gpt-5", "random").await;
+}

@@ -40,3 +40,14 @@ async fn messages() {
     )
     .await;
 }
+
+#[tokio::test]
+async fn responses() {
+    turns(
+        "gpt-5",
+        "random",
+        "/v1",
+        &[("COPILOT_PROVIDER_WIRE_API", "responses")],
+    )
+    .await;
+}

@@ -43,3 +43,15 @@ async fn chat_completions() {
 async fn messages() {
     turns("@ai-sdk/anthropic", "claude-sonnet-4-5", "random", "/v1").await;
 }
+
+#[tokio::test]
+#[ignore = "slow: ./dev test --agents"]
+async fn responses() {
+    turns("@ai-sdk/openai", "gpt-5", "random", "/v1").await;
+}
+
+#[tokio::test]
+#[ignore = "slow: ./dev test --agents"]
+async fn gemini() {
+    turns("@ai-sdk/google", "gemini-2.5-pro", "random", "/v1beta").await;
+}
