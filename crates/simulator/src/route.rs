@@ -131,6 +131,9 @@ impl Route {
 
     /// Whether a model answers there.
     pub(crate) fn is_inference(self) -> bool {
-        !matches!(self, Self::Token | Self::Deployments | Self::Models | Self::KeptResponse | Self::Other)
+        !matches!(
+            self,
+            Self::Token | Self::Deployments | Self::Models | Self::KeptResponse | Self::Other
+        )
     }
 }
