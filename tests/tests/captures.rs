@@ -163,7 +163,12 @@ async fn replay(mode: Mode, format: Format, models: &[Option<&str>], chunking: &
     simulator
         .settings(&serde_json::json!({"chunking": chunking, "seed": 3}))
         .await;
-    let coretap = Coretap::start(&simulator, mode, &[("CORETAP_MODEL", SELECTED)]).await;
+    let coretap = Coretap::start(
+        &simulator,
+        mode,
+        &[("CORETAP_MODEL", SELECTED), ("AICORE_RESOURCE_GROUP", "hub")],
+    )
+    .await;
     let mut failures = Vec::new();
     for capture in &captures {
         for model in models {
@@ -191,12 +196,20 @@ async fn replay(mode: Mode, format: Format, models: &[Option<&str>], chunking: &
     );
 }
 
-const MODELS: [Option<&str>; 5] = [
+const MODELS: [Option<&str>; 13] = [
     None,
     Some("gpt-4o"),
     Some("gpt-5"),
+    Some("gpt-5.5"),
+    Some("gpt-5.3-codex"),
     Some("anthropic--claude-4.8-opus"),
     Some("anthropic--claude-4.6-opus"),
+    Some("gemini-2.5-pro"),
+    Some("gemini-3.5-flash"),
+    Some("amazon--nova-pro"),
+    Some("mistralai--mistral-medium-instruct"),
+    Some("cohere--command-a-reasoning"),
+    Some("sonar"),
 ];
 
 #[tokio::test]

@@ -86,6 +86,13 @@ const NO_THINKING: (Kind, Limit) = (
     },
 );
 
+const NO_TOOLS: (Kind, Limit) = (Kind::Tools, WITHOUT_TOOLS);
+const NO_PARALLEL_TOOLS: (Kind, Limit) = (Kind::ParallelTools, WITHOUT_TOOLS);
+const WITHOUT_TOOLS: Limit = Limit {
+    reason: "Perplexity's models take no tools: they are left out",
+    told: Told::LeftOut("tools"),
+};
+
 const ROUTES: &[Route] = &[
     Route {
         name: "orchestration: Claude",
@@ -106,9 +113,39 @@ const ROUTES: &[Route] = &[
         limits: &[],
     },
     Route {
+        name: "orchestration: Nova",
+        mode: Mode::Orchestration,
+        model: "amazon--nova-pro",
+        limits: &[NO_THINKING],
+    },
+    Route {
+        name: "orchestration: Mistral",
+        mode: Mode::Orchestration,
+        model: "mistralai--mistral-medium-instruct",
+        limits: &[NO_THINKING],
+    },
+    Route {
+        name: "orchestration: Qwen",
+        mode: Mode::Orchestration,
+        model: "qwen3.7-plus",
+        limits: &[NO_THINKING],
+    },
+    Route {
+        name: "orchestration: SAP ABAP",
+        mode: Mode::Orchestration,
+        model: "sap-abap-1",
+        limits: &[NO_THINKING],
+    },
+    Route {
         name: "Claude on Bedrock, `/invoke`",
         mode: Mode::Foundation,
         model: "anthropic--claude-4.5-sonnet",
+        limits: &[],
+    },
+    Route {
+        name: "the same, adaptive thinking",
+        mode: Mode::Foundation,
+        model: "anthropic--claude-4.8-opus",
         limits: &[],
     },
     Route {
@@ -121,6 +158,54 @@ const ROUTES: &[Route] = &[
         name: "Azure OpenAI, reasoning",
         mode: Mode::Foundation,
         model: "gpt-5",
+        limits: &[],
+    },
+    Route {
+        name: "Azure OpenAI, tools with reasoning only at `/responses`",
+        mode: Mode::Foundation,
+        model: "gpt-5.5",
+        limits: &[],
+    },
+    Route {
+        name: "Azure OpenAI, `/responses` only",
+        mode: Mode::Foundation,
+        model: "gpt-5.3-codex",
+        limits: &[],
+    },
+    Route {
+        name: "Gemini on Vertex AI",
+        mode: Mode::Foundation,
+        model: "gemini-2.5-pro",
+        limits: &[],
+    },
+    Route {
+        name: "the same, with thought signatures",
+        mode: Mode::Foundation,
+        model: "gemini-3.5-flash",
+        limits: &[],
+    },
+    Route {
+        name: "Nova on Bedrock, `/converse`",
+        mode: Mode::Foundation,
+        model: "amazon--nova-pro",
+        limits: &[NO_THINKING],
+    },
+    Route {
+        name: "Mistral",
+        mode: Mode::Foundation,
+        model: "mistralai--mistral-medium-instruct",
+        limits: &[NO_THINKING],
+    },
+    Route {
+        name: "Perplexity",
+        mode: Mode::Foundation,
+        model: "sonar",
+        limits: &[NO_TOOLS, NO_PARALLEL_TOOLS, NO_THINKING],
+    },
+    Route {
+        name: "Cohere",
+        mode: Mode::Foundation,
+        model: "cohere--command-a-reasoning",
         limits: &[],
     },
 ];
@@ -345,7 +430,7 @@ async fn every_agent_on_every_family() {
         simulator
             .settings(&json!({"chunking": "random", "seed": 11}))
             .await;
-        let coretap = Coretap::start(&simulator, mode, &[]).await;
+        let coretap = Coretap::start(&simulator, mode, &[("AICORE_RESOURCE_GROUP", "hub")]).await;
         let place = Place { simulator, coretap };
         for route in ROUTES.iter().filter(|route| route.mode == mode) {
             let _ = write!(table, "| {} (`{}`) |", route.name, route.model);

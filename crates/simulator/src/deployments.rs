@@ -187,6 +187,9 @@ static DEPLOYMENTS: &[Deployment] = &[
     hub("dc00feed00000012", "text-embedding-3-small"),
     hub("dc00feed00000013", "sonar-pro"),
     hub("dc00feed00000014", "gemini-3.1-flash-lite"),
+    hub("dc00feed00000015", "gpt-5.5"),
+    hub("dc00feed00000016", "gpt-5.3-codex"),
+    hub("dc00feed00000017", "anthropic--claude-4.6-opus"),
     Deployment {
         group: "hub",
         ..orchestration(
