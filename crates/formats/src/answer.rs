@@ -162,6 +162,13 @@ impl Decoder {
             Decoder::Cohere(decoder) => decoder.read(payload, emit),
         }
     }
+
+    /// Takes the end of the body, which is the end of the answer where the format has no other word for it.
+    fn finish(&mut self, emit: &mut impl FnMut(Event<'_>)) {
+        if let Decoder::Converse(decoder) = self {
+            decoder.finish(emit);
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -294,11 +301,18 @@ impl AnswerStream {
         if !seen.is_over() {
             lines.finish(|payload| {
                 // A last line without a line break counts when nothing of it is missing.
-                let is_whole = Document::read(&text_of(payload)).is_ok();
-                if is_whole || payload == b"[DONE]" {
+                let text: &str = &text_of(payload);
+                let is_whole = match options.upstream {
+                    ModelFormat::Converse => converse::answer::is_whole(text),
+                    _ => text == "[DONE]" || Document::read(text).is_ok(),
+                };
+                if is_whole {
                     way.take(payload, options, seen, out);
                 }
             });
+        }
+        if !seen.is_over() {
+            way.finish(options, seen, out);
         }
         if !seen.is_over() {
             seen.progress = Progress::Failed(broken("The upstream ended before its answer was complete."));
@@ -387,6 +401,16 @@ impl Way {
                 seen.observe(&event);
                 encoder.write(&event, options, out);
             }),
+        }
+    }
+
+    /// Takes the end of the upstream's body.
+    fn finish(&mut self, options: &AnswerOptions, seen: &mut Seen, out: &mut Vec<u8>) {
+        if let Way::Translate { decoder, encoder } = self {
+            decoder.finish(&mut |event| {
+                seen.observe(&event);
+                encoder.write(&event, options, out);
+            });
         }
     }
 }

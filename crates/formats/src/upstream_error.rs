@@ -103,6 +103,7 @@ fn status_of_word(word: &str) -> Option<u16> {
         | "too_many_requests"
         | "rate_limit_exceeded"
         | "rate_limit_error"
+        | "rate_limited"
         | "throttling_exception"
         | "ThrottlingException"
         | "throttlingException"

@@ -279,7 +279,8 @@ proptest! {
                 _ => body.insert(at, byte),
             }
         }
-        let is_json = |text: &[u8]| serde_json::from_slice::<Value>(text).is_ok();
+        // A damaged number may be too large for any type; it is JSON all the same.
+        let is_json = |text: &[u8]| serde_json::from_slice::<&serde_json::value::RawValue>(text).is_ok();
         for format in [Orchestration, AzureOpenAi] {
             match write_embedding_request(&body, format, MODEL, &ModelRules::default()) {
                 Ok(request) => prop_assert!(is_json(&request.body), "{:?}", request.body),
