@@ -162,13 +162,6 @@ impl Decoder {
             Decoder::Cohere(decoder) => decoder.read(payload, emit),
         }
     }
-
-    /// Takes the end of the body, which is the end of the answer where the format has no other word for it.
-    fn finish(&mut self, emit: &mut impl FnMut(Event<'_>)) {
-        if let Decoder::Converse(decoder) = self {
-            decoder.finish(emit);
-        }
-    }
 }
 
 #[derive(Debug)]
@@ -312,7 +305,7 @@ impl AnswerStream {
             });
         }
         if !seen.is_over() {
-            way.finish(options, seen, out);
+            way.end(options, seen, out);
         }
         if !seen.is_over() {
             seen.progress = Progress::Failed(broken("The upstream ended before its answer was complete."));
@@ -403,11 +396,17 @@ impl Way {
             }),
         }
     }
+}
 
-    /// Takes the end of the upstream's body.
-    fn finish(&mut self, options: &AnswerOptions, seen: &mut Seen, out: &mut Vec<u8>) {
-        if let Way::Translate { decoder, encoder } = self {
-            decoder.finish(&mut |event| {
+impl Way {
+    /// Takes the end of the upstream's body, which is the regular end of a format that has no other.
+    fn end(&mut self, options: &AnswerOptions, seen: &mut Seen, out: &mut Vec<u8>) {
+        if let Way::Translate {
+            decoder: Decoder::Converse(decoder),
+            encoder,
+        } = self
+        {
+            decoder.end(&mut |event| {
                 seen.observe(&event);
                 encoder.write(&event, options, out);
             });

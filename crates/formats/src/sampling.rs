@@ -6,37 +6,36 @@ use crate::conversation::Conversation;
 use crate::json::{Value, write_name};
 use crate::rules::ModelRules;
 
-/// Writes `,"name":value` for every parameter that the model takes.
+/// Writes `,"name":value` for every parameter that the model takes. One whose value is the default anyway is left out
+/// where the model refuses it; the loss of any other is reported.
 pub(crate) fn write(conversation: &mut Conversation<'_>, rules: &ModelRules, out: &mut Vec<u8>) {
-    for (name, value) in taken(conversation, rules) {
-        write_name(name, out);
-        out.extend_from_slice(value.as_bytes());
-    }
+    write_named(conversation, rules, |name| name, out);
 }
 
-/// The parameters that the model takes, with their values. One whose value is the default anyway is left out where the
-/// model refuses it; the loss of any other is reported.
-pub(crate) fn taken<'a>(
-    conversation: &mut Conversation<'a>,
+/// The same for a route that spells the names in its own way.
+pub(crate) fn write_named(
+    conversation: &mut Conversation<'_>,
     rules: &ModelRules,
-) -> Vec<(&'static str, Cow<'a, str>)> {
+    spell: impl Fn(&'static str) -> &'static str,
+    out: &mut Vec<u8>,
+) {
     let parameters = std::mem::take(&mut conversation.parameters);
     let temperature = parameters.iter().any(|(name, _)| *name == "temperature") && rules.takes("temperature");
-    let taken = parameters.into_iter().filter_map(|(name, value)| {
+    for (name, value) in parameters {
         let excluded = name == "top_p" && temperature && rules.temperature_excludes_top_p;
         if !rules.takes(name) || excluded {
             if !is_default(name, value) {
                 conversation.drop_reported(name);
             }
-            return None;
+            continue;
         }
         let value = within_bounds(name, value, rules);
         if let Cow::Owned(_) = value {
             conversation.drop_reported("temperature above the model's highest");
         }
-        Some((name, value))
-    });
-    taken.collect()
+        write_name(spell(name), out);
+        out.extend_from_slice(value.as_bytes());
+    }
 }
 
 /// Leaves out what Claude does not take while it thinks: everything but the defaults.

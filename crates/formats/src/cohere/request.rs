@@ -71,15 +71,12 @@ fn write_parameters(conversation: &mut Conversation<'_>, rules: &ModelRules, out
         write_name("max_tokens", out);
         write_count(out, limit);
     }
-    for (name, value) in sampling::taken(conversation, rules) {
-        let name = match name {
-            "top_p" => "p",
-            "top_k" => "k",
-            name => name,
-        };
-        write_name(name, out);
-        out.extend_from_slice(value.as_bytes());
-    }
+    let spell = |name| match name {
+        "top_p" => "p",
+        "top_k" => "k",
+        name => name,
+    };
+    sampling::write_named(conversation, rules, spell, out);
     openai::write_stop_sequences(conversation, rules, "stop_sequences", out);
     write_thinking(conversation, rules, limit, out);
 }

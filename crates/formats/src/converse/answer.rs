@@ -74,7 +74,7 @@ impl Decoder {
                 "metadata" => {
                     emit_usage(content, emit);
                     // It is the last one, where it comes.
-                    self.finish(emit);
+                    self.end(emit);
                 }
                 _ => {}
             }
@@ -85,7 +85,7 @@ impl Decoder {
     }
 
     /// Takes the end of the body for the end of the answer, where the model has stopped.
-    pub(crate) fn finish(&mut self, emit: &mut impl FnMut(Event<'_>)) {
+    pub(crate) fn end(&mut self, emit: &mut impl FnMut(Event<'_>)) {
         if self.stopped {
             emit(Event::End);
         }

@@ -104,10 +104,8 @@ fn write_inference(conversation: &mut Conversation<'_>, rules: &ModelRules, out:
         write_name("maxTokens", &mut members);
         write_count(&mut members, rules.output_limit(conversation, wanted));
     }
-    for (name, value) in sampling::taken(conversation, rules) {
-        write_name(if name == "top_p" { "topP" } else { name }, &mut members);
-        members.extend_from_slice(value.as_bytes());
-    }
+    let spell = |name| if name == "top_p" { "topP" } else { name };
+    sampling::write_named(conversation, rules, spell, &mut members);
     openai::write_stop_sequences(conversation, rules, "stopSequences", &mut members);
     if let Some(members) = members.get(1..) {
         out.extend_from_slice(b",\"inferenceConfig\":{");
