@@ -1,5 +1,5 @@
 //! Embeddings, from OpenAI's format into each route's and back.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 use coretap_formats::event::Failure;
 use coretap_formats::limitation::Limitation;
