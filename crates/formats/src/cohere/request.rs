@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use crate::conversation::{Conversation, Effort, ResponseFormat, Thinking, ToolChoice};
 use crate::json::{write_count, write_name, write_string};
-use crate::openai::messages::{Message, plain_messages, write_message, write_tool_call_list};
+use crate::openai::messages::{Message, forget_detail, plain_messages, write_message, write_tool_call_list};
 use crate::rules::{ModelRules, ThinkingKind};
 use crate::target::Target;
 use crate::{openai, repair, sampling};
@@ -15,6 +15,7 @@ pub(crate) fn write(conversation: &mut Conversation<'_>, target: &Target<'_>, ou
     let rules = target.rules;
     repair::repair(conversation);
     repair::repair_tools(conversation, true);
+    forget_detail(conversation);
     if !rules.prefill {
         repair::end_with_user(conversation);
     }

@@ -78,6 +78,28 @@ pub(crate) fn messages<'r, 'a>(
     messages
 }
 
+/// Takes from every picture how closely it is to be looked at, for vendors that know no such member.
+pub(crate) fn forget_detail(conversation: &mut Conversation<'_>) {
+    fn forget(parts: &mut [Part<'_>]) -> bool {
+        let mut forgotten = false;
+        for part in parts {
+            forgotten |= match &mut part.content {
+                Content::Image(image) => image.detail.take().is_some(),
+                Content::ToolResult(result) => forget(&mut result.parts),
+                _ => false,
+            };
+        }
+        forgotten
+    }
+    let mut forgotten = false;
+    for turn in &mut conversation.turns {
+        forgotten |= forget(&mut turn.parts);
+    }
+    if forgotten {
+        conversation.drop_reported("image_url.detail");
+    }
+}
+
 /// The conversation as messages of vendors that know pictures but neither documents nor cache marks, and that may want a
 /// plain string wherever one is enough, and none of them empty.
 pub(crate) fn plain_messages<'r, 'a>(

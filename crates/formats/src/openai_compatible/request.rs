@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::conversation::{Content, Conversation};
 use crate::json::{Text, write_string};
-use crate::openai::messages::{Message, plain_messages, write_message};
+use crate::openai::messages::{Message, forget_detail, plain_messages, write_message};
 use crate::target::Target;
 use crate::{openai, repair};
 
@@ -20,6 +20,7 @@ pub(crate) fn write(conversation: &mut Conversation<'_>, target: &Target<'_>, ou
     let rules = target.rules;
     repair::repair(conversation);
     repair::repair_tools(conversation, true);
+    forget_detail(conversation);
     if !rules.tools {
         leave_tools_out(conversation);
     }
