@@ -204,18 +204,44 @@ mod tests {
             ("gpt-4o", Some("azure-openai"), Some(Family::AzureOpenAi)),
             ("gpt-4o", None, Some(Family::AzureOpenAi)),
             ("o3-mini", None, Some(Family::AzureOpenAi)),
-            ("gpt-oss", Some("aicore-opensource"), None),
+            (
+                "gpt-oss",
+                Some("aicore-opensource"),
+                Some(Family::OpenAiCompatible),
+            ),
             ("tenants-own", Some("azure-openai"), Some(Family::AzureOpenAi)),
             ("tenants-own", None, None),
+            ("tenants-own", Some("aicore-new"), None),
             ("anthropic--claude-4.5-sonnet", None, Some(Family::Claude)),
             (
                 "Anthropic--Claude-4.5-Sonnet",
                 Some("aws-bedrock"),
                 Some(Family::Claude),
             ),
-            ("amazon--nova-pro", None, None),
-            ("gemini-2.5-pro", None, None),
-            ("sonar-pro", None, None),
+            ("amazon--nova-pro", None, Some(Family::Converse)),
+            ("Amazon--Nova-Pro", Some("aws-bedrock"), Some(Family::Converse)),
+            ("gemini-2.5-pro", None, Some(Family::Vertex)),
+            (
+                "gemini-2.5-pro",
+                Some("aicore-opensource"),
+                Some(Family::OpenAiCompatible),
+            ),
+            (
+                "mistralai--mistral-medium-instruct",
+                None,
+                Some(Family::OpenAiCompatible),
+            ),
+            ("sonar-pro", None, Some(Family::OpenAiCompatible)),
+            ("sonar-pro", Some("perplexity-ai"), Some(Family::OpenAiCompatible)),
+            (
+                "ibm--granite-13b-chat",
+                Some("aicore-ibm"),
+                Some(Family::OpenAiCompatible),
+            ),
+            ("cohere--command-a-reasoning", None, Some(Family::Cohere)),
+            ("sap-rpt-1-large", None, None),
+            ("sap-abap-1", None, None),
+            ("nvidia--llama-3.2-nv-embedqa-1b", None, None),
         ] {
             assert_eq!(
                 direct_family(model, executable, Purpose::Chat).ok(),
@@ -223,14 +249,27 @@ mod tests {
                 "{model} {executable:?}"
             );
         }
-        for (model, family) in [
-            ("text-embedding-3-small", Some(Family::AzureOpenAi)),
-            ("amazon--titan-embed-text", None),
-            ("anthropic--claude-embed", None),
-            ("gemini-embedding", None),
+        for (model, executable, family) in [
+            ("text-embedding-3-small", None, Some(Family::AzureOpenAi)),
+            ("amazon--titan-embed-text", None, Some(Family::Titan)),
+            (
+                "amazon--titan-embed-text",
+                Some("aws-bedrock"),
+                Some(Family::Titan),
+            ),
+            ("gemini-embedding", None, Some(Family::Vertex)),
+            ("nvidia--llama-3.2-nv-embedqa-1b", None, Some(Family::Nvidia)),
+            (
+                "nvidia--llama-3.2-nv-embedqa-1b",
+                Some("aicore-nvidia"),
+                Some(Family::Nvidia),
+            ),
+            ("anthropic--claude-embed", None, None),
+            ("cohere--embed-4", None, None),
+            ("mistralai--embed", Some("aicore-mistralai"), None),
         ] {
-            let found = direct_family(model, None, Purpose::Embeddings);
-            assert_eq!(found.ok(), family, "{model}");
+            let found = direct_family(model, executable, Purpose::Embeddings);
+            assert_eq!(found.ok(), family, "{model} {executable:?}");
         }
     }
 }

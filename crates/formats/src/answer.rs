@@ -294,11 +294,18 @@ impl AnswerStream {
         if !seen.is_over() {
             lines.finish(|payload| {
                 // A last line without a line break counts when nothing of it is missing.
-                let is_whole = Document::read(&text_of(payload)).is_ok();
-                if is_whole || payload == b"[DONE]" {
+                let text: &str = &text_of(payload);
+                let is_whole = match options.upstream {
+                    ModelFormat::Converse => converse::answer::is_whole(text),
+                    _ => text == "[DONE]" || Document::read(text).is_ok(),
+                };
+                if is_whole {
                     way.take(payload, options, seen, out);
                 }
             });
+        }
+        if !seen.is_over() {
+            way.end(options, seen, out);
         }
         if !seen.is_over() {
             seen.progress = Progress::Failed(broken("The upstream ended before its answer was complete."));
@@ -387,6 +394,22 @@ impl Way {
                 seen.observe(&event);
                 encoder.write(&event, options, out);
             }),
+        }
+    }
+}
+
+impl Way {
+    /// Takes the end of the upstream's body, which is the regular end of a format that has no other.
+    fn end(&mut self, options: &AnswerOptions, seen: &mut Seen, out: &mut Vec<u8>) {
+        if let Way::Translate {
+            decoder: Decoder::Converse(decoder),
+            encoder,
+        } = self
+        {
+            decoder.end(&mut |event| {
+                seen.observe(&event);
+                encoder.write(&event, options, out);
+            });
         }
     }
 }

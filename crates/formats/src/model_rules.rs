@@ -53,6 +53,10 @@ pub struct ModelRules {
     pub(crate) refused_message_members: Vec<String>,
     /// Whether the model streams.
     pub(crate) streaming: bool,
+    /// Whether the model knows tools.
+    pub(crate) tools: bool,
+    /// Whether a tool call's id must be nine letters and digits.
+    pub(crate) short_call_ids: bool,
 }
 
 impl ModelRules {

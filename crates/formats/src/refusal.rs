@@ -5,6 +5,7 @@
 
 use crate::ModelFormat;
 use crate::conversation::Effort;
+use crate::json::{Document, Value};
 use crate::limitation::Limitation;
 use crate::rules::{MaxTokensName, ThinkingKind};
 use crate::upstream_error::read_upstream_error;
@@ -108,6 +109,7 @@ pub fn read_refusal(text: &str, format: ModelFormat) -> Vec<Limitation> {
         let inner = line.find("{\"").and_then(|start| line.get(start..));
         let inner = inner.map(|json| read_upstream_error(json.as_bytes()).message);
         let mut named = Vec::new();
+        read_detail(line, &mut named);
         for text in [Some(line), inner.as_deref()].into_iter().flatten() {
             read_line(text, &mut named);
         }
@@ -153,6 +155,34 @@ fn concerns(limitation: &Limitation, format: ModelFormat) -> bool {
         }
         Limitation::ThinkingReplay => format == ModelFormat::Orchestration,
         _ => true,
+    }
+}
+
+/// What Mistral's validator refuses: `{"detail":[{"type":"extra_forbidden","loc":["body","seed"],…}]}`, with 422.
+fn read_detail(text: &str, named: &mut Vec<Limitation>) {
+    let Ok(document) = Document::read(text) else {
+        return;
+    };
+    let detail = document
+        .root()
+        .object()
+        .and_then(|body| body.get("detail")?.list());
+    for problem in detail
+        .into_iter()
+        .flatten()
+        .filter_map(Value::object)
+        .take(MOST_NAMED)
+    {
+        let is_extra = problem
+            .get("type")
+            .is_some_and(|kind| kind.get() == "\"extra_forbidden\"");
+        let steps = problem.get("loc").filter(|_| is_extra).and_then(Value::list);
+        let step = |step: Value<'_>| match step.text() {
+            Some(text) => text.decode().into_owned(),
+            None => step.get().to_owned(),
+        };
+        let path: Vec<String> = steps.into_iter().flatten().map(step).collect();
+        of_path(path.join(".").trim_start_matches("body."), named);
     }
 }
 
@@ -220,6 +250,12 @@ fn read_line(line: &str, named: &mut Vec<Limitation>) {
     {
         of_path(name, named);
     }
+    // Cohere's words, and NVIDIA's.
+    for words in ["unknown field: parameter '", "Unsupported field '"] {
+        if let Some(path) = between(line, words, "'") {
+            of_path(path, named);
+        }
+    }
     // JSON Schema's words, which orchestration uses (sap-wire.md §4.1).
     if let Some((names, rest)) = after(line, "Additional properties are not allowed (")
         .and_then(|rest| rest.split_once(" unexpected)"))
@@ -255,8 +291,14 @@ fn sentences(line: &str, named: &mut Vec<Limitation>) {
     if says("Streaming is not supported for this model") {
         named.push(Limitation::Streaming);
     }
-    if says("does not support assistant message prefill") {
+    if says("does not support assistant message prefill")
+        || says("doesn't support assistant message prefill")
+        || says("Last message must have role `user`")
+    {
         named.push(Limitation::Prefill);
+    }
+    if says("doesn't support") && says("cachePoint") {
+        named.push(Limitation::CacheMarks);
     }
     if says("`temperature` and `top_p` cannot both be specified") {
         named.push(Limitation::TemperatureWithTopP);
@@ -309,6 +351,8 @@ fn limits(line: &str, named: &mut Vec<Limitation>) {
         asked_and_most("is too large: ", "supports at most ")
     } else if line.contains("maximum tokens you requested") {
         after(line, "exceeds the model limit of ").and_then(|rest| Some(number(rest)?.0))
+    } else if let Some(rest) = after(line, "max_tokens must be less than or equal to ") {
+        number(rest).map(|(most, _)| most)
     } else if line.contains("maxOutputTokens value of ") && line.contains("(exclusive)") {
         // "… from 1 (inclusive) to 65537 (exclusive)"
         after(line, "(inclusive) to ").and_then(|rest| number(rest)?.0.checked_sub(1))
@@ -360,7 +404,7 @@ fn effort(level: &str, named: &mut Vec<Limitation>) {
 /// What the path of a refused member stands for: `top_k`, `tools.0.custom.strict`, `messages[1].content[0].citations`.
 fn of_path(path: &str, named: &mut Vec<Limitation>) {
     let steps: Vec<&str> = path
-        .split(['.', '[', ']'])
+        .split(['.', '[', ']', '\''])
         .filter(|step| !step.is_empty())
         .take(32)
         .collect();
@@ -381,6 +425,13 @@ fn of_path(path: &str, named: &mut Vec<Limitation>) {
         }
         "tool_choice" if rest == ["disable_parallel_tool_use"] => field("parallel_tool_calls", named),
         "stream_options" => field("stream_options", named),
+        // Converse's own names.
+        "inferenceConfig" => match rest.first().copied() {
+            Some("topP") => field("top_p", named),
+            Some("stopSequences") => field("stop", named),
+            Some("temperature") => field("temperature", named),
+            _ => {}
+        },
         _ if !rest.is_empty() => {}
         "anthropic_beta" => named.push(Limitation::Betas),
         "reasoning_effort" => field("effort", named),

@@ -5,7 +5,9 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use crate::conversation::{Content, Conversation, Part, Role, Tool, ToolChoice, ToolResult, Turn};
+use crate::conversation::{
+    Content, Conversation, Part, ResponseFormat, Role, Tool, ToolChoice, ToolResult, Turn,
+};
 use crate::json::{Text, Value};
 use crate::model_rules::ModelRules;
 
@@ -117,6 +119,43 @@ pub(crate) fn forget_cache_ttl(conversation: &mut Conversation<'_>) {
     if forgotten {
         conversation.drop_reported("cache_control.ttl");
     }
+}
+
+/// At most four marks: the last ones hold, since a later prefix contains the earlier ones. None where they are refused.
+pub(crate) fn limit_cache_marks(conversation: &mut Conversation<'_>, rules: &ModelRules) {
+    if !rules.cache_ttl {
+        forget_cache_ttl(conversation);
+    }
+    let system = conversation.system.iter_mut().map(|part| &mut part.cache);
+    let turns = conversation
+        .turns
+        .iter_mut()
+        .flat_map(|turn| &mut turn.parts)
+        .map(|part| &mut part.cache);
+    let tools = conversation.tools.iter_mut().map(|tool| &mut tool.cache);
+    let mut marks: Vec<_> = tools
+        .chain(system)
+        .chain(turns)
+        .filter(|cache| cache.is_some())
+        .collect();
+    let most = if rules.cache_marks { CACHE_MARKS } else { 0 };
+    let surplus = marks.len().saturating_sub(most);
+    for mark in marks.iter_mut().take(surplus) {
+        **mark = None;
+    }
+}
+
+/// Asks in the system prompt for the form that the answer must have, for models that take no schema.
+pub(crate) fn ask_for_form_in_words(conversation: &mut Conversation<'_>) {
+    let words = match conversation.response_format.take() {
+        Some(ResponseFormat::JsonSchema { schema, .. }) => format!(
+            "Answer with JSON that follows this JSON schema, and with nothing else:\n{}",
+            schema.get()
+        ),
+        Some(ResponseFormat::JsonObject) => "Answer with one JSON object, and with nothing else.".to_owned(),
+        None => return,
+    };
+    conversation.system.push(Part::text(Text::of(&words)));
 }
 
 /// System messages at the start (Chat Completions) are the system prompt.
@@ -404,6 +443,26 @@ pub(crate) fn drop_open_thinking(conversation: &mut Conversation<'_>) {
     }
     if dropped {
         conversation.drop_reported("thinking of earlier turns");
+    }
+}
+
+/// Tells earlier calls and their results as text, for models that take none where no tools are offered.
+pub(crate) fn tell_calls_as_text(conversation: &mut Conversation<'_>) {
+    for turn in &mut conversation.turns {
+        let parts = std::mem::take(&mut turn.parts);
+        for part in parts {
+            match part.content {
+                Content::ToolCall(call) => {
+                    let told = format!("Called {} with {}", call.name.decode(), call.arguments);
+                    turn.parts.push(Part::text(Text::of(&told)));
+                }
+                Content::ToolResult(result) if result.parts.iter().all(is_blank) => {
+                    turn.parts.push(Part::text(Text::of("The tool gave nothing.")));
+                }
+                Content::ToolResult(result) => turn.parts.extend(result.parts),
+                _ => turn.parts.push(part),
+            }
+        }
     }
 }
 

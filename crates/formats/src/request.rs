@@ -108,7 +108,7 @@ fn write(
         ModelFormat::Vertex => vertex::request::write(&mut conversation, target, &mut out),
         ModelFormat::Converse => converse::request::write(&mut conversation, target, &mut out),
         ModelFormat::OpenAiCompatible => {
-            openai_compatible::request::write(&mut conversation, target, &mut out)
+            openai_compatible::request::write(&mut conversation, target, &mut out);
         }
         ModelFormat::Cohere => cohere::request::write(&mut conversation, target, &mut out),
     }

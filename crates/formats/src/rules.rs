@@ -85,6 +85,8 @@ struct ModelRow {
     refuses_blank_stop: Option<bool>,
     prefill: Option<bool>,
     streaming: Option<bool>,
+    tools: Option<bool>,
+    short_call_ids: Option<bool>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -197,6 +199,7 @@ impl Rules {
             prefill: true,
             cache_ttl: true,
             streaming: true,
+            tools: true,
             ..ModelRules::default()
         };
         for row in self.routes.iter().filter(|row| row.format == format) {
@@ -237,6 +240,8 @@ impl Rules {
             rules.prefill = row.prefill.unwrap_or(rules.prefill);
             rules.cache_ttl = row.cache_ttl.unwrap_or(rules.cache_ttl);
             rules.streaming = row.streaming.unwrap_or(rules.streaming);
+            rules.tools = row.tools.unwrap_or(rules.tools);
+            rules.short_call_ids = row.short_call_ids.unwrap_or(rules.short_call_ids);
         }
         for row in self.betas.iter().filter(|row| applies(&row.patterns)) {
             rules.betas.push(Beta {

@@ -13,7 +13,7 @@ use proptest::sample::Index;
 use serde_json::{Value, json};
 
 /// Each kind of route with the models whose rules differ.
-const ROUTES: [(&str, ModelFormat, &str); 6] = [
+const ROUTES: [(&str, ModelFormat, &str); 10] = [
     (
         "orchestration-claude",
         ModelFormat::Orchestration,
@@ -24,6 +24,14 @@ const ROUTES: [(&str, ModelFormat, &str); 6] = [
     ("claude-4.8", ModelFormat::Claude, "anthropic--claude-4.8-opus"),
     ("azure-gpt-4o", ModelFormat::AzureChat, "gpt-4o"),
     ("azure-gpt-5", ModelFormat::AzureChat, "gpt-5"),
+    ("converse-nova", ModelFormat::Converse, "amazon--nova-pro"),
+    (
+        "mistral",
+        ModelFormat::OpenAiCompatible,
+        "mistralai--mistral-medium-instruct",
+    ),
+    ("perplexity", ModelFormat::OpenAiCompatible, "sonar-pro"),
+    ("cohere", ModelFormat::Cohere, "cohere--command-a-reasoning"),
 ];
 
 fn translate(agent: AgentFormat, body: &[u8], format: ModelFormat, model: &str) -> UpstreamRequest {

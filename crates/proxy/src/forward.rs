@@ -187,7 +187,8 @@ pub(crate) async fn forward(
                     ongoing.exchange.retries += 1;
                     continue;
                 }
-            } else if refusal.status == 400 {
+            } else if matches!(refusal.status, 400 | 422) {
+                // Mistral's validator answers 422.
                 let healed = healing.heal(&refusal.text, &ready.model, |model| {
                     let healed = prepare(knowledge, wish, model, body, Arc::clone(&ready.route), ongoing)?;
                     Ok(healed.differs_from(ready).then_some(healed))

@@ -78,6 +78,72 @@ pub(crate) fn messages<'r, 'a>(
     messages
 }
 
+/// Takes from every picture how closely it is to be looked at, for vendors that know no such member.
+pub(crate) fn forget_detail(conversation: &mut Conversation<'_>) {
+    fn forget(parts: &mut [Part<'_>]) -> bool {
+        let mut forgotten = false;
+        for part in parts {
+            forgotten |= match &mut part.content {
+                Content::Image(image) => image.detail.take().is_some(),
+                Content::ToolResult(result) => forget(&mut result.parts),
+                _ => false,
+            };
+        }
+        forgotten
+    }
+    let mut forgotten = false;
+    for turn in &mut conversation.turns {
+        forgotten |= forget(&mut turn.parts);
+    }
+    if forgotten {
+        conversation.drop_reported("image_url.detail");
+    }
+}
+
+/// The conversation as messages of vendors that know pictures but neither documents nor cache marks, and that may want a
+/// plain string wherever one is enough, and none of them empty.
+pub(crate) fn plain_messages<'r, 'a>(
+    conversation: &'r Conversation<'a>,
+    rules: &ModelRules,
+    dropped: &mut Vec<Cow<'static, str>>,
+) -> Vec<Message<'r, 'a>> {
+    let mut messages = messages(conversation, rules, dropped);
+    place_cache_marks(&mut messages, &mut [], false);
+    for message in &mut messages {
+        let items = match message {
+            Message::Items { items, .. } => items,
+            Message::Tool { text, .. } => {
+                if text.is_blank() {
+                    *text = Text::of(".");
+                }
+                continue;
+            }
+            Message::Assistant { .. } => continue,
+        };
+        let given = items.len();
+        items.retain(|item| !matches!(item.content, ItemContent::File(_)));
+        if items.len() < given {
+            dropped.push(Cow::Borrowed("document"));
+        }
+        let text = |item: &Item<'_, 'a>| match &item.content {
+            ItemContent::Text(text) => Some(text.clone()),
+            _ => None,
+        };
+        if let Some(texts) = items.iter().map(text).collect::<Option<Vec<_>>>() {
+            let text = if texts.is_empty() {
+                Text::of(".")
+            } else {
+                Text::join(&texts, "\n")
+            };
+            *items = vec![Item {
+                content: ItemContent::Text(text),
+                cache: None,
+            }];
+        }
+    }
+    messages
+}
+
 fn assistant<'r, 'a>(
     turn: &'r Turn<'a>,
     rules: &ModelRules,

@@ -23,10 +23,13 @@ const AGENTS: [(AgentFormat, &str); 2] = [
     (AgentFormat::ChatCompletions, "chat"),
 ];
 
-const UPSTREAMS: [(ModelFormat, &str); 3] = [
+const UPSTREAMS: [(ModelFormat, &str); 6] = [
     (ModelFormat::Orchestration, "orchestration"),
     (ModelFormat::Claude, "claude"),
     (ModelFormat::AzureChat, "azure"),
+    (ModelFormat::Converse, "converse"),
+    (ModelFormat::OpenAiCompatible, "openai-compatible"),
+    (ModelFormat::Cohere, "cohere"),
 ];
 
 fn options(upstream: ModelFormat, agent: AgentFormat) -> AnswerOptions {

@@ -5,6 +5,9 @@ use coretap_formats::{AgentFormat, AnswerStream, ModelFormat, Progress};
 
 use crate::{AGENTS, UPSTREAMS, options, upstream_files};
 
+/// What stands in the last event of each format.
+const ENDS: [&str; 4] = ["[DONE]", "message_stop", "'metadata'", "message-end"];
+
 /// The stream's lines, each with what ends it.
 fn events(bytes: &[u8]) -> Vec<&[u8]> {
     bytes
@@ -35,9 +38,7 @@ fn what_only_opens_leaves_the_stream_opening() {
                 let says_something = text.contains("Grüße");
                 let expected = match (says_something, std::str::from_utf8(event).unwrap()) {
                     (false, _) => Progress::Opening,
-                    (true, event) if event.contains("[DONE]") || event.contains("message_stop") => {
-                        Progress::Ended
-                    }
+                    (true, event) if ENDS.iter().any(|end| event.contains(end)) => Progress::Ended,
                     (true, _) => Progress::Running,
                 };
                 assert_eq!(progress, expected, "{upstream}: {text}");
@@ -150,6 +151,14 @@ fn a_piece_of_content_that_is_no_json_is_a_failure() {
         (
             ModelFormat::Orchestration,
             r#"data: {"final_result":{"choices":[{"index":0,"delta":{"content":"lo}}]}}"#,
+        ),
+        (
+            ModelFormat::Converse,
+            r"data: {'contentBlockDelta': {'delta': {'text': 'lo}, 'contentBlockIndex': 0}}",
+        ),
+        (
+            ModelFormat::Cohere,
+            r#"data: {"type":"content-delta","index":0,"delta":{"message":{"content":{"text":"lo}}}}"#,
         ),
     ] {
         for (agent, _) in AGENTS {

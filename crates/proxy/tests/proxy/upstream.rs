@@ -27,6 +27,8 @@ pub(crate) const KEY: &str = "sk-test";
 pub(crate) const MODEL: &str = "anthropic--claude-4.5-sonnet";
 /// The model for embeddings.
 pub(crate) const EMBEDDING: &str = "text-embedding-3-small";
+/// The model for embeddings that takes one text a call.
+pub(crate) const TITAN: &str = "amazon--titan-embed-text";
 
 /// What one inference request is answered with.
 pub(crate) enum Reply {
@@ -36,6 +38,8 @@ pub(crate) enum Reply {
     Stream(Vec<String>),
     /// A stream that the test feeds. Sending an error breaks the connection; dropping the sender ends the body.
     Live(mpsc::UnboundedReceiver<io::Result<Bytes>>),
+    /// Titan's vector of one number: how long the text is. So many tokens it counts, too.
+    TitanVector,
     /// The connection is closed without a word.
     Close,
     /// Nothing, ever.
@@ -120,7 +124,7 @@ impl Upstream {
         aicore(&format!("http://{}", self.address))
     }
 
-    /// The same in foundation mode: models have the deployments `…-model` and `…-vectors`.
+    /// The same in foundation mode: models have the deployments `…-model`, `…-vectors` and `…-titan`.
     pub(crate) fn foundation(&self) -> AiCore {
         self.aicore().with_choice(false, None, None, Aliases::default())
     }
@@ -168,10 +172,11 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
             "id": id, "status": "RUNNING", "scenarioId": "orchestration", "configurationName": "defaultOrchestrationConfig",
             "createdAt": "2026-01-01T00:00:00Z", "deploymentUrl": "", "details": {}
         });
-        return json_response(&json!({"count": 3, "resources": [
+        return json_response(&json!({"count": 4, "resources": [
             orchestration,
             of_model("model", MODEL, "aws-bedrock"),
             of_model("vectors", EMBEDDING, "azure-openai"),
+            of_model("titan", TITAN, "aws-bedrock"),
         ]}));
     }
     let Some((id, _)) = path
@@ -196,6 +201,7 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
         .await
         .unwrap();
     let body: Value = serde_json::from_slice(&body).unwrap();
+    let sent = body.clone();
     shared.seen.lock().unwrap().push((id.to_owned(), body));
     if shared.answers_itself.load(Ordering::SeqCst) {
         let there = id.starts_with(*shared.deployment.lock().unwrap());
@@ -229,6 +235,10 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
                 response = response.header(*name, *value);
             }
             response.body(Body::from(body)).unwrap()
+        }
+        Reply::TitanVector => {
+            let length = sent["inputText"].as_str().unwrap().len();
+            json_response(&json!({"embedding": [length], "inputTextTokenCount": length}))
         }
         Reply::Stream(events) => {
             let text = events.concat() + "data: [DONE]\n\n";
