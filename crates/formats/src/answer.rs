@@ -116,6 +116,8 @@ enum Way {
     },
     /// Both sides speak Chat Completions.
     CopyChat(azure::answer::Copier),
+    /// Both sides speak Responses.
+    CopyResponses(azure_responses::copy::Copier),
     Translate {
         decoder: Decoder,
         encoder: Encoder,
@@ -244,6 +246,9 @@ impl AnswerStream {
             (ModelFormat::AzureChat, AgentFormat::ChatCompletions) => {
                 Way::CopyChat(azure::answer::Copier::new(&options.model, options.include_usage))
             }
+            (ModelFormat::AzureResponses, AgentFormat::Responses) => Way::CopyResponses(
+                azure_responses::copy::Copier::new(&options.model, options.tools.clone()),
+            ),
             (upstream, agent) => Way::Translate {
                 decoder: Decoder::new(upstream),
                 encoder: Encoder::new(agent),
@@ -325,7 +330,9 @@ impl AnswerStream {
                 write_string(out, &failure.message);
                 out.extend_from_slice(b"}}\n\n");
             }
-            AgentFormat::Responses => responses::stream::write_failure(failure, out),
+            AgentFormat::Responses => {
+                responses::stream::write_failure(failure, self.way.next_sequence(), out)
+            }
             AgentFormat::Gemini => gemini::stream::write_failure(failure, &self.options, out),
             AgentFormat::ChatCompletions => {
                 out.extend_from_slice(b"data: {\"error\":{\"message\":");
@@ -362,6 +369,18 @@ impl AnswerStream {
 }
 
 impl Way {
+    /// The number of the next event, where the agent's format counts them.
+    fn next_sequence(&self) -> u64 {
+        match self {
+            Way::CopyResponses(copier) => copier.next_sequence(),
+            Way::Translate {
+                encoder: Encoder::Responses(encoder),
+                ..
+            } => encoder.next_sequence(),
+            _ => 0,
+        }
+    }
+
     /// Takes one payload.
     fn take(&mut self, payload: &[u8], options: &AnswerOptions, seen: &mut Seen, out: &mut Vec<u8>) {
         if seen.is_over() {
@@ -380,6 +399,7 @@ impl Way {
                 }
             }
             Way::CopyChat(copier) => copier.copy(payload, &mut |event| seen.observe(&event), out),
+            Way::CopyResponses(copier) => copier.copy(payload, &mut |event| seen.observe(&event), out),
             Way::Translate { decoder, encoder } => decoder.read(payload, &mut |event| {
                 if seen.is_over() {
                     return;
@@ -412,6 +432,13 @@ pub fn answer(options: &AnswerOptions, body: &[u8]) -> Result<Answer, Failure> {
             let completion = azure::answer::read_whole(document, &mut |event| seen.observe(&event))?;
             let model = Text::of(&options.model);
             write_with_model(&mut out, body, completion.members.get("model"), model.literal());
+        }
+        (ModelFormat::AzureResponses, AgentFormat::Responses) => {
+            let body = text_of(body);
+            let document = &document(&body)?;
+            let response = azure_responses::answer::read_whole(document, &mut |event| seen.observe(&event))?;
+            let model = Text::of(&options.model);
+            azure_responses::copy::write_response(response, model.literal(), &options.tools, &mut out);
         }
         (upstream, AgentFormat::Messages) => {
             let mut whole = messages::answer::Whole::default();
@@ -487,7 +514,9 @@ fn read_whole(upstream: ModelFormat, body: &[u8], emit: &mut impl FnMut(Event<'_
         ModelFormat::AzureChat | ModelFormat::OpenAiCompatible => {
             azure::answer::read_whole(&document(&text_of(body))?, emit).map(|_| ())
         }
-        ModelFormat::AzureResponses => azure_responses::answer::read_whole(&document(&text_of(body))?, emit),
+        ModelFormat::AzureResponses => {
+            azure_responses::answer::read_whole(&document(&text_of(body))?, emit).map(|_| ())
+        }
         ModelFormat::Vertex => vertex::answer::read_whole(&document(&text_of(body))?, emit),
         ModelFormat::Converse => converse::answer::read_whole(&document(&text_of(body))?, emit),
         ModelFormat::Cohere => cohere::answer::read_whole(&document(&text_of(body))?, emit),

@@ -46,6 +46,7 @@ use serde::{Deserialize, Serialize};
 
 pub use agent_tools::{AgentTool, AgentToolKind, AgentTools};
 pub use answer::{Answer, AnswerOptions, AnswerStream, Outcome, Progress, answer, answer_as_stream};
+pub use azure_responses::copy::kept_answer;
 pub use embeddings::{
     EmbeddingFormat, EmbeddingRequest, Encoding, embedding_answer, write_embedding_request,
 };

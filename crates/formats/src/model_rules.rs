@@ -53,6 +53,10 @@ pub struct ModelRules {
     pub(crate) refused_message_members: Vec<String>,
     /// Whether the model streams.
     pub(crate) streaming: bool,
+    /// Whether a deployment of Azure's takes Chat Completions for the model.
+    pub(crate) chat_completions: bool,
+    /// Whether it takes Responses.
+    pub(crate) responses: bool,
 }
 
 impl ModelRules {

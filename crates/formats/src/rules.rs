@@ -14,9 +14,11 @@ use crate::model_rules::Beta;
 pub use crate::model_rules::{MaxTokensName, ModelRules, ThinkingKind};
 
 /// Members that Coretap writes itself, so that no row can have an agent's written beside them.
-const WRITTEN: [&str; 6] = [
+const WRITTEN: [&str; 8] = [
     "anthropic_version",
     "anthropic_beta",
+    "input",
+    "instructions",
     "max_completion_tokens",
     "messages",
     "model",
@@ -85,6 +87,8 @@ struct ModelRow {
     refuses_blank_stop: Option<bool>,
     prefill: Option<bool>,
     streaming: Option<bool>,
+    chat_completions: Option<bool>,
+    responses: Option<bool>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -197,6 +201,8 @@ impl Rules {
             prefill: true,
             cache_ttl: true,
             streaming: true,
+            chat_completions: true,
+            responses: true,
             ..ModelRules::default()
         };
         for row in self.routes.iter().filter(|row| row.format == format) {
@@ -237,6 +243,8 @@ impl Rules {
             rules.prefill = row.prefill.unwrap_or(rules.prefill);
             rules.cache_ttl = row.cache_ttl.unwrap_or(rules.cache_ttl);
             rules.streaming = row.streaming.unwrap_or(rules.streaming);
+            rules.chat_completions = row.chat_completions.unwrap_or(rules.chat_completions);
+            rules.responses = row.responses.unwrap_or(rules.responses);
         }
         for row in self.betas.iter().filter(|row| applies(&row.patterns)) {
             rules.betas.push(Beta {

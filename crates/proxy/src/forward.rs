@@ -247,6 +247,7 @@ fn prepare(
         tools,
         dropped,
         estimated_input,
+        ..
     } = write_request(&head, body, &target)?;
     let model = responses
         .filter(|responses| responses.format == format)
