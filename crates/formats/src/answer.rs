@@ -94,6 +94,8 @@ pub struct Answer {
     pub body: Vec<u8>,
     /// What is known of it.
     pub outcome: Outcome,
+    /// The upstream's id of it, where both sides speak Responses and it may be asked for again.
+    pub id: Option<String>,
 }
 
 /// A stream on its way from the upstream's events to the agent's.
@@ -198,14 +200,20 @@ impl Encoder {
 #[derive(Debug)]
 struct Seen {
     started: bool,
+    /// Whether the upstream's id of the answer matters.
+    wants_id: bool,
+    id: Option<String>,
     progress: Progress,
     outcome: Outcome,
 }
 
 impl Seen {
-    fn new() -> Self {
+    fn new(options: &AnswerOptions) -> Self {
         Seen {
             started: false,
+            wants_id: options.upstream == ModelFormat::AzureResponses
+                && options.agent == AgentFormat::Responses,
+            id: None,
             progress: Progress::Opening,
             outcome: Outcome::default(),
         }
@@ -217,7 +225,11 @@ impl Seen {
 
     fn observe(&mut self, event: &Event<'_>) {
         match event {
-            Event::Start { .. } => self.started = true,
+            Event::Start { id } => {
+                self.started = true;
+                let id = id.as_ref().filter(|_| self.wants_id);
+                self.id = id.map(|id| id.decode().into_owned());
+            }
             Event::Usage(usage) => self.outcome.usage.update(*usage),
             Event::Stop { reason, .. } => {
                 self.outcome.stop_reason = Some(*reason);
@@ -254,11 +266,12 @@ impl AnswerStream {
                 encoder: Encoder::new(agent),
             },
         };
+        let seen = Seen::new(&options);
         AnswerStream {
             options,
             lines: Lines::default(),
             way,
-            seen: Seen::new(),
+            seen,
             failure_told: false,
         }
     }
@@ -362,6 +375,11 @@ impl AnswerStream {
         });
     }
 
+    /// The upstream's id of the answer, where both sides speak Responses and it may be asked for again.
+    pub fn id(&self) -> Option<&str> {
+        self.seen.id.as_deref()
+    }
+
     /// What is known so far.
     pub fn outcome(&self) -> Outcome {
         self.seen.outcome
@@ -416,7 +434,7 @@ impl Way {
 /// # Errors
 /// When the body cannot be read or holds an error.
 pub fn answer(options: &AnswerOptions, body: &[u8]) -> Result<Answer, Failure> {
-    let mut seen = Seen::new();
+    let mut seen = Seen::new(options);
     let mut out = Vec::new();
     match (options.upstream, options.agent) {
         (ModelFormat::Claude, AgentFormat::Messages) => {
@@ -476,6 +494,7 @@ pub fn answer(options: &AnswerOptions, body: &[u8]) -> Result<Answer, Failure> {
     Ok(Answer {
         body: out,
         outcome: seen.outcome,
+        id: seen.id,
     })
 }
 
@@ -484,7 +503,7 @@ pub fn answer(options: &AnswerOptions, body: &[u8]) -> Result<Answer, Failure> {
 /// # Errors
 /// When the body cannot be read or holds an error.
 pub fn answer_as_stream(options: &AnswerOptions, body: &[u8]) -> Result<Answer, Failure> {
-    let mut seen = Seen::new();
+    let mut seen = Seen::new(options);
     let mut out = Vec::with_capacity(1024 + body.len());
     let mut encoder = Encoder::new(options.agent);
     read_whole(options.upstream, body, &mut |event| {
@@ -504,6 +523,7 @@ pub fn answer_as_stream(options: &AnswerOptions, body: &[u8]) -> Result<Answer, 
     Ok(Answer {
         body: out,
         outcome: seen.outcome,
+        id: seen.id,
     })
 }
 

@@ -53,7 +53,7 @@ pub use embeddings::{
 pub use error::{AgentError, ReadError, error_body};
 pub use models::{ListedModel, model_entry, model_list};
 pub use refusal::{could_be_left_out, read_refusal};
-pub use request::{RequestHead, UpstreamRequest, count_tokens, model_name, write_request};
+pub use request::{RequestHead, UpstreamRequest, count_tokens, model_name, write_compaction, write_request};
 pub use target::Target;
 pub use upstream_error::{UpstreamError, read_upstream_error};
 

@@ -139,6 +139,39 @@ fn write(
     })
 }
 
+/// Reads a request to compact a conversation (OpenAI's `/responses/compact`) and writes it for a route that does so.
+///
+/// # Errors
+/// When the body cannot be read, or the route cannot compact.
+pub fn write_compaction(body: &[u8], target: &Target<'_>) -> Result<UpstreamRequest, ReadError> {
+    read_body(body, |document| {
+        let mut conversation = read(AgentFormat::Responses, document)?;
+        let target = &target.chosen_for(&conversation);
+        if target.format != ModelFormat::AzureResponses {
+            return Err(ReadError::new(
+                "model",
+                "is reached by a route that cannot compact a conversation; let the agent sum it up itself, or choose a model of OpenAI's with a deployment of its own",
+            ));
+        }
+        let mut out = Vec::with_capacity(document.root().get().len() + 1024);
+        azure_responses::request::write_compaction(&mut conversation, target, &mut out);
+        let previous = conversation.members.get("previous_response_id");
+        let previous = previous.and_then(Value::text);
+        Ok(UpstreamRequest {
+            format: target.format,
+            body: out,
+            stream: false,
+            upstream_streams: false,
+            include_usage: false,
+            previous_answer: previous.map(|id| id.decode().into_owned()),
+            is_kept: false,
+            tools: conversation.agent_tools,
+            dropped: conversation.dropped,
+            estimated_input: 0,
+        })
+    })
+}
+
 /// Estimates the input tokens of a request, never below 1 (docs/formats.md).
 ///
 /// # Errors

@@ -70,6 +70,7 @@ pub(crate) fn prepare(
     Ok(Prepared {
         route,
         model,
+        other: None,
         body: Bytes::from(body),
         answer: Wanted::Vectors(Vectors { format, encoding }),
     })

@@ -35,9 +35,46 @@ pub(crate) fn write(conversation: &mut Conversation<'_>, target: &Target<'_>, ou
     repair::repair_tools(conversation, true);
     let mut parameters = Vec::new();
     write_parameters(conversation, target, same_format, &mut parameters);
+    let dropped = write_input(conversation, target, out);
+    if conversation.stream {
+        out.extend_from_slice(b",\"stream\":true");
+    }
+    write_tools(&conversation.tools, rules, out);
+    repair::report_refused_tool_members(conversation, rules);
+    out.extend_from_slice(&parameters);
+    out.push(b'}');
+    for name in dropped {
+        conversation.drop_reported(name);
+    }
+}
+
+/// Writes the body of a request to compact the conversation, which has fewer members.
+pub(crate) fn write_compaction(conversation: &mut Conversation<'_>, target: &Target<'_>, out: &mut Vec<u8>) {
+    if !responses::request::continues_earlier(conversation) {
+        repair::pair_tool_calls(conversation);
+    }
+    let dropped = write_input(conversation, target, out);
+    for name in ["previous_response_id", "prompt_cache_key"] {
+        if let Some(value) = conversation.members.get(name) {
+            write_name(name, out);
+            out.extend_from_slice(value.get().as_bytes());
+        }
+    }
+    out.push(b'}');
+    for name in dropped {
+        conversation.drop_reported(name);
+    }
+}
+
+/// Writes the model and the conversation; gives what had no place.
+fn write_input(
+    conversation: &Conversation<'_>,
+    target: &Target<'_>,
+    out: &mut Vec<u8>,
+) -> Vec<Cow<'static, str>> {
     let mut input = InputWriter {
-        rules,
-        same_format,
+        rules: target.rules,
+        same_format: conversation.origin == AgentFormat::Responses,
         dropped: Vec::new(),
         start: 0,
     };
@@ -50,16 +87,7 @@ pub(crate) fn write(conversation: &mut Conversation<'_>, target: &Target<'_>, ou
         input.write_turn(turn, out);
     }
     out.push(b']');
-    if conversation.stream {
-        out.extend_from_slice(b",\"stream\":true");
-    }
-    write_tools(&conversation.tools, rules, out);
-    repair::report_refused_tool_members(conversation, rules);
-    out.extend_from_slice(&parameters);
-    out.push(b'}');
-    for name in input.dropped {
-        conversation.drop_reported(name);
-    }
+    input.dropped
 }
 
 fn write_parameters(

@@ -68,6 +68,7 @@ pub fn embedding_answer(
             usage,
             stop_reason: None,
         },
+        id: None,
     })
 }
 
