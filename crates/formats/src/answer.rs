@@ -344,7 +344,7 @@ impl AnswerStream {
                 out.extend_from_slice(b"}}\n\n");
             }
             AgentFormat::Responses => {
-                responses::stream::write_failure(failure, self.way.next_sequence(), out)
+                responses::stream::write_failure(failure, self.way.next_sequence(), out);
             }
             AgentFormat::Gemini => gemini::stream::write_failure(failure, &self.options, out),
             AgentFormat::ChatCompletions => {

@@ -24,6 +24,10 @@ pub struct RequestHead<'a> {
 
 /// A request in the route's format.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each says one thing about the answer, and none follows from another"
+)]
 pub struct UpstreamRequest {
     /// What it is written in: the target's format, or the one beside it that the same deployment speaks.
     pub format: ModelFormat,

@@ -104,6 +104,10 @@ pub(crate) enum Wanted {
     Vectors(Vectors),
 }
 
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each says one thing about the answer, and none follows from another"
+)]
 pub(crate) struct Message {
     agent: AgentFormat,
     /// What the upstream is asked for.

@@ -139,7 +139,7 @@ impl Copier {
     fn keep_frame(&mut self, kind: &str) {
         self.before.clear();
         self.after.clear();
-        if !kind.ends_with(".delta") {
+        if kind.strip_suffix(".delta").is_none() {
             return;
         }
         let Some((before, after)) = self.decoder.frame().parts() else {

@@ -453,7 +453,7 @@ impl InputWriter<'_> {
                 out.push(b'}');
             }
             Content::Thinking { text, signature } => {
-                self.write_reasoning(part, text, signature.as_ref(), out)
+                self.write_reasoning(part, text, signature.as_ref(), out);
             }
             Content::Other { kind } => match part.raw.filter(|_| self.takes(kind)) {
                 Some(item) => {
