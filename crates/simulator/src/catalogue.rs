@@ -27,6 +27,8 @@ pub(crate) struct Model {
     pub(crate) images: bool,
     /// Whether orchestration streams it.
     pub(crate) streaming: bool,
+    /// Whether an OpenAI model knows the Responses API only.
+    pub(crate) responses_only: bool,
     /// How a Claude model thinks.
     pub(crate) thinking: Thinking,
     /// Whether a Claude model takes `output_config.effort`.
@@ -98,6 +100,7 @@ const CLAUDE: Model = Model {
     output: 64_000,
     images: true,
     streaming: true,
+    responses_only: false,
     thinking: Thinking::Budget,
     effort: false,
     format: true,
@@ -201,6 +204,33 @@ pub(crate) static MODELS: &[Model] = &[
         ..GPT_REASONING
     },
     Model {
+        name: "gpt-5.3-codex",
+        vendor: "gpt-5.3-codex-2026-02-24",
+        display: "GPT-5.3 Codex",
+        context: 400_000,
+        output: 128_000,
+        responses_only: true,
+        versions: &[Version {
+            name: "2026-02-24",
+            deprecated: false,
+            retirement: "",
+        }],
+        ..GPT_REASONING
+    },
+    Model {
+        name: "gpt-5.4",
+        vendor: "gpt-5.4-2026-03-05",
+        display: "GPT-5.4",
+        context: 1_050_000,
+        output: 128_000,
+        versions: &[Version {
+            name: "2026-03-05",
+            deprecated: false,
+            retirement: "",
+        }],
+        ..GPT_REASONING
+    },
+    Model {
         name: "gpt-5.5",
         vendor: "gpt-5.5-2026-03-05",
         display: "GPT-5.5",
@@ -208,6 +238,20 @@ pub(crate) static MODELS: &[Model] = &[
         output: 128_000,
         versions: &[Version {
             name: "2026-03-05",
+            deprecated: false,
+            retirement: "",
+        }],
+        ..GPT_REASONING
+    },
+    // Nobody has told its figures; they are those of its predecessor.
+    Model {
+        name: "gpt-5.6-sol",
+        vendor: "gpt-5.6-sol-2026-07-09",
+        display: "GPT-5.6 Sol",
+        context: 1_050_000,
+        output: 128_000,
+        versions: &[Version {
+            name: "2026-07-09",
             deprecated: false,
             retirement: "",
         }],

@@ -131,6 +131,13 @@ static DEPLOYMENTS: &[Deployment] = &[
         "RUNNING",
         "2025-11-11T11:11:11Z",
     ),
+    row("dbf1e2d3c4b5a697", "gpt-5.5", "RUNNING", "2026-05-04T06:00:00Z"),
+    row(
+        "dcf1e2d3c4b5a698",
+        "gpt-5.3-codex",
+        "RUNNING",
+        "2026-03-30T15:45:00Z",
+    ),
     // What another resource group has is not there for `default`, though it would be of use.
     Deployment {
         group: "restricted",

@@ -94,6 +94,14 @@ pub(crate) enum Kind {
 const HUGE_LINE_PIECES: usize = 65;
 const HUGE_LINE_PIECE: &[u8] = &[b'a'; 1024 * 1024];
 
+/// How the Responses API throttles a stream (sap-wire.md §3.2).
+const THROTTLED_RESPONSE: &[u8] =
+    br#"data: {"type":"response.failed","response":{"status":"failed","error":null}}
+
+data: {"type":"error","error":{"type":"too_many_requests","code":"too_many_requests"}}
+
+"#;
+
 /// The faults that wait for a request, and how the answers that are held go on.
 pub(crate) struct Faults {
     waiting: Mutex<Vec<Fault>>,
@@ -180,6 +188,8 @@ impl Fault {
             Route::Invoke,
             Route::InvokeStream,
             Route::Chat,
+            Route::Responses,
+            Route::KeptResponse,
             Route::Embeddings,
             Route::OrchestrationEmbeddings,
             Route::Other,
@@ -268,7 +278,9 @@ impl Fault {
                 answer.ending = Ending::Stalled;
             }
             Kind::ErrorEvent | Kind::ThrottledEvent if answer.stream => {
-                answer.pieces.truncate(keep);
+                // The Responses API is throttled only once it has said that a response is there.
+                let opened = route == Route::Responses && self.kind == Kind::ThrottledEvent;
+                answer.pieces.truncate(keep.max(usize::from(opened)));
                 answer.pieces.push(self.error_event(route, answer.framing));
             }
             _ => {}
@@ -320,6 +332,17 @@ impl Fault {
             Route::Chat => {
                 json!({"error": {"code": status.to_string(), "message": "exceeded token rate limit"}})
             }
+            Route::Responses if throttled => return Bytes::from_static(THROTTLED_RESPONSE),
+            Route::Responses => json!({
+                "type": "error",
+                "error": {
+                    "type": "server_error",
+                    "code": status.to_string(),
+                    "message": "The server had an error processing your request.",
+                    "param": Value::Null,
+                },
+                "sequence_number": self.after_events,
+            }),
             Route::Invoke | Route::InvokeStream if throttled => {
                 json!({"type": "error", "message": "ThrottlingException: Rate exceeded"})
             }
@@ -377,7 +400,7 @@ fn dialect_error(route: Route, status: u16, retry_after: Option<u64>) -> Value {
             "target": "/api/v2/lm",
             "details": {},
         }}),
-        Route::Chat | Route::Embeddings | Route::Other => {
+        Route::Chat | Route::Responses | Route::KeptResponse | Route::Embeddings | Route::Other => {
             let message = if throttled {
                 "Requests to the ChatCompletions_Create Operation have exceeded the call rate limit. Please retry later."
             } else {
@@ -415,7 +438,7 @@ fn content_filter(route: Route) -> Answer {
                 "data": {"azure_content_safety": {"Hate": 4, "SelfHarm": 0, "Sexual": 0, "Violence": 0}}
             }},
         }}),
-        Route::Chat => json!({"error": {
+        Route::Chat | Route::Responses => json!({"error": {
             "message": "The response was filtered due to the prompt triggering Azure OpenAI's content \
                 management policy.",
             "type": Value::Null,

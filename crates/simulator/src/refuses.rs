@@ -43,7 +43,7 @@ pub(crate) fn find(refused: &[Refused], body: &Value, parameters: &Value) -> Opt
             .iter()
             .any(|sent| sent.as_str() == Some(flag))
             .then_some(Found::Beta),
-        Refused::OutputTokens(most) => ["max_tokens", "max_completion_tokens"]
+        Refused::OutputTokens(most) => ["max_tokens", "max_completion_tokens", "max_output_tokens"]
             .into_iter()
             .find_map(|name| {
                 let wished = parameters.get(name).and_then(Value::as_u64)?;

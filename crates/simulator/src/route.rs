@@ -19,6 +19,10 @@ pub(crate) enum Route {
     InvokeStream,
     /// Azure OpenAI chat.
     Chat,
+    /// Azure OpenAI's Responses API.
+    Responses,
+    /// An answer that the Responses API keeps.
+    KeptResponse,
     /// Azure OpenAI embeddings.
     Embeddings,
     /// Anything else.
@@ -40,6 +44,8 @@ impl Route {
                 ["invoke"] => Self::Invoke,
                 ["invoke-with-response-stream"] => Self::InvokeStream,
                 ["chat", "completions"] => Self::Chat,
+                ["responses"] | ["responses", "compact"] => Self::Responses,
+                ["responses", ..] => Self::KeptResponse,
                 _ => Self::Other,
             },
             _ => Self::Other,
@@ -58,6 +64,8 @@ impl Route {
             Self::Invoke => "invoke",
             Self::InvokeStream => "invoke_stream",
             Self::Chat => "chat",
+            Self::Responses => "responses",
+            Self::KeptResponse => "kept_response",
             Self::Other => "other",
         }
     }
@@ -71,6 +79,7 @@ impl Route {
                 | Self::Invoke
                 | Self::InvokeStream
                 | Self::Chat
+                | Self::Responses
                 | Self::Embeddings
         )
     }

@@ -63,6 +63,7 @@ impl Simulator {
             faults: Faults::default(),
             tokens: Tokens::default(),
             cache: Cache::default(),
+            kept: azure::Kept::default(),
             count: AtomicU64::new(0),
         };
         Ok(Self {
@@ -182,6 +183,8 @@ pub(crate) struct State {
     tokens: Tokens,
     /// The prompt cache.
     pub(crate) cache: Cache,
+    /// The answers that the Responses API keeps.
+    pub(crate) kept: azure::Kept,
     count: AtomicU64,
 }
 
@@ -434,12 +437,15 @@ fn answer(
         }
         _ => return Answer::refusal(404, "deployment not found"),
     };
-    if method != Method::POST {
+    // What is asked about a kept response has no body.
+    let about_kept = matches!(call, ["responses", id, ..] if *id != "compact");
+    if method != Method::POST && !about_kept {
         return Answer::refusal(405, "Method Not Allowed");
     }
     // boto3, which SAP's Python SDK uses for Bedrock, names no content type.
     let content_type = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
-    let unnamed = content_type.is_none() && matches!(call, ["invoke" | "invoke-with-response-stream"]);
+    let unnamed =
+        content_type.is_none() && (about_kept || matches!(call, ["invoke" | "invoke-with-response-stream"]));
     if !unnamed && !content_type.is_some_and(|value| value.starts_with(b"application/json")) {
         return Answer::refusal(415, "Unsupported Media Type");
     }
@@ -461,6 +467,9 @@ fn answer(
         (["invoke"], "aws-bedrock") => bedrock::invoke(&asked, false),
         (["invoke-with-response-stream"], "aws-bedrock") => bedrock::invoke(&asked, true),
         (["chat", "completions"], "azure-openai") => azure::chat(&asked),
+        (["responses"], "azure-openai") => azure::respond(&asked),
+        (["responses", "compact"], "azure-openai") => azure::compact(&asked),
+        (["responses", id, below @ ..], "azure-openai") => azure::kept(&asked, method, id, below),
         (["embeddings"], "azure-openai") => azure::embeddings(&asked),
         _ => Answer::refusal(404, "Not Found"),
     }

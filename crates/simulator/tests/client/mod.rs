@@ -17,6 +17,8 @@ pub(crate) const OPUS_4_6: &str = "d4c0ffee12345678";
 pub(crate) const GPT_4O: &str = "d19b998f347341aa";
 pub(crate) const EMBEDDING: &str = "dae0f1c2b3a49586";
 pub(crate) const GPT_5: &str = "d2c7e5a90f41b863";
+pub(crate) const GPT_5_5: &str = "dbf1e2d3c4b5a697";
+pub(crate) const CODEX: &str = "dcf1e2d3c4b5a698";
 
 /// A simulator that runs as long as the test.
 pub(crate) struct Running {
@@ -223,6 +225,21 @@ impl Running {
             body,
         )
         .await
+    }
+
+    pub(crate) async fn respond(&self, deployment: &str, body: &Value) -> Reply {
+        self.call(deployment, "/responses", body).await
+    }
+
+    /// A call about a kept response: without a body and its type.
+    pub(crate) async fn kept(&self, method: &str, deployment: &str, path: &str) -> Reply {
+        let bearer = format!("Bearer {}", self.token);
+        let headers = [
+            ("authorization", bearer.as_str()),
+            ("ai-resource-group", "default"),
+        ];
+        let path = format!("/v2/inference/deployments/{deployment}/responses/{path}");
+        self.send(method, &path, &headers, Bytes::new()).await
     }
 
     pub(crate) async fn control(&self, method: &str, path: &str, body: &Value) -> Value {

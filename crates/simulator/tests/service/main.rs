@@ -21,3 +21,7 @@ mod oauth;
 mod orchestration;
 mod orchestration_refusals;
 mod refuses;
+mod responses;
+mod responses_kept;
+mod responses_recorded;
+mod responses_refusals;
