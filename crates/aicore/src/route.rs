@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use http::Uri;
+use http::{Method, Uri};
 use url::Url;
 
 use crate::deployments::Deployment;
@@ -43,6 +43,39 @@ pub enum Endpoint {
     Own,
     /// Azure's `/responses` (sap-wire.md §3.2).
     Responses,
+    /// Azure's `/responses/compact` (sap-wire.md §3.2).
+    CompactResponses,
+}
+
+/// What is wanted of an answer that a deployment of Azure's keeps (sap-wire.md §3.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AnswerCall {
+    /// The answer.
+    Get,
+    /// That it be forgotten.
+    Delete,
+    /// That it be made no further, where it is made in the background.
+    Cancel,
+    /// The input that led to it.
+    InputItems,
+}
+
+impl AnswerCall {
+    pub(crate) fn method(self) -> Method {
+        match self {
+            AnswerCall::Get | AnswerCall::InputItems => Method::GET,
+            AnswerCall::Delete => Method::DELETE,
+            AnswerCall::Cancel => Method::POST,
+        }
+    }
+
+    fn path(self) -> &'static str {
+        match self {
+            AnswerCall::Get | AnswerCall::Delete => "",
+            AnswerCall::Cancel => "/cancel",
+            AnswerCall::InputItems => "/input_items",
+        }
+    }
 }
 
 /// Where one model is reached. Everything that a request needs is made once, here.
@@ -61,6 +94,7 @@ pub struct Route {
     pub(crate) uri: Uri,
     pub(crate) stream_uri: Uri,
     pub(crate) responses_uri: Option<Uri>,
+    pub(crate) compact_uri: Option<Uri>,
 }
 
 impl Route {
@@ -115,9 +149,9 @@ impl Route {
             Some((path, query)) => at(&path, query)?,
             None => uri.clone(),
         };
-        let responses_uri = (family == Family::AzureOpenAi && purpose == Purpose::Chat)
-            .then(|| at("/responses", None))
-            .transpose()?;
+        let has_responses = family == Family::AzureOpenAi && purpose == Purpose::Chat;
+        let of_responses = |path: &str| has_responses.then(|| at(path, None)).transpose();
+        let (responses_uri, compact_uri) = (of_responses("/responses")?, of_responses("/responses/compact")?);
         let version = deployment
             .model_version
             .clone()
@@ -131,16 +165,31 @@ impl Route {
             uri,
             stream_uri,
             responses_uri,
+            compact_uri,
         })
     }
 
     /// Where a request for this endpoint goes. Only Azure's deployments have one for responses.
     pub(crate) fn uri(&self, endpoint: Endpoint, stream: bool) -> &Uri {
-        match (endpoint, &self.responses_uri) {
-            (Endpoint::Responses, Some(uri)) => uri,
-            _ if stream => &self.stream_uri,
-            _ => &self.uri,
+        let other = match endpoint {
+            Endpoint::Own => None,
+            Endpoint::Responses => self.responses_uri.as_ref(),
+            Endpoint::CompactResponses => self.compact_uri.as_ref(),
+        };
+        other.unwrap_or(if stream { &self.stream_uri } else { &self.uri })
+    }
+
+    /// Where a call about a kept answer goes; nothing where the route keeps none, or where no id looks like this: it is a
+    /// step of the path. `query` is the agent's own.
+    pub(crate) fn answer_uri(&self, call: AnswerCall, id: &str, query: Option<&str>) -> Option<Uri> {
+        const LONGEST_ID: usize = 256;
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+        if id.is_empty() || id.len() > LONGEST_ID || !id.bytes().all(plain) {
+            return None;
         }
+        let base = self.responses_uri.as_ref()?;
+        let query = query.map(|query| format!("?{query}")).unwrap_or_default();
+        format!("{base}/{id}{}{query}", call.path()).parse().ok()
     }
 }
 

@@ -94,6 +94,8 @@ pub struct Answer {
     pub body: Vec<u8>,
     /// What is known of it.
     pub outcome: Outcome,
+    /// The upstream's id of it, where both sides speak Responses and it may be asked for again.
+    pub id: Option<String>,
 }
 
 /// A stream on its way from the upstream's events to the agent's.
@@ -116,6 +118,8 @@ enum Way {
     },
     /// Both sides speak Chat Completions.
     CopyChat(azure::answer::Copier),
+    /// Both sides speak Responses.
+    CopyResponses(azure_responses::copy::Copier),
     Translate {
         decoder: Decoder,
         encoder: Encoder,
@@ -196,14 +200,20 @@ impl Encoder {
 #[derive(Debug)]
 struct Seen {
     started: bool,
+    /// Whether the upstream's id of the answer matters.
+    wants_id: bool,
+    id: Option<String>,
     progress: Progress,
     outcome: Outcome,
 }
 
 impl Seen {
-    fn new() -> Self {
+    fn new(options: &AnswerOptions) -> Self {
         Seen {
             started: false,
+            wants_id: options.upstream == ModelFormat::AzureResponses
+                && options.agent == AgentFormat::Responses,
+            id: None,
             progress: Progress::Opening,
             outcome: Outcome::default(),
         }
@@ -215,7 +225,11 @@ impl Seen {
 
     fn observe(&mut self, event: &Event<'_>) {
         match event {
-            Event::Start { .. } => self.started = true,
+            Event::Start { id } => {
+                self.started = true;
+                let id = id.as_ref().filter(|_| self.wants_id);
+                self.id = id.map(|id| id.decode().into_owned());
+            }
             Event::Usage(usage) => self.outcome.usage.update(*usage),
             Event::Stop { reason, .. } => {
                 self.outcome.stop_reason = Some(*reason);
@@ -244,16 +258,20 @@ impl AnswerStream {
             (ModelFormat::AzureChat, AgentFormat::ChatCompletions) => {
                 Way::CopyChat(azure::answer::Copier::new(&options.model, options.include_usage))
             }
+            (ModelFormat::AzureResponses, AgentFormat::Responses) => Way::CopyResponses(
+                azure_responses::copy::Copier::new(&options.model, options.tools.clone()),
+            ),
             (upstream, agent) => Way::Translate {
                 decoder: Decoder::new(upstream),
                 encoder: Encoder::new(agent),
             },
         };
+        let seen = Seen::new(&options);
         AnswerStream {
             options,
             lines: Lines::default(),
             way,
-            seen: Seen::new(),
+            seen,
             failure_told: false,
         }
     }
@@ -332,7 +350,9 @@ impl AnswerStream {
                 write_string(out, &failure.message);
                 out.extend_from_slice(b"}}\n\n");
             }
-            AgentFormat::Responses => responses::stream::write_failure(failure, out),
+            AgentFormat::Responses => {
+                responses::stream::write_failure(failure, self.way.next_sequence(), out);
+            }
             AgentFormat::Gemini => gemini::stream::write_failure(failure, &self.options, out),
             AgentFormat::ChatCompletions => {
                 out.extend_from_slice(b"data: {\"error\":{\"message\":");
@@ -362,6 +382,11 @@ impl AnswerStream {
         });
     }
 
+    /// The upstream's id of the answer, where both sides speak Responses and it may be asked for again.
+    pub fn id(&self) -> Option<&str> {
+        self.seen.id.as_deref()
+    }
+
     /// What is known so far.
     pub fn outcome(&self) -> Outcome {
         self.seen.outcome
@@ -369,6 +394,18 @@ impl AnswerStream {
 }
 
 impl Way {
+    /// The number of the next event, where the agent's format counts them.
+    fn next_sequence(&self) -> u64 {
+        match self {
+            Way::CopyResponses(copier) => copier.next_sequence(),
+            Way::Translate {
+                encoder: Encoder::Responses(encoder),
+                ..
+            } => encoder.next_sequence(),
+            _ => 0,
+        }
+    }
+
     /// Takes one payload.
     fn take(&mut self, payload: &[u8], options: &AnswerOptions, seen: &mut Seen, out: &mut Vec<u8>) {
         if seen.is_over() {
@@ -387,6 +424,7 @@ impl Way {
                 }
             }
             Way::CopyChat(copier) => copier.copy(payload, &mut |event| seen.observe(&event), out),
+            Way::CopyResponses(copier) => copier.copy(payload, &mut |event| seen.observe(&event), out),
             Way::Translate { decoder, encoder } => decoder.read(payload, &mut |event| {
                 if seen.is_over() {
                     return;
@@ -419,7 +457,7 @@ impl Way {
 /// # Errors
 /// When the body cannot be read or holds an error.
 pub fn answer(options: &AnswerOptions, body: &[u8]) -> Result<Answer, Failure> {
-    let mut seen = Seen::new();
+    let mut seen = Seen::new(options);
     let mut out = Vec::new();
     match (options.upstream, options.agent) {
         (ModelFormat::Claude, AgentFormat::Messages) => {
@@ -435,6 +473,13 @@ pub fn answer(options: &AnswerOptions, body: &[u8]) -> Result<Answer, Failure> {
             let completion = azure::answer::read_whole(document, &mut |event| seen.observe(&event))?;
             let model = Text::of(&options.model);
             write_with_model(&mut out, body, completion.members.get("model"), model.literal());
+        }
+        (ModelFormat::AzureResponses, AgentFormat::Responses) => {
+            let body = text_of(body);
+            let document = &document(&body)?;
+            let response = azure_responses::answer::read_whole(document, &mut |event| seen.observe(&event))?;
+            let model = Text::of(&options.model);
+            azure_responses::copy::write_response(response, model.literal(), &options.tools, &mut out);
         }
         (upstream, AgentFormat::Messages) => {
             let mut whole = messages::answer::Whole::default();
@@ -472,6 +517,7 @@ pub fn answer(options: &AnswerOptions, body: &[u8]) -> Result<Answer, Failure> {
     Ok(Answer {
         body: out,
         outcome: seen.outcome,
+        id: seen.id,
     })
 }
 
@@ -480,7 +526,7 @@ pub fn answer(options: &AnswerOptions, body: &[u8]) -> Result<Answer, Failure> {
 /// # Errors
 /// When the body cannot be read or holds an error.
 pub fn answer_as_stream(options: &AnswerOptions, body: &[u8]) -> Result<Answer, Failure> {
-    let mut seen = Seen::new();
+    let mut seen = Seen::new(options);
     let mut out = Vec::with_capacity(1024 + body.len());
     let mut encoder = Encoder::new(options.agent);
     read_whole(options.upstream, body, &mut |event| {
@@ -500,6 +546,7 @@ pub fn answer_as_stream(options: &AnswerOptions, body: &[u8]) -> Result<Answer, 
     Ok(Answer {
         body: out,
         outcome: seen.outcome,
+        id: seen.id,
     })
 }
 
@@ -510,7 +557,9 @@ fn read_whole(upstream: ModelFormat, body: &[u8], emit: &mut impl FnMut(Event<'_
         ModelFormat::AzureChat | ModelFormat::OpenAiCompatible => {
             azure::answer::read_whole(&document(&text_of(body))?, emit).map(|_| ())
         }
-        ModelFormat::AzureResponses => azure_responses::answer::read_whole(&document(&text_of(body))?, emit),
+        ModelFormat::AzureResponses => {
+            azure_responses::answer::read_whole(&document(&text_of(body))?, emit).map(|_| ())
+        }
         ModelFormat::Vertex => vertex::answer::read_whole(&document(&text_of(body))?, emit),
         ModelFormat::Converse => converse::answer::read_whole(&document(&text_of(body))?, emit),
         ModelFormat::Cohere => cohere::answer::read_whole(&document(&text_of(body))?, emit),

@@ -57,6 +57,10 @@ pub struct ModelRules {
     pub(crate) tools: bool,
     /// Whether a tool call's id must be nine letters and digits.
     pub(crate) short_call_ids: bool,
+    /// Whether a deployment of Azure's takes Chat Completions for the model.
+    pub(crate) chat_completions: bool,
+    /// Whether it takes Responses.
+    pub(crate) responses: bool,
 }
 
 impl ModelRules {

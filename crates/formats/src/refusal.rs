@@ -149,10 +149,12 @@ fn concerns(limitation: &Limitation, format: ModelFormat) -> bool {
         Limitation::Beta(_) | Limitation::Betas | Limitation::Thinking(_) | Limitation::StructuredOutput => {
             format == ModelFormat::Claude
         }
-        Limitation::MaxTokensName(_) => format != ModelFormat::Claude,
+        Limitation::MaxTokensName(_) => !matches!(format, ModelFormat::Claude | ModelFormat::AzureResponses),
         Limitation::CacheMarks | Limitation::CacheTtl | Limitation::Prefill => {
-            format != ModelFormat::AzureChat
+            !matches!(format, ModelFormat::AzureChat | ModelFormat::AzureResponses)
         }
+        Limitation::ChatCompletions => format == ModelFormat::AzureChat,
+        Limitation::Responses => format == ModelFormat::AzureResponses,
         Limitation::ThinkingReplay => format == ModelFormat::Orchestration,
         _ => true,
     }
@@ -305,6 +307,11 @@ fn sentences(line: &str, named: &mut Vec<Limitation>) {
     }
     if says("Function tools with reasoning_effort are not supported") {
         named.push(Limitation::EffortWithTools);
+    } else {
+        other_endpoint(line, named);
+    }
+    if says("Encrypted content is not supported with this model") {
+        field("include", named);
     }
     if says("does not support the effort parameter") {
         of_path("effort", named);
@@ -335,6 +342,25 @@ fn sentences(line: &str, named: &mut Vec<Limitation>) {
         named.push(Limitation::Thinking(ThinkingKind::Budget));
     } else if says("thinking is not supported on this model") {
         named.push(Limitation::Thinking(ThinkingKind::None));
+    }
+}
+
+/// Azure's and OpenAI's words for a model that has only one of their two endpoints for conversations (sap-wire.md §3.2). Where
+/// a deployment has no such path at all, Azure says no more than that the resource is not there.
+fn other_endpoint(line: &str, named: &mut Vec<Limitation>) {
+    let says = |words: &str| line.contains(words);
+    let is_unsupported = says("not supported") || says("does not support");
+    if says("Please use /v1/responses")
+        || says("only supported in v1/responses")
+        || says("chatCompletion operation does not work with the specified model")
+        || is_unsupported && (says("chat completions") || says("chat/completions"))
+    {
+        named.push(Limitation::ChatCompletions);
+    } else if line.trim_end_matches('.') == "Resource not found"
+        || says("responses operation does not work with the specified model")
+        || is_unsupported && (says("Responses API") || says("/responses"))
+    {
+        named.push(Limitation::Responses);
     }
 }
 
@@ -432,6 +458,9 @@ fn of_path(path: &str, named: &mut Vec<Limitation>) {
             Some("temperature") => field("temperature", named),
             _ => {}
         },
+        "reasoning" if rest == ["effort"] => field("effort", named),
+        "reasoning" if rest == ["summary"] => field("reasoning_summary", named),
+        "text" if rest == ["verbosity"] => field("verbosity", named),
         _ if !rest.is_empty() => {}
         "anthropic_beta" => named.push(Limitation::Betas),
         "reasoning_effort" => field("effort", named),

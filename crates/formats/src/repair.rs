@@ -5,11 +5,13 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
+use crate::AgentFormat;
 use crate::conversation::{
     Content, Conversation, Part, ResponseFormat, Role, Tool, ToolChoice, ToolResult, Turn,
 };
 use crate::json::{Text, Value};
 use crate::model_rules::ModelRules;
+use crate::signature::Signer;
 
 /// How many cache marks a request may carry (sap-wire.md §3.3, Anthropic's limit).
 pub(crate) const CACHE_MARKS: usize = 4;
@@ -18,7 +20,7 @@ pub(crate) const CACHE_MARKS: usize = 4;
 const DEFERRED_TOOL_PLACEHOLDER: &str = "DeferredToolPlaceholder";
 
 /// The longest name of a function that orchestration and OpenAI take (spec `FunctionObject`).
-const TOOL_NAME_LENGTH: usize = 64;
+pub(crate) const TOOL_NAME_LENGTH: usize = 64;
 
 /// Brings a conversation into the form that every model of another format takes, and Claude of its own.
 pub(crate) fn repair(conversation: &mut Conversation<'_>) {
@@ -158,9 +160,12 @@ pub(crate) fn ask_for_form_in_words(conversation: &mut Conversation<'_>) {
     conversation.system.push(Part::text(Text::of(&words)));
 }
 
-/// System messages at the start (Chat Completions) are the system prompt.
+/// System messages at the start (Chat Completions, Responses) are the system prompt.
 fn hoist_leading_system(conversation: &mut Conversation<'_>) {
-    if conversation.origin != crate::AgentFormat::ChatCompletions {
+    if !matches!(
+        conversation.origin,
+        AgentFormat::ChatCompletions | AgentFormat::Responses
+    ) {
         return;
     }
     let leading = conversation
@@ -422,7 +427,12 @@ pub(crate) fn lacks_signed_thinking(conversation: &mut Conversation<'_>, redacte
         return false;
     };
     match first.parts.first().map(|part| &part.content) {
-        Some(Content::Thinking { signature, .. }) => signature.is_none(),
+        Some(Content::Thinking { signature, .. }) => {
+            let own = signature
+                .as_ref()
+                .and_then(|signature| Signer::Anthropic.own(signature));
+            own.is_none()
+        }
         Some(Content::Other { kind }) => !(redacted && kind.is("redacted_thinking")),
         _ => true,
     }

@@ -14,9 +14,11 @@ use crate::model_rules::Beta;
 pub use crate::model_rules::{MaxTokensName, ModelRules, ThinkingKind};
 
 /// Members that Coretap writes itself, so that no row can have an agent's written beside them.
-const WRITTEN: [&str; 6] = [
+const WRITTEN: [&str; 8] = [
     "anthropic_version",
     "anthropic_beta",
+    "input",
+    "instructions",
     "max_completion_tokens",
     "messages",
     "model",
@@ -87,6 +89,8 @@ struct ModelRow {
     streaming: Option<bool>,
     tools: Option<bool>,
     short_call_ids: Option<bool>,
+    chat_completions: Option<bool>,
+    responses: Option<bool>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -200,6 +204,8 @@ impl Rules {
             cache_ttl: true,
             streaming: true,
             tools: true,
+            chat_completions: true,
+            responses: true,
             ..ModelRules::default()
         };
         for row in self.routes.iter().filter(|row| row.format == format) {
@@ -242,6 +248,8 @@ impl Rules {
             rules.streaming = row.streaming.unwrap_or(rules.streaming);
             rules.tools = row.tools.unwrap_or(rules.tools);
             rules.short_call_ids = row.short_call_ids.unwrap_or(rules.short_call_ids);
+            rules.chat_completions = row.chat_completions.unwrap_or(rules.chat_completions);
+            rules.responses = row.responses.unwrap_or(rules.responses);
         }
         for row in self.betas.iter().filter(|row| applies(&row.patterns)) {
             rules.betas.push(Beta {

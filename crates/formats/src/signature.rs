@@ -17,6 +17,8 @@ pub(crate) enum Signer {
 /// A colon never stands in base64, so no vendor's signature begins like this.
 const GOOGLE: &str = "google:";
 const OPENAI: &str = "openai:";
+/// Needed only in reasoning items of Responses, where OpenAI's own encrypted content is the one without a name.
+const ANTHROPIC: &str = "anthropic:";
 
 impl Signer {
     fn name(self) -> &'static str {
@@ -50,6 +52,30 @@ impl Signer {
     }
 }
 
+/// The `encrypted_content` of a reasoning item that an agent is given for a signature: OpenAI's own text is bare, every other
+/// one carries its vendor's name.
+pub(crate) fn encrypted_content<'a>(signature: &Text<'a>) -> Text<'a> {
+    if let Some(own) = Signer::OpenAi.own(signature) {
+        return own;
+    }
+    match Signer::Anthropic.own(signature) {
+        Some(own) => Text::from_escaped(&format!("{ANTHROPIC}{}", own.escaped())),
+        None => signature.clone(),
+    }
+}
+
+/// The signature that an `encrypted_content` stands for.
+pub(crate) fn signature_of<'a>(encrypted: &Text<'a>) -> Text<'a> {
+    let escaped = encrypted.escaped();
+    if let Some(own) = escaped.strip_prefix(ANTHROPIC) {
+        return Text::from_escaped(own);
+    }
+    if escaped.starts_with(GOOGLE) {
+        return encrypted.clone();
+    }
+    Signer::OpenAi.sign(encrypted)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -67,6 +93,15 @@ mod tests {
                     "{signer:?} {reader:?}"
                 );
             }
+        }
+    }
+    #[test]
+    fn an_encrypted_content_comes_back_to_its_vendor() {
+        let plain = Text::of("EtAE+/=");
+        assert_eq!(encrypted_content(&Signer::OpenAi.sign(&plain)), plain);
+        for signer in [Signer::Anthropic, Signer::Google, Signer::OpenAi] {
+            let signed = signer.sign(&plain);
+            assert_eq!(signature_of(&encrypted_content(&signed)), signed, "{signer:?}");
         }
     }
 }

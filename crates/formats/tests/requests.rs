@@ -13,7 +13,7 @@ use proptest::sample::Index;
 use serde_json::{Value, json};
 
 /// Each kind of route with the models whose rules differ.
-const ROUTES: [(&str, ModelFormat, &str); 10] = [
+const ROUTES: [(&str, ModelFormat, &str); 12] = [
     (
         "orchestration-claude",
         ModelFormat::Orchestration,
@@ -24,6 +24,8 @@ const ROUTES: [(&str, ModelFormat, &str); 10] = [
     ("claude-4.8", ModelFormat::Claude, "anthropic--claude-4.8-opus"),
     ("azure-gpt-4o", ModelFormat::AzureChat, "gpt-4o"),
     ("azure-gpt-5", ModelFormat::AzureChat, "gpt-5"),
+    ("azure-responses-gpt-4o", ModelFormat::AzureResponses, "gpt-4o"),
+    ("azure-responses-gpt-5.5", ModelFormat::AzureResponses, "gpt-5.5"),
     ("converse-nova", ModelFormat::Converse, "amazon--nova-pro"),
     (
         "mistral",
@@ -59,6 +61,8 @@ fn head(format: AgentFormat, betas: &str) -> RequestHead<'_> {
 fn agent_of(name: &str) -> AgentFormat {
     if name.starts_with("messages") {
         AgentFormat::Messages
+    } else if name.starts_with("responses") {
+        AgentFormat::Responses
     } else {
         AgentFormat::ChatCompletions
     }
@@ -147,8 +151,19 @@ fn check_templating(body: &Value) {
 /// The texts of the conversation that must arrive word for word.
 fn said(value: &Value) -> Vec<String> {
     let mut texts = Vec::new();
-    for message in value["messages"].as_array().unwrap() {
-        match &message["content"] {
+    let messages = if value["messages"].is_array() {
+        &value["messages"]
+    } else {
+        &value["input"]
+    };
+    texts.extend(messages.as_str().map(str::to_owned));
+    for message in messages.as_array().into_iter().flatten() {
+        let content = if message["output"].is_null() {
+            &message["content"]
+        } else {
+            &message["output"]
+        };
+        match content {
             Value::String(text) => texts.push(text.clone()),
             Value::Array(parts) => {
                 texts.extend(
@@ -187,6 +202,8 @@ fn captures() -> Vec<(String, AgentFormat, Vec<u8>)> {
                 AgentFormat::Messages
             } else if name.ends_with("chat_completions.json") {
                 AgentFormat::ChatCompletions
+            } else if name.ends_with("POST-v1_responses.json") {
+                AgentFormat::Responses
             } else {
                 continue;
             };
@@ -366,6 +383,17 @@ fn any_json() -> impl Strategy<Value = Value> {
         "media_type",
         "stream",
         "max_tokens",
+        "function_call",
+        "custom_tool_call",
+        "function_call_output",
+        "call_id",
+        "output",
+        "reasoning",
+        "summary",
+        "encrypted_content",
+        "namespace",
+        "custom",
+        "input_text",
     ]);
     let leaf = prop_oneof![
         Just(Value::Null),
@@ -395,11 +423,11 @@ proptest! {
     /// Nonsense gives an error or a valid body, never a panic.
     #[test]
     fn nothing_panics(turns in prop::collection::vec(any_json(), 0..5), extra in any_json(), cut in 0usize..400) {
-        let body = json!({ "model": "m", "max_tokens": 5, "messages": turns, "tools": extra, "system": extra }).to_string();
+        let body = json!({ "model": "m", "max_tokens": 5, "messages": turns, "input": turns, "tools": extra, "system": extra, "tool_choice": extra }).to_string();
         for (_, format, model) in ROUTES {
             let rules = Rules::embedded().for_model(format, model);
             let target = Target { format, model, long_context: true, rules: &rules, responses: None };
-            for agent in [AgentFormat::Messages, AgentFormat::ChatCompletions] {
+            for agent in [AgentFormat::Messages, AgentFormat::ChatCompletions, AgentFormat::Responses] {
                 if let Ok(request) = write_request(&head(agent, ""), body.as_bytes(), &target) {
                     prop_assert!(serde_json::from_slice::<Value>(&request.body).is_ok());
                 }

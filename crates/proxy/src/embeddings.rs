@@ -85,6 +85,7 @@ pub(crate) fn prepare(
     Ok(Prepared {
         route,
         model,
+        other: None,
         // An input without a text was refused, so that there is a first one.
         body: bodies.next().unwrap_or_default(),
         answer: Wanted::Vectors(Vectors {

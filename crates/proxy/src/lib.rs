@@ -20,6 +20,7 @@ mod forward;
 mod heal;
 mod health;
 mod health_report;
+mod kept_answers;
 mod knowledge;
 mod models;
 mod network;

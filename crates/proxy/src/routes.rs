@@ -7,6 +7,7 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::Response;
+use coretap_aicore::AnswerCall;
 use coretap_formats::{AgentFormat, count_tokens};
 use futures_util::FutureExt;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, UPGRADE};
@@ -17,6 +18,7 @@ use crate::attempt::Begun;
 use crate::configuration::Configuration;
 use crate::exchange::{Ongoing, set_request_id};
 use crate::forward::{Forwarded, Wish, forward};
+use crate::kept_answers;
 use crate::models;
 use crate::problem::Problem;
 use crate::request_body;
@@ -34,6 +36,14 @@ enum Endpoint<'a> {
     CountTokens,
     /// `/v1/models`
     Models,
+    /// `/v1/responses/compact`
+    Compact,
+    /// `/v1/responses/{id}`: an answer that a deployment keeps.
+    KeptAnswer(&'a str),
+    /// `/v1/responses/{id}/cancel`
+    CancelAnswer(&'a str),
+    /// `/v1/responses/{id}/input_items`
+    AnswerInput(&'a str),
     /// `/v1/models/{id}`, as it stands in the path.
     Model(&'a str),
     /// `/health`
@@ -73,17 +83,32 @@ fn find<'a>(path: &'a str, headers: &HeaderMap) -> Place<'a> {
         "/v1/messages/count_tokens" => (Endpoint::CountTokens, Messages),
         "/v1/models" => (Endpoint::Models, told()),
         "/v1/responses" => (Endpoint::Answer, Responses),
+        "/v1/responses/compact" => (Endpoint::Compact, Responses),
         "/health" if prefixed.is_none() => (Endpoint::Health, ChatCompletions),
         "" | "/api/hello" => (Endpoint::Alive, told()),
-        _ => match path.strip_prefix("/v1/models/") {
-            Some(id) => (Endpoint::Model(id), told()),
-            None => (Endpoint::Unknown, told()),
+        _ => match (
+            path.strip_prefix("/v1/models/"),
+            path.strip_prefix("/v1/responses/"),
+        ) {
+            (Some(id), _) => (Endpoint::Model(id), told()),
+            (_, Some(answer)) => (about_answer(answer), Responses),
+            _ => (Endpoint::Unknown, told()),
         },
     };
     Place {
         endpoint,
         format,
         path,
+    }
+}
+
+/// What is wanted of a kept answer, by what stands behind `/v1/responses/`.
+fn about_answer(rest: &str) -> Endpoint<'_> {
+    match rest.split_once('/') {
+        None => Endpoint::KeptAnswer(rest),
+        Some((id, "cancel")) => Endpoint::CancelAnswer(id),
+        Some((id, "input_items")) => Endpoint::AnswerInput(id),
+        Some(_) => Endpoint::Unknown,
     }
 }
 
@@ -96,8 +121,13 @@ fn below<'a>(path: &'a str, prefix: &str) -> Option<&'a str> {
 impl Endpoint<'_> {
     fn methods(self) -> &'static str {
         match self {
-            Endpoint::Answer | Endpoint::Embeddings | Endpoint::CountTokens => "POST",
-            Endpoint::Models | Endpoint::Model(_) | Endpoint::Health => "GET",
+            Endpoint::Answer
+            | Endpoint::Compact
+            | Endpoint::CancelAnswer(_)
+            | Endpoint::Embeddings
+            | Endpoint::CountTokens => "POST",
+            Endpoint::Models | Endpoint::Model(_) | Endpoint::AnswerInput(_) | Endpoint::Health => "GET",
+            Endpoint::KeptAnswer(_) => "GET or DELETE",
             Endpoint::Alive | Endpoint::Unknown => "HEAD",
         }
     }
@@ -106,6 +136,7 @@ impl Endpoint<'_> {
         match self.methods() {
             "POST" => method == Method::POST,
             "GET" => method == Method::GET || method == Method::HEAD,
+            "GET or DELETE" => method == Method::GET || method == Method::DELETE,
             _ => method == Method::HEAD,
         }
     }
@@ -120,6 +151,10 @@ impl Endpoint<'_> {
         match self {
             Endpoint::Embeddings => Cow::Borrowed("/v1/embeddings"),
             Endpoint::CountTokens => Cow::Borrowed("/v1/messages/count_tokens"),
+            Endpoint::Compact => Cow::Borrowed("/v1/responses/compact"),
+            Endpoint::KeptAnswer(_) => Cow::Borrowed("/v1/responses/{id}"),
+            Endpoint::CancelAnswer(_) => Cow::Borrowed("/v1/responses/{id}/cancel"),
+            Endpoint::AnswerInput(_) => Cow::Borrowed("/v1/responses/{id}/input_items"),
             Endpoint::Models => Cow::Borrowed("/v1/models"),
             Endpoint::Health => Cow::Borrowed("/health"),
             Endpoint::Answer if path == "/v1/messages" => Cow::Borrowed("/v1/messages"),
@@ -232,19 +267,30 @@ async fn respond(
     ongoing: &mut Ongoing,
 ) -> Result<Answered, Problem> {
     let json = match place.endpoint {
-        Endpoint::Answer | Endpoint::Embeddings => {
+        Endpoint::Answer | Endpoint::Compact | Endpoint::Embeddings => {
             ongoing.counts();
             let body = request_body::read(&head.headers, body, &configuration.limits).await?;
             #[cfg(feature = "panic-injection")]
             coretap_aicore::panic_injection::at("handler", &body);
-            let wish = if place.endpoint == Endpoint::Embeddings {
-                Wish::Embeddings
-            } else {
-                Wish::message(place.format, &head.headers)
+            let wish = match place.endpoint {
+                Endpoint::Embeddings => Wish::Embeddings,
+                Endpoint::Compact => Wish::Compaction,
+                _ => Wish::message(place.format, &head.headers),
             };
-            return forward(configuration, &shared.knowledge, &wish, &body, ongoing)
+            return forward(configuration, shared, &wish, &body, ongoing)
                 .await
                 .map(Answered::Model);
+        }
+        Endpoint::KeptAnswer(id) | Endpoint::CancelAnswer(id) | Endpoint::AnswerInput(id) => {
+            request_body::discard(body).await;
+            let (call, query) = match place.endpoint {
+                Endpoint::CancelAnswer(_) => (AnswerCall::Cancel, None),
+                Endpoint::AnswerInput(_) => (AnswerCall::InputItems, head.uri.query()),
+                _ if head.method == Method::DELETE => (AnswerCall::Delete, None),
+                _ => (AnswerCall::Get, None),
+            };
+            let asked = kept_answers::ask(configuration, &shared.kept_answers, call, id, query);
+            return asked.await.map(Answered::Whole);
         }
         Endpoint::CountTokens => {
             let body = request_body::read(&head.headers, body, &configuration.limits).await?;

@@ -225,7 +225,7 @@ fn part<'a>(value: Value<'a>, path: &Path<'_>) -> Result<Part<'a>, ReadError> {
 }
 
 /// A data URL is taken apart; any other address stays one.
-fn source(url: Text<'_>) -> Source<'_> {
+pub(crate) fn source(url: Text<'_>) -> Source<'_> {
     let parts = url
         .escaped()
         .strip_prefix("data:")
@@ -268,7 +268,7 @@ fn tool_call<'a>(value: Value<'a>, path: &Path<'_>) -> Result<Part<'a>, ReadErro
 
 /// The arguments as the JSON text of an object; nothing when the model left them empty or broken, because services
 /// answer 500 to such a text (sap-wire.md §4.1).
-fn arguments_of(arguments: &Text<'_>) -> Option<String> {
+pub(crate) fn arguments_of(arguments: &Text<'_>) -> Option<String> {
     let decoded = arguments.decode();
     let decoded = replace_lone_surrogates(&decoded);
     let document = Document::read(&decoded).ok()?;

@@ -65,6 +65,7 @@ pub fn embedding_answer(
             usage,
             stop_reason: None,
         },
+        id: None,
     })
 }
 

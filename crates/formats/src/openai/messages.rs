@@ -9,6 +9,7 @@ use crate::json::{Text, write_escaped, write_string};
 use crate::orchestration::template::{Placeholders, break_braces, escape_braces};
 use crate::repair::CACHE_MARKS;
 use crate::rules::ModelRules;
+use crate::signature::Signer;
 
 /// A message as OpenAI spells it, borrowed from the conversation.
 pub(crate) enum Message<'r, 'a> {
@@ -158,7 +159,7 @@ fn assistant<'r, 'a>(
             Content::Thinking {
                 text,
                 signature: Some(signature),
-            } if rules.thinking_replay => {
+            } if rules.thinking_replay && Signer::Anthropic.own(signature).is_some() => {
                 thinking.push((text, signature));
             }
             Content::Thinking { .. } => dropped.push(Cow::Borrowed("thinking of earlier turns")),
@@ -483,7 +484,7 @@ fn write_attachment(attachment: &Attachment<'_>, image: bool, out: &mut Vec<u8>)
     out.push(b'}');
 }
 
-fn file_name(attachment: &Attachment<'_>) -> String {
+pub(crate) fn file_name(attachment: &Attachment<'_>) -> String {
     let name = attachment
         .name
         .as_ref()
@@ -492,7 +493,7 @@ fn file_name(attachment: &Attachment<'_>) -> String {
     name.replace(['{', '}'], "_")
 }
 
-fn write_url(source: &Source<'_>, out: &mut Vec<u8>) {
+pub(crate) fn write_url(source: &Source<'_>, out: &mut Vec<u8>) {
     match source {
         Source::Base64 { media_type, data } => {
             out.extend_from_slice(b"\"data:");

@@ -13,6 +13,13 @@ use crate::{AgentFormat, chat, repair, sampling};
 /// The name of an answer's schema where the agent gives none, or one that OpenAI would refuse.
 const SCHEMA_NAME: &str = "answer";
 
+/// The name of an answer's schema: the agent's where OpenAI takes it.
+pub(crate) fn schema_name<'t>(name: Option<&'t Text<'_>>) -> Cow<'t, str> {
+    name.map(Text::decode)
+        .filter(|name| repair::is_openai_name(name))
+        .unwrap_or(Cow::Borrowed(SCHEMA_NAME))
+}
+
 /// Writes `,"name":value` for every parameter that the model takes; the others are reported.
 pub(crate) fn write_parameters(conversation: &mut Conversation<'_>, target: &Target<'_>, out: &mut Vec<u8>) {
     let rules = target.rules;
@@ -97,7 +104,7 @@ pub(crate) fn write_other_members(
 }
 
 /// The effort that stands for the thinking the agent asked for (mapping of requests in docs/formats.md).
-fn effort(conversation: &mut Conversation<'_>, target: &Target<'_>) -> Option<Effort> {
+pub(crate) fn effort(conversation: &mut Conversation<'_>, target: &Target<'_>) -> Option<Effort> {
     let wanted = match (conversation.thinking, conversation.effort) {
         (Some(Thinking::Disabled), _) => Some(Effort::None),
         (Some(Thinking::Budget(budget)), effort) => Some(effort.unwrap_or(match budget {
@@ -204,11 +211,7 @@ pub(crate) fn write_response_format(
         return;
     };
     out.extend_from_slice(b"{\"type\":\"json_schema\",\"json_schema\":{\"name\":");
-    let name = name
-        .as_ref()
-        .map(Text::decode)
-        .filter(|name| repair::is_openai_name(name));
-    write_string(out, name.as_deref().unwrap_or(SCHEMA_NAME));
+    write_string(out, &schema_name(name.as_ref()));
     if let Some(description) = description {
         out.extend_from_slice(b",\"description\":");
         out.extend_from_slice(text(description.literal()).as_bytes());

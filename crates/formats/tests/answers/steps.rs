@@ -5,15 +5,18 @@ use coretap_formats::{AgentFormat, AnswerStream, ModelFormat, Progress};
 
 use crate::{AGENTS, UPSTREAMS, options, upstream_files};
 
-/// What stands in the last event of each format.
-const ENDS: [&str; 4] = ["[DONE]", "message_stop", "'metadata'", "message-end"];
-
 /// The stream's lines, each with what ends it.
 fn events(bytes: &[u8]) -> Vec<&[u8]> {
     bytes
         .split_inclusive(|byte| *byte == b'\n')
         .filter(|line| line.starts_with(b"data:"))
         .collect()
+}
+
+/// Whether an event says the regular end, in any model's format.
+fn is_end(event: &str) -> bool {
+    let ends = ["[DONE]", "message_stop", "\"response.completed\"", "'metadata'", "message-end"];
+    ends.iter().any(|end| event.contains(end))
 }
 
 fn file(upstream: &str, name: &str) -> Vec<u8> {
@@ -38,7 +41,7 @@ fn what_only_opens_leaves_the_stream_opening() {
                 let says_something = text.contains("Grüße");
                 let expected = match (says_something, std::str::from_utf8(event).unwrap()) {
                     (false, _) => Progress::Opening,
-                    (true, event) if ENDS.iter().any(|end| event.contains(end)) => Progress::Ended,
+                    (true, event) if is_end(event) => Progress::Ended,
                     (true, _) => Progress::Running,
                 };
                 assert_eq!(progress, expected, "{upstream}: {text}");
@@ -56,11 +59,10 @@ fn every_event_goes_out_as_soon_as_its_line_is_complete() {
             let bytes = file(upstream, "text");
             let mut stream = AnswerStream::new(options(format, agent));
             let mut out = Vec::new();
+            let says = |bytes: &[u8]| String::from_utf8_lossy(bytes).contains("world");
             for event in events(&bytes) {
-                let before = out.len();
                 stream.push(event, &mut out);
-                let says = |bytes: &[u8]| String::from_utf8_lossy(bytes).contains("world");
-                assert!(!says(event) || says(&out[before..]), "{upstream}");
+                assert!(!says(event) || says(&out), "{upstream}");
             }
         }
     }
@@ -92,6 +94,7 @@ fn a_sign_of_life_comes_only_between_the_opening_and_the_end() {
                 "event: ping\ndata: {\"type\":\"ping\"}\n\n",
             ),
             (AgentFormat::ChatCompletions, ": keep-alive\n\n"),
+            (AgentFormat::Responses, ": keep-alive\n\n"),
         ] {
             let bytes = file(upstream, "text");
             let mut stream = AnswerStream::new(options(format, agent));
@@ -139,25 +142,35 @@ fn the_caller_may_end_a_stream_for_its_own_reason() {
 /// Content is copied for an agent that speaks the model's own format, but never what its reader can't read.
 #[test]
 fn a_piece_of_content_that_is_no_json_is_a_failure() {
-    for (format, broken) in [
+    for (format, before, broken) in [
         (
             ModelFormat::Claude,
+            4,
             r#"data: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"lo}"#,
         ),
         (
             ModelFormat::AzureChat,
+            4,
             r#"data: {"choices":[{"index":0,"delta":{"content":"lo}}]}"#,
         ),
         (
+            ModelFormat::AzureResponses,
+            5,
+            r#"data: {"type":"response.output_text.delta","content_index":0,"delta":"lo,"item_id":"msg_0","output_index":0,"sequence_number":5}"#,
+        ),
+        (
             ModelFormat::Orchestration,
+            4,
             r#"data: {"final_result":{"choices":[{"index":0,"delta":{"content":"lo}}]}}"#,
         ),
         (
             ModelFormat::Converse,
+            4,
             r"data: {'contentBlockDelta': {'delta': {'text': 'lo}, 'contentBlockIndex': 0}}",
         ),
         (
             ModelFormat::Cohere,
+            4,
             r#"data: {"type":"content-delta","index":0,"delta":{"message":{"content":{"text":"lo}}}}"#,
         ),
     ] {
@@ -166,7 +179,7 @@ fn a_piece_of_content_that_is_no_json_is_a_failure() {
             let bytes = file(name, "text");
             let mut stream = AnswerStream::new(options(format, agent));
             let mut out = Vec::new();
-            for event in events(&bytes).iter().take(4) {
+            for event in events(&bytes).iter().take(before) {
                 stream.push(event, &mut out);
             }
             let before = out.len();
