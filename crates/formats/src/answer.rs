@@ -116,6 +116,8 @@ enum Way {
     },
     /// Both sides speak Chat Completions.
     CopyChat(azure::answer::Copier),
+    /// Both sides speak Gemini's format.
+    CopyGemini(vertex::answer::Copier),
     Translate {
         decoder: Decoder,
         encoder: Encoder,
@@ -173,12 +175,12 @@ enum Encoder {
 }
 
 impl Encoder {
-    fn new(agent: AgentFormat) -> Self {
-        match agent {
+    fn new(options: &AnswerOptions) -> Self {
+        match options.agent {
             AgentFormat::Messages => Encoder::Messages(messages::stream::Encoder::new()),
             AgentFormat::ChatCompletions => Encoder::Chat(chat::stream::Encoder::new()),
             AgentFormat::Responses => Encoder::Responses(responses::stream::Encoder::default()),
-            AgentFormat::Gemini => Encoder::Gemini(gemini::stream::Encoder::default()),
+            AgentFormat::Gemini => Encoder::Gemini(gemini::stream::Encoder::new(options.as_array)),
         }
     }
 
@@ -244,9 +246,12 @@ impl AnswerStream {
             (ModelFormat::AzureChat, AgentFormat::ChatCompletions) => {
                 Way::CopyChat(azure::answer::Copier::new(&options.model, options.include_usage))
             }
-            (upstream, agent) => Way::Translate {
+            (ModelFormat::Vertex, AgentFormat::Gemini) => {
+                Way::CopyGemini(vertex::answer::Copier::new(&options))
+            }
+            (upstream, _) => Way::Translate {
                 decoder: Decoder::new(upstream),
-                encoder: Encoder::new(agent),
+                encoder: Encoder::new(&options),
             },
         };
         AnswerStream {
@@ -301,6 +306,9 @@ impl AnswerStream {
             });
         }
         if !seen.is_over() {
+            way.end(options, seen, out);
+        }
+        if !seen.is_over() {
             seen.progress = Progress::Failed(broken("The upstream ended before its answer was complete."));
         }
         seen.progress.clone()
@@ -326,7 +334,11 @@ impl AnswerStream {
                 out.extend_from_slice(b"}}\n\n");
             }
             AgentFormat::Responses => responses::stream::write_failure(failure, out),
-            AgentFormat::Gemini => gemini::stream::write_failure(failure, &self.options, out),
+            AgentFormat::Gemini => {
+                if let Some(frame) = self.way.gemini_frame() {
+                    frame.write_failure(failure, out);
+                }
+            }
             AgentFormat::ChatCompletions => {
                 out.extend_from_slice(b"data: {\"error\":{\"message\":");
                 write_string(out, &failure.message);
@@ -380,6 +392,9 @@ impl Way {
                 }
             }
             Way::CopyChat(copier) => copier.copy(payload, &mut |event| seen.observe(&event), out),
+            Way::CopyGemini(copier) => {
+                copier.copy(payload, options, &mut |event| seen.observe(&event), out);
+            }
             Way::Translate { decoder, encoder } => decoder.read(payload, &mut |event| {
                 if seen.is_over() {
                     return;
@@ -387,6 +402,37 @@ impl Way {
                 seen.observe(&event);
                 encoder.write(&event, options, out);
             }),
+        }
+    }
+}
+
+impl Way {
+    /// Takes the end of the upstream's body, which is the regular end of a format that has no other.
+    fn end(&mut self, options: &AnswerOptions, seen: &mut Seen, out: &mut Vec<u8>) {
+        match self {
+            Way::CopyGemini(copier) => copier.end(&mut |event| seen.observe(&event), out),
+            Way::Translate {
+                decoder: Decoder::Vertex(decoder),
+                encoder,
+            } => {
+                decoder.end(&mut |event| {
+                    seen.observe(&event);
+                    encoder.write(&event, options, out);
+                });
+            }
+            _ => {}
+        }
+    }
+
+    /// What stands around the chunks for an agent that speaks Gemini's format.
+    fn gemini_frame(&mut self) -> Option<&mut gemini::stream::Frame> {
+        match self {
+            Way::CopyGemini(copier) => Some(&mut copier.frame),
+            Way::Translate {
+                encoder: Encoder::Gemini(encoder),
+                ..
+            } => Some(&mut encoder.frame),
+            _ => None,
         }
     }
 }
@@ -413,6 +459,11 @@ pub fn answer(options: &AnswerOptions, body: &[u8]) -> Result<Answer, Failure> {
             let model = Text::of(&options.model);
             write_with_model(&mut out, body, completion.members.get("model"), model.literal());
         }
+        (ModelFormat::Vertex, AgentFormat::Gemini) => {
+            let body: &str = &text_of(body);
+            let document = &document(body)?;
+            vertex::answer::copy_whole(document, options, &mut |event| seen.observe(&event), &mut out)?;
+        }
         (upstream, AgentFormat::Messages) => {
             let mut whole = messages::answer::Whole::default();
             read_whole(upstream, body, &mut |event| {
@@ -433,7 +484,7 @@ pub fn answer(options: &AnswerOptions, body: &[u8]) -> Result<Answer, Failure> {
             let mut whole = gemini::answer::Whole::default();
             read_whole(upstream, body, &mut |event| {
                 seen.observe(&event);
-                whole.take(&event, options);
+                whole.take(&event);
             })?;
             out = whole.into_body(options);
         }
@@ -459,7 +510,7 @@ pub fn answer(options: &AnswerOptions, body: &[u8]) -> Result<Answer, Failure> {
 pub fn answer_as_stream(options: &AnswerOptions, body: &[u8]) -> Result<Answer, Failure> {
     let mut seen = Seen::new();
     let mut out = Vec::with_capacity(1024 + body.len());
-    let mut encoder = Encoder::new(options.agent);
+    let mut encoder = Encoder::new(options);
     read_whole(options.upstream, body, &mut |event| {
         seen.observe(&event);
         let event = match event {

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use crate::conversation::{Content, Conversation, Part, Role, Tool, ToolChoice, ToolResult, Turn};
 use crate::json::{Text, Value};
 use crate::model_rules::ModelRules;
+use crate::signature::Signer;
 
 /// How many cache marks a request may carry (sap-wire.md §3.3, Anthropic's limit).
 pub(crate) const CACHE_MARKS: usize = 4;
@@ -383,7 +384,9 @@ pub(crate) fn lacks_signed_thinking(conversation: &mut Conversation<'_>, redacte
         return false;
     };
     match first.parts.first().map(|part| &part.content) {
-        Some(Content::Thinking { signature, .. }) => signature.is_none(),
+        Some(Content::Thinking { signature, .. }) => signature
+            .as_ref()
+            .is_none_or(|signature| Signer::Anthropic.own(signature).is_none()),
         Some(Content::Other { kind }) => !(redacted && kind.is("redacted_thinking")),
         _ => true,
     }

@@ -145,25 +145,13 @@ fn thinking(conversation: &mut Conversation<'_>, target: &Target<'_>, limit: u64
     }
     let budget = match wanted {
         Thinking::Budget(budget) => budget,
-        _ => budget_of(conversation.effort.unwrap_or(Effort::High)),
+        _ => conversation.effort.unwrap_or(Effort::High).budget(),
     };
     if limit <= LEAST_BUDGET || repair::lacks_signed_thinking(conversation, true) {
         conversation.drop_reported("thinking");
         return None;
     }
     Some(Thinking::Budget(budget.clamp(LEAST_BUDGET, limit - 1)))
-}
-
-/// The budget for an effort, where a model knows budgets only.
-fn budget_of(effort: Effort) -> u64 {
-    match effort {
-        Effort::None | Effort::Minimal => LEAST_BUDGET,
-        Effort::Low => 2048,
-        Effort::Medium => 8192,
-        Effort::High => 16_384,
-        Effort::ExtraHigh => 24_576,
-        Effort::Max => 31_999,
-    }
 }
 
 fn effort(conversation: &mut Conversation<'_>, target: &Target<'_>) -> Option<Effort> {
@@ -271,18 +259,8 @@ fn write_member(name: &Text<'_>, value: Value<'_>, out: &mut Vec<u8>) {
 
 fn write_system(conversation: &mut Conversation<'_>, target: &Target<'_>, out: &mut Vec<u8>) {
     // A model that takes no schema is asked for it in words.
-    let asked_for = match conversation.response_format.take() {
-        Some(ResponseFormat::JsonSchema { schema, .. }) => Some(format!(
-            "Answer with JSON that follows this JSON schema, and with nothing else:\n{}",
-            schema.get()
-        )),
-        Some(ResponseFormat::JsonObject) => {
-            Some("Answer with one JSON object, and with nothing else.".to_owned())
-        }
-        None => None,
-    };
-    if let Some(words) = asked_for {
-        conversation.system.push(Part::text(Text::of(&words)));
+    if let Some(format) = conversation.response_format.take() {
+        conversation.system.push(Part::text(Text::of(&format.in_words())));
     }
     let given = conversation.system.len();
     conversation

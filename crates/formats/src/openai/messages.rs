@@ -9,6 +9,7 @@ use crate::json::{Text, write_escaped, write_string};
 use crate::orchestration::template::{Placeholders, break_braces, escape_braces};
 use crate::repair::CACHE_MARKS;
 use crate::rules::ModelRules;
+use crate::signature::Signer;
 
 /// A message as OpenAI spells it, borrowed from the conversation.
 pub(crate) enum Message<'r, 'a> {
@@ -92,7 +93,7 @@ fn assistant<'r, 'a>(
             Content::Thinking {
                 text,
                 signature: Some(signature),
-            } if rules.thinking_replay => {
+            } if rules.thinking_replay && Signer::Anthropic.own(signature).is_some() => {
                 thinking.push((text, signature));
             }
             Content::Thinking { .. } => dropped.push(Cow::Borrowed("thinking of earlier turns")),

@@ -67,11 +67,7 @@ fn write_stop_sequences(conversation: &mut Conversation<'_>, target: &Target<'_>
 fn effort(conversation: &mut Conversation<'_>, target: &Target<'_>) -> Option<Effort> {
     let wanted = match (conversation.thinking, conversation.effort) {
         (Some(Thinking::Disabled), _) => Some(Effort::None),
-        (Some(Thinking::Budget(budget)), effort) => Some(effort.unwrap_or(match budget {
-            ..4096 => Effort::Low,
-            4096..16_384 => Effort::Medium,
-            _ => Effort::High,
-        })),
+        (Some(Thinking::Budget(budget)), effort) => Some(effort.unwrap_or(Effort::of_budget(budget))),
         (Some(Thinking::Adaptive), effort) => Some(effort.unwrap_or(Effort::Medium)),
         // An effort without thinking is Claude's own notion; it does not switch thinking on.
         (None, Some(_)) => None,
