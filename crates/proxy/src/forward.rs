@@ -25,6 +25,8 @@ use crate::retry;
 pub(crate) struct Forwarded {
     pub(crate) begun: Begun,
     pub(crate) model: Arc<ModelKnowledge>,
+    /// Whether its stream is a JSON array.
+    pub(crate) as_array: bool,
 }
 
 /// What an agent asks for.
@@ -99,6 +101,10 @@ pub(crate) enum Wanted {
     Vectors(Vectors),
 }
 
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is one thing that the agent or the upstream was asked for"
+)]
 pub(crate) struct Message {
     agent: AgentFormat,
     /// What the upstream is asked for.
@@ -165,6 +171,7 @@ pub(crate) async fn forward(
             Ok(Forwarded {
                 begun,
                 model: Arc::clone(&ready.model),
+                as_array: matches!(&ready.answer, Wanted::Message(message) if message.as_array),
             })
         };
         let fault = match tried.await {

@@ -16,7 +16,7 @@ use crate::rules::ThinkingKind;
 use crate::target::Target;
 use crate::{AgentFormat, messages, openai, sampling};
 
-/// The output limit where the agent gives none; a deployment demands one.
+/// The output limit where the agent gives none and the model's own is not known; a deployment demands one.
 const DEFAULT_MAX_TOKENS: u64 = 4096;
 
 /// The smallest thinking budget that Claude takes.
@@ -33,7 +33,9 @@ pub(crate) fn write(
     repair::repair_tools(conversation, false);
     let rules = target.rules;
     limit_cache_marks(conversation, rules);
-    let limit = rules.output_limit(conversation, DEFAULT_MAX_TOKENS);
+    // Who names no limit means the model's own, as with orchestration (sap-wire.md §4.1).
+    let default = rules.max_output_tokens.unwrap_or(DEFAULT_MAX_TOKENS);
+    let limit = rules.output_limit(conversation, default);
     let thinking = thinking(conversation, target, limit);
     if thinking.is_none() {
         repair::drop_open_thinking(conversation);

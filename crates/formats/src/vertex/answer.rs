@@ -104,7 +104,6 @@ impl Decoder {
 
     fn read_stop(&mut self, reason: &str, emit: &mut impl FnMut(Event<'_>)) -> Result<(), Failure> {
         let reason = match reason.trim_matches('"') {
-            "" | "FINISH_REASON_UNSPECIFIED" => return Ok(()),
             "MAX_TOKENS" => StopReason::MaxTokens,
             "SAFETY"
             | "RECITATION"
@@ -172,7 +171,7 @@ impl Copier {
         let result = read_object(payload, |chunk| {
             let first_call = self.decoder.calls;
             self.decoder.read_chunk(chunk, emit)?;
-            let (frame, out) = if self.decoder.stopped {
+            let (frame, out) = if self.ending.is_some() || looks_like_the_end(payload) {
                 let (frame, ending) = self.ending.get_or_insert_with(|| (self.frame, Vec::new()));
                 (frame, ending)
             } else {
@@ -244,12 +243,14 @@ fn read_object(payload: &str, take: impl FnOnce(Object<'_>) -> Result<(), Failur
 
 /// The first candidate: agents are given one answer.
 fn candidate(chunk: Object<'_>) -> Option<Object<'_>> {
-    let mut candidates = chunk.get("candidates")?.list()?.filter_map(Value::object);
-    candidates.find(|candidate| {
-        candidate
-            .get("index")
-            .is_none_or(|index| matches!(index.get(), "0" | "null"))
-    })
+    chunk.get("candidates")?.list()?.find_map(Value::object)
+}
+
+/// Whether an agent could take a payload for the end of the answer, whatever else is in it. Inside a text both quotes of
+/// such a name would be escaped.
+fn looks_like_the_end(payload: &str) -> bool {
+    let has = |name: &[u8]| memchr::memmem::find(payload.as_bytes(), name).is_some();
+    has(b"\"finishReason\"") || has(b"\"blockReason\"")
 }
 
 fn blocked(chunk: Object<'_>) -> bool {

@@ -18,15 +18,17 @@ use std::path::{Path, PathBuf};
 use coretap_formats::event::Failure;
 use coretap_formats::{AgentFormat, AgentTools, AnswerOptions, AnswerStream, ModelFormat, Outcome, Progress};
 
-const AGENTS: [(AgentFormat, &str); 2] = [
+const AGENTS: [(AgentFormat, &str); 3] = [
     (AgentFormat::Messages, "messages"),
     (AgentFormat::ChatCompletions, "chat"),
+    (AgentFormat::Gemini, "gemini"),
 ];
 
-const UPSTREAMS: [(ModelFormat, &str); 3] = [
+const UPSTREAMS: [(ModelFormat, &str); 4] = [
     (ModelFormat::Orchestration, "orchestration"),
     (ModelFormat::Claude, "claude"),
     (ModelFormat::AzureChat, "azure"),
+    (ModelFormat::Vertex, "vertex"),
 ];
 
 fn options(upstream: ModelFormat, agent: AgentFormat) -> AnswerOptions {
