@@ -1,5 +1,7 @@
 //! The models of the simulated tenant. Figures as in spec/models-known.json.
 
+mod hub;
+
 /// A model of the catalogue.
 #[derive(Clone, Copy)]
 #[expect(
@@ -126,8 +128,8 @@ const OTHER: Model = Model {
     ..GPT
 };
 
-/// Every model of the catalogue.
-pub(crate) static MODELS: &[Model] = &[
+/// The models that every resource group's catalogue has.
+static MODELS: &[Model] = &[
     Model {
         name: "gpt-4o",
         vendor: "gpt-4o-2024-08-06",
@@ -405,5 +407,11 @@ impl Model {
 
 /// The model of a name.
 pub(crate) fn model(name: &str) -> Option<&'static Model> {
-    MODELS.iter().find(|model| model.name == name)
+    MODELS.iter().chain(hub::MODELS).find(|model| model.name == name)
+}
+
+/// The models in the catalogue of a resource group: only `hub` has those of every family.
+pub(crate) fn of_group(group: &str) -> impl Iterator<Item = &'static Model> {
+    let more = if group == "hub" { hub::MODELS } else { &[] };
+    MODELS.iter().chain(more)
 }

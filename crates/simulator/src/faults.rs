@@ -11,7 +11,9 @@ use tokio::sync::watch;
 use crate::answer::{Answer, Ending, Framing, Hold, Release};
 use crate::bedrock::aws_exception;
 use crate::json::set;
+use crate::python;
 use crate::route::Route;
+use crate::vertex;
 
 /// One fault, as the control path takes it.
 #[derive(Clone, Deserialize, Debug)]
@@ -182,6 +184,17 @@ impl Fault {
             Route::Chat,
             Route::Embeddings,
             Route::OrchestrationEmbeddings,
+            Route::GenerateContent,
+            Route::StreamGenerateContent,
+            Route::CountTokens,
+            Route::Predict,
+            Route::Converse,
+            Route::ConverseStream,
+            Route::InvokeTitan,
+            Route::MistralChat,
+            Route::PerplexityChat,
+            Route::CohereChat,
+            Route::NvidiaEmbeddings,
             Route::Other,
         ];
         ["any", "inference"].contains(&self.route.as_str())
@@ -198,6 +211,10 @@ impl Fault {
         let mut answer = match self.kind {
             Kind::Status => self.status_answer(route),
             Kind::ExpiredToken => Answer::text(401, "Jwt is expired"),
+            // Gemini answers that with 200, in the form that the request asks for.
+            Kind::ContentFilter if matches!(route, Route::GenerateContent | Route::StreamGenerateContent) => {
+                return None;
+            }
             Kind::ContentFilter => content_filter(route),
             _ => return None,
         };
@@ -326,9 +343,27 @@ impl Fault {
             Route::Invoke | Route::InvokeStream => {
                 json!({"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}})
             }
+            Route::ConverseStream if throttled => {
+                json!({"throttlingException": {"message": "Too many requests, please wait before trying again."}})
+            }
+            Route::ConverseStream => {
+                json!({"modelStreamErrorException": {
+                    "message": "The model's response couldn't be completed.",
+                    "originalStatusCode": status,
+                }})
+            }
+            Route::CohereChat if !throttled => json!({"type": "message-end", "delta": {
+                "finish_reason": "ERROR",
+                "error": "an internal error occurred while generating the response",
+            }}),
             _ => dialect_error(route, status, self.retry_after),
         };
-        Bytes::from(format!("data: {event}\n\n"))
+        match framing {
+            Framing::Python => python::event(&event),
+            Framing::JsonArray if self.after_events == 0 => Bytes::from(format!("[{event}]")),
+            Framing::JsonArray => Bytes::from(format!(",\r\n{event}]")),
+            Framing::Sse | Framing::Aws => Bytes::from(format!("data: {event}\n\n")),
+        }
     }
 }
 
@@ -358,7 +393,11 @@ fn dialect_error(route: Route, status: u16, retry_after: Option<u64>) -> Value {
             }
             json!({ "error": error })
         }
-        Route::Invoke | Route::InvokeStream => {
+        Route::Invoke
+        | Route::InvokeStream
+        | Route::Converse
+        | Route::ConverseStream
+        | Route::InvokeTitan => {
             let message = match status {
                 429 => "Too many tokens, please wait before trying again.",
                 400 => "The request is not valid.",
@@ -376,6 +415,41 @@ fn dialect_error(route: Route, status: u16, retry_after: Option<u64>) -> Value {
             "requestId": "b8c7f0de-0000-4000-8000-000000000000",
             "target": "/api/v2/lm",
             "details": {},
+        }}),
+        Route::GenerateContent | Route::StreamGenerateContent | Route::CountTokens | Route::Predict => {
+            vertex::error(
+                status,
+                match status {
+                    429 => "Resource exhausted. Please try again later.",
+                    400 => "Request contains an invalid argument.",
+                    _ => "Internal error encountered.",
+                },
+            )
+        }
+        Route::MistralChat => json!({
+            "object": "error",
+            "message": if throttled { "Rate limit exceeded" } else { "Service unavailable." },
+            "type": if throttled { "rate_limited" } else { "internal_server_error" },
+            "param": Value::Null,
+            "code": if throttled { "1300" } else { "3000" },
+        }),
+        Route::PerplexityChat => json!({"error": {
+            "message": if throttled { "Rate limit exceeded" } else { "Internal server error" },
+            "type": if throttled { "rate_limit_exceeded" } else { "internal_error" },
+            "code": status,
+        }}),
+        Route::CohereChat => json!({
+            "id": "c5d8a1f0-0000-4000-8000-000000000000",
+            "message": if throttled {
+                "Too many requests. Please wait and try again later."
+            } else {
+                "an internal error occurred"
+            },
+        }),
+        Route::NvidiaEmbeddings => json!({"error": if throttled {
+            "Too many requests"
+        } else {
+            "Something went wrong with the request."
         }}),
         Route::Chat | Route::Embeddings | Route::Other => {
             let message = if throttled {
@@ -426,6 +500,18 @@ fn content_filter(route: Route) -> Answer {
                 "code": "ResponsibleAIPolicyViolation",
                 "content_filter_result": {"hate": {"filtered": true, "severity": "medium"}}
             },
+        }}),
+        Route::MistralChat => json!({
+            "object": "error",
+            "message": "The prompt was blocked by the guardrails.",
+            "type": "invalid_request_prompt",
+            "param": Value::Null,
+            "code": "3051",
+        }),
+        Route::PerplexityChat => json!({"error": {
+            "message": "The request was blocked by a content filter.",
+            "type": "content_filter",
+            "code": 400,
         }}),
         _ => json!({"message": "The content of the request is blocked by a content filter."}),
     };

@@ -15,9 +15,12 @@ mod bedrock;
 mod certificates;
 #[path = "../client/mod.rs"]
 mod client;
+mod converse;
 mod embeddings;
 mod faults;
 mod oauth;
 mod orchestration;
 mod orchestration_refusals;
 mod refuses;
+mod small_families;
+mod vertex;
