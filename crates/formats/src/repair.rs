@@ -384,9 +384,12 @@ pub(crate) fn lacks_signed_thinking(conversation: &mut Conversation<'_>, redacte
         return false;
     };
     match first.parts.first().map(|part| &part.content) {
-        Some(Content::Thinking { signature, .. }) => signature
-            .as_ref()
-            .is_none_or(|signature| Signer::Anthropic.own(signature).is_none()),
+        Some(Content::Thinking { signature, .. }) => {
+            let own = signature
+                .as_ref()
+                .and_then(|signature| Signer::Anthropic.own(signature));
+            own.is_none()
+        }
         Some(Content::Other { kind }) => !(redacted && kind.is("redacted_thinking")),
         _ => true,
     }

@@ -72,9 +72,7 @@ pub fn write_request(
     target: &Target<'_>,
 ) -> Result<UpstreamRequest, ReadError> {
     read_body(body, |document| {
-        // Vertex takes Google's own form of schemas.
         if head.format == AgentFormat::Gemini
-            && target.format != ModelFormat::Vertex
             && let Some(body) = gemini::schema::as_json_schema(document)
         {
             return write(head, &Document::read(&body)?, target);

@@ -646,8 +646,8 @@ fn a_refused_thing_is_all_that_is_left_out_and_it_is_told() {
             gemini,
             Limitation::StructuredOutput,
             &[
+                ".generationConfig.responseJsonSchema",
                 ".generationConfig.responseMimeType",
-                ".generationConfig.responseSchema",
                 ".systemInstruction.parts",
             ],
             &[],

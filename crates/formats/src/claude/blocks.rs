@@ -42,7 +42,7 @@ impl BlockWriter<'_> {
                 signature: Some(signature),
                 ..
             } if Signer::Anthropic.own(signature).is_none() => {
-                self.dropped.push("thinking of another vendor".to_owned());
+                self.dropped.push("thinking of another vendor's model".to_owned());
                 return false;
             }
             Content::Other { kind } if !self.takes(part, &kind.decode()) => {

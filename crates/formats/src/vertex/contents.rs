@@ -83,35 +83,44 @@ impl<'w, 'a> ContentWriter<'w, 'a> {
         let mut signature = None;
         let mut called = false;
         for part in parts {
-            if let Content::Thinking { signature: given, .. } = &part.content {
-                let own = given.as_ref().and_then(|given| Signer::Google.own(given));
-                if own.is_none() && (given.is_some() || !self.same_format) {
-                    self.dropped.push(Cow::Borrowed("thinking of earlier turns"));
+            let is_call = matches!(part.content, Content::ToolCall(_));
+            match &part.content {
+                Content::Thinking { signature: given, .. } => {
+                    let own = given.as_ref().and_then(|given| Signer::Google.own(given));
+                    if own.is_none() && (given.is_some() || !self.same_format) {
+                        self.dropped.push(Cow::Borrowed("thinking of earlier turns"));
+                    }
+                    signature = own.or(signature);
+                    continue;
                 }
-                signature = own.or(signature);
-                continue;
-            }
-            let before = out.len();
-            separate(start, out);
-            let written = if let Content::ToolCall(call) = &part.content {
-                write_call(call, out);
-                if self.rules.signed_calls && !called && signature.is_none() {
-                    write_name("thoughtSignature", out);
-                    out.extend_from_slice(NO_SIGNATURE.as_bytes());
+                Content::ToolCall(call) => {
+                    separate(start, out);
+                    write_call(call, out);
                 }
-                called = true;
-                true
-            } else {
-                self.write_part(part, out)
-            };
-            if !written {
-                out.truncate(before);
-                continue;
+                Content::Text(text) => {
+                    separate(start, out);
+                    match part.raw.filter(|_| self.same_format) {
+                        Some(block) => self.copy(block, out),
+                        None => write_text(text, out),
+                    }
+                }
+                Content::Other { kind } => {
+                    self.dropped.push(Cow::Owned(kind.decode().into_owned()));
+                    continue;
+                }
+                Content::Image(_) | Content::File(_) | Content::ToolResult(_) => {
+                    self.dropped.push(Cow::Borrowed("attachment of the assistant"));
+                    continue;
+                }
             }
             if let Some(signature) = signature.take() {
                 write_name("thoughtSignature", out);
                 out.extend_from_slice(signature.literal().as_bytes());
+            } else if is_call && self.rules.signed_calls && !called {
+                write_name("thoughtSignature", out);
+                out.extend_from_slice(NO_SIGNATURE.as_bytes());
             }
+            called |= is_call;
             out.push(b'}');
         }
     }

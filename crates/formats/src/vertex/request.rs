@@ -258,17 +258,7 @@ fn write_response_format(
     let own_kind = own.and_then(|own| member(own, "responseMimeType", "response_mime_type"));
     out.extend_from_slice(own_kind.map_or("\"application/json\"", Value::get).as_bytes());
     if let ResponseFormat::JsonSchema { schema, .. } = format {
-        let is_google = own
-            .and_then(|own| member(own, "responseSchema", "response_schema"))
-            .is_some_and(|own| own.get().as_ptr() == schema.get().as_ptr());
-        write_name(
-            if is_google {
-                "responseSchema"
-            } else {
-                "responseJsonSchema"
-            },
-            out,
-        );
+        write_name("responseJsonSchema", out);
         out.extend_from_slice(schema.get().as_bytes());
     }
 }
@@ -292,12 +282,12 @@ fn write_thinking(
         return;
     }
     let own = own.and_then(|own| member(own, "thinkingConfig", "thinking_config")?.object());
-    let shows = match own {
-        Some(own) => {
-            member(own, "includeThoughts", "include_thoughts").is_some_and(|shows| shows.get() == "true")
-        }
-        None => !matches!(conversation.thinking, None | Some(Thinking::Disabled)),
-    };
+    let asked = own.is_none_or(|own| {
+        let shows = member(own, "includeThoughts", "include_thoughts");
+        shows.is_some_and(|shows| shows.get() == "true")
+    });
+    // What is not thought cannot be shown.
+    let shows = asked && !matches!(conversation.thinking, None | Some(Thinking::Disabled));
     out.extend_from_slice(b",\"thinkingConfig\":{\"includeThoughts\":");
     out.extend_from_slice(if shows { b"true" } else { b"false" });
     if rules.thinking == ThinkingKind::Adaptive {
