@@ -120,6 +120,8 @@ enum Way {
     CopyChat(azure::answer::Copier),
     /// Both sides speak Responses.
     CopyResponses(azure_responses::copy::Copier),
+    /// Both sides speak Gemini's format.
+    CopyGemini(vertex::answer::Copier),
     Translate {
         decoder: Decoder,
         encoder: Encoder,
@@ -177,12 +179,12 @@ enum Encoder {
 }
 
 impl Encoder {
-    fn new(agent: AgentFormat) -> Self {
-        match agent {
+    fn new(options: &AnswerOptions) -> Self {
+        match options.agent {
             AgentFormat::Messages => Encoder::Messages(messages::stream::Encoder::new()),
             AgentFormat::ChatCompletions => Encoder::Chat(chat::stream::Encoder::new()),
             AgentFormat::Responses => Encoder::Responses(responses::stream::Encoder::default()),
-            AgentFormat::Gemini => Encoder::Gemini(gemini::stream::Encoder::default()),
+            AgentFormat::Gemini => Encoder::Gemini(gemini::stream::Encoder::new(options.as_array)),
         }
     }
 
@@ -258,12 +260,15 @@ impl AnswerStream {
             (ModelFormat::AzureChat, AgentFormat::ChatCompletions) => {
                 Way::CopyChat(azure::answer::Copier::new(&options.model, options.include_usage))
             }
+            (ModelFormat::Vertex, AgentFormat::Gemini) => {
+                Way::CopyGemini(vertex::answer::Copier::new(&options))
+            }
             (ModelFormat::AzureResponses, AgentFormat::Responses) => Way::CopyResponses(
                 azure_responses::copy::Copier::new(&options.model, options.tools.clone()),
             ),
-            (upstream, agent) => Way::Translate {
+            (upstream, _) => Way::Translate {
                 decoder: Decoder::new(upstream),
-                encoder: Encoder::new(agent),
+                encoder: Encoder::new(&options),
             },
         };
         let seen = Seen::new(&options);
@@ -353,7 +358,11 @@ impl AnswerStream {
             AgentFormat::Responses => {
                 responses::stream::write_failure(failure, self.way.next_sequence(), out);
             }
-            AgentFormat::Gemini => gemini::stream::write_failure(failure, &self.options, out),
+            AgentFormat::Gemini => {
+                if let Some(frame) = self.way.gemini_frame() {
+                    frame.write_failure(failure, out);
+                }
+            }
             AgentFormat::ChatCompletions => {
                 out.extend_from_slice(b"data: {\"error\":{\"message\":");
                 write_string(out, &failure.message);
@@ -425,6 +434,9 @@ impl Way {
             }
             Way::CopyChat(copier) => copier.copy(payload, &mut |event| seen.observe(&event), out),
             Way::CopyResponses(copier) => copier.copy(payload, &mut |event| seen.observe(&event), out),
+            Way::CopyGemini(copier) => {
+                copier.copy(payload, options, &mut |event| seen.observe(&event), out);
+            }
             Way::Translate { decoder, encoder } => decoder.read(payload, &mut |event| {
                 if seen.is_over() {
                     return;
@@ -439,15 +451,39 @@ impl Way {
 impl Way {
     /// Takes the end of the upstream's body, which is the regular end of a format that has no other.
     fn end(&mut self, options: &AnswerOptions, seen: &mut Seen, out: &mut Vec<u8>) {
-        if let Way::Translate {
-            decoder: Decoder::Converse(decoder),
-            encoder,
-        } = self
-        {
-            decoder.end(&mut |event| {
-                seen.observe(&event);
-                encoder.write(&event, options, out);
-            });
+        match self {
+            Way::CopyGemini(copier) => copier.end(&mut |event| seen.observe(&event), out),
+            Way::Translate {
+                decoder: Decoder::Vertex(decoder),
+                encoder,
+            } => {
+                decoder.end(&mut |event| {
+                    seen.observe(&event);
+                    encoder.write(&event, options, out);
+                });
+            }
+            Way::Translate {
+                decoder: Decoder::Converse(decoder),
+                encoder,
+            } => {
+                decoder.end(&mut |event| {
+                    seen.observe(&event);
+                    encoder.write(&event, options, out);
+                });
+            }
+            _ => {}
+        }
+    }
+
+    /// What stands around the chunks for an agent that speaks Gemini's format.
+    fn gemini_frame(&mut self) -> Option<&mut gemini::stream::Frame> {
+        match self {
+            Way::CopyGemini(copier) => Some(&mut copier.frame),
+            Way::Translate {
+                encoder: Encoder::Gemini(encoder),
+                ..
+            } => Some(&mut encoder.frame),
+            _ => None,
         }
     }
 }
@@ -481,6 +517,11 @@ pub fn answer(options: &AnswerOptions, body: &[u8]) -> Result<Answer, Failure> {
             let model = Text::of(&options.model);
             azure_responses::copy::write_response(response, model.literal(), &options.tools, &mut out);
         }
+        (ModelFormat::Vertex, AgentFormat::Gemini) => {
+            let body: &str = &text_of(body);
+            let document = &document(body)?;
+            vertex::answer::copy_whole(document, options, &mut |event| seen.observe(&event), &mut out)?;
+        }
         (upstream, AgentFormat::Messages) => {
             let mut whole = messages::answer::Whole::default();
             read_whole(upstream, body, &mut |event| {
@@ -501,7 +542,7 @@ pub fn answer(options: &AnswerOptions, body: &[u8]) -> Result<Answer, Failure> {
             let mut whole = gemini::answer::Whole::default();
             read_whole(upstream, body, &mut |event| {
                 seen.observe(&event);
-                whole.take(&event, options);
+                whole.take(&event);
             })?;
             out = whole.into_body(options);
         }
@@ -528,7 +569,7 @@ pub fn answer(options: &AnswerOptions, body: &[u8]) -> Result<Answer, Failure> {
 pub fn answer_as_stream(options: &AnswerOptions, body: &[u8]) -> Result<Answer, Failure> {
     let mut seen = Seen::new(options);
     let mut out = Vec::with_capacity(1024 + body.len());
-    let mut encoder = Encoder::new(options.agent);
+    let mut encoder = Encoder::new(options);
     read_whole(options.upstream, body, &mut |event| {
         seen.observe(&event);
         let event = match event {

@@ -51,6 +51,7 @@ pub use embeddings::{
     EmbeddingFormat, EmbeddingRequest, Encoding, embedding_answer, write_embedding_request,
 };
 pub use error::{AgentError, ReadError, error_body};
+pub use gemini::embeddings::{gemini_embedding_answer, gemini_embedding_request};
 pub use models::{ListedModel, model_entry, model_list};
 pub use refusal::{could_be_left_out, read_refusal};
 pub use request::{RequestHead, UpstreamRequest, count_tokens, model_name, write_compaction, write_request};

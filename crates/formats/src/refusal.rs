@@ -5,6 +5,7 @@
 
 use crate::ModelFormat;
 use crate::conversation::Effort;
+use crate::gemini::request::PARAMETERS;
 use crate::json::{Document, Value};
 use crate::limitation::Limitation;
 use crate::rules::{MaxTokensName, ThinkingKind};
@@ -18,13 +19,18 @@ const MOST_NAMED: usize = 16;
 const LONGEST_NAME: usize = 64;
 
 /// What a request is made of, and what an agent relies on in the answer (JSON, a call of a tool); never left out.
-const ESSENTIAL: [&str; 19] = [
+const ESSENTIAL: [&str; 27] = [
     "anthropic_version",
     "config",
     "contents",
+    "functionDeclarations",
     "function_call",
+    "function_declarations",
     "functions",
+    "generationConfig",
+    "generation_config",
     "input",
+    "maxOutputTokens",
     "max_completion_tokens",
     "max_tokens",
     "messages",
@@ -35,40 +41,56 @@ const ESSENTIAL: [&str; 19] = [
     "prompt",
     "response_format",
     "system",
+    "systemInstruction",
     "template",
+    "toolConfig",
     "tool_choice",
+    "tool_config",
     "tools",
 ];
 
 /// Members of tools without which there is no tool.
-const OF_EVERY_TOOL: [&str; 6] = [
+const OF_EVERY_TOOL: [&str; 9] = [
     "description",
     "function",
+    "functionDeclarations",
+    "function_declarations",
     "input_schema",
     "name",
     "parameters",
+    "parametersJsonSchema",
     "type",
 ];
 
 /// Members of messages and their blocks that hold what is said.
-const OF_EVERY_MESSAGE: [&str; 23] = [
+const OF_EVERY_MESSAGE: [&str; 33] = [
+    "args",
     "arguments",
     "content",
     "context",
     "data",
     "file",
+    "fileData",
+    "fileUri",
     "function",
+    "functionCall",
+    "functionResponse",
     "function_call",
     "id",
     "image_url",
+    "inlineData",
     "input",
     "media_type",
+    "mimeType",
     "name",
+    "parts",
+    "response",
     "role",
     "signature",
     "source",
     "text",
     "thinking",
+    "thoughtSignature",
     "title",
     "tool_call_id",
     "tool_calls",
@@ -146,10 +168,15 @@ pub fn could_be_left_out(limitation: &Limitation, format: ModelFormat) -> bool {
 /// Whether Coretap sends such a thing to deployments of this format.
 fn concerns(limitation: &Limitation, format: ModelFormat) -> bool {
     match limitation {
-        Limitation::Beta(_) | Limitation::Betas | Limitation::Thinking(_) | Limitation::StructuredOutput => {
-            format == ModelFormat::Claude
+        Limitation::Beta(_) | Limitation::Betas => format == ModelFormat::Claude,
+        Limitation::Thinking(_) | Limitation::StructuredOutput => {
+            matches!(format, ModelFormat::Claude | ModelFormat::Vertex)
         }
-        Limitation::MaxTokensName(_) => !matches!(format, ModelFormat::Claude | ModelFormat::AzureResponses),
+        Limitation::MaxTokensName(_) => !matches!(
+            format,
+            ModelFormat::Claude | ModelFormat::AzureResponses | ModelFormat::Vertex
+        ),
+        Limitation::CacheMarks | Limitation::CacheTtl if format == ModelFormat::Vertex => false,
         Limitation::CacheMarks | Limitation::CacheTtl | Limitation::Prefill => {
             !matches!(format, ModelFormat::AzureChat | ModelFormat::AzureResponses)
         }
@@ -247,10 +274,12 @@ fn read_line(line: &str, named: &mut Vec<Limitation>) {
     if let Some((_, name)) = after(line, "Unknown field for ").and_then(|rest| rest.split_once(": ")) {
         of_path(name.trim_end_matches('.'), named);
     }
-    if line.contains("Cannot find field")
-        && let Some(name) = between(line, "Unknown name \"", "\"")
-    {
-        of_path(name, named);
+    if line.contains("Cannot find field") {
+        for rest in line.split("Unknown name \"").skip(1).take(MOST_NAMED) {
+            let (name, rest) = rest.split_once('"').unwrap_or_default();
+            let place = rest.strip_prefix(" at '").and_then(|rest| rest.split_once('\''));
+            of_google_place(name, place.map_or("", |(place, _)| place), named);
+        }
     }
     // Cohere's words, and NVIDIA's.
     for words in ["unknown field: parameter '", "Unsupported field '"] {
@@ -304,6 +333,19 @@ fn sentences(line: &str, named: &mut Vec<Limitation>) {
     }
     if says("`temperature` and `top_p` cannot both be specified") {
         named.push(Limitation::TemperatureWithTopP);
+    }
+    // Google's words.
+    if says("Function calling with a response mime type") && says("is unsupported") {
+        named.push(Limitation::StructuredOutput);
+    }
+    if says("Penalty is not enabled for") {
+        field("presence_penalty", named);
+        field("frequency_penalty", named);
+    }
+    if says("Thinking level is not supported") {
+        named.push(Limitation::Thinking(ThinkingKind::Budget));
+    } else if says("Thinking is not supported") || says("thinking is not supported by this model") {
+        named.push(Limitation::Thinking(ThinkingKind::None));
     }
     if says("Function tools with reasoning_effort are not supported") {
         named.push(Limitation::EffortWithTools);
@@ -470,6 +512,30 @@ fn of_path(path: &str, named: &mut Vec<Limitation>) {
         "max_completion_tokens" => named.push(Limitation::MaxTokensName(MaxTokensName::MaxTokens)),
         "stream" => {}
         name => field(name, named),
+    }
+}
+
+/// What a member stands for that Google does not know at a place like `generation_config.thinking_config` or
+/// `tools[0].function_declarations[0]`. It repeats the name as it was sent, and spells the place in its own way.
+fn of_google_place(name: &str, place: &str, named: &mut Vec<Limitation>) {
+    let is_within = |part: &str| place.split(['.', '[', ']']).any(|step| step == part);
+    if is_within("contents") || is_within("system_instruction") {
+        of_entry("messages", &[name], named);
+    } else if is_within("tools") {
+        of_entry("tools", &[name], named);
+    } else if is_within("thinking_config") || matches!(name, "thinkingConfig" | "thinking_config") {
+        named.push(Limitation::Thinking(match name {
+            "thinkingBudget" | "thinking_budget" => ThinkingKind::Adaptive,
+            "thinkingLevel" | "thinking_level" => ThinkingKind::Budget,
+            _ => ThinkingKind::None,
+        }));
+    } else if matches!(name, "responseJsonSchema" | "responseSchema" | "responseMimeType") {
+        named.push(Limitation::StructuredOutput);
+    } else if name == "stopSequences" {
+        field("stop", named);
+    } else {
+        let shared = PARAMETERS.iter().find(|(google, _)| *google == name);
+        of_path(shared.map_or(name, |(_, shared)| shared), named);
     }
 }
 

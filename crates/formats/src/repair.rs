@@ -6,9 +6,7 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use crate::AgentFormat;
-use crate::conversation::{
-    Content, Conversation, Part, ResponseFormat, Role, Tool, ToolChoice, ToolResult, Turn,
-};
+use crate::conversation::{Content, Conversation, Part, Role, Tool, ToolChoice, ToolResult, Turn};
 use crate::json::{Text, Value};
 use crate::model_rules::ModelRules;
 use crate::signature::Signer;
@@ -149,14 +147,10 @@ pub(crate) fn limit_cache_marks(conversation: &mut Conversation<'_>, rules: &Mod
 
 /// Asks in the system prompt for the form that the answer must have, for models that take no schema.
 pub(crate) fn ask_for_form_in_words(conversation: &mut Conversation<'_>) {
-    let words = match conversation.response_format.take() {
-        Some(ResponseFormat::JsonSchema { schema, .. }) => format!(
-            "Answer with JSON that follows this JSON schema, and with nothing else:\n{}",
-            schema.get()
-        ),
-        Some(ResponseFormat::JsonObject) => "Answer with one JSON object, and with nothing else.".to_owned(),
-        None => return,
+    let Some(format) = conversation.response_format.take() else {
+        return;
     };
+    let words = format.in_words();
     conversation.system.push(Part::text(Text::of(&words)));
 }
 

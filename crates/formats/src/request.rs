@@ -79,7 +79,14 @@ pub fn write_request(
     body: &[u8],
     target: &Target<'_>,
 ) -> Result<UpstreamRequest, ReadError> {
-    read_body(body, |document| write(head, document, target))
+    read_body(body, |document| {
+        if head.format == AgentFormat::Gemini
+            && let Some(body) = gemini::schema::as_json_schema(document)
+        {
+            return write(head, &Document::read(&body)?, target);
+        }
+        write(head, document, target)
+    })
 }
 
 fn write(
@@ -181,7 +188,13 @@ pub fn write_compaction(body: &[u8], target: &Target<'_>) -> Result<UpstreamRequ
 /// # Errors
 /// When the body cannot be read.
 pub fn count_tokens(agent: AgentFormat, body: &[u8]) -> Result<u64, ReadError> {
-    read_body(body, |document| Ok(tokens::estimate(&read(agent, document)?)))
+    read_body(body, |document| {
+        let conversation = match agent {
+            AgentFormat::Gemini => gemini::request::read(gemini::request::counted(members(document)?)),
+            _ => read(agent, document),
+        };
+        Ok(tokens::estimate(&conversation?))
+    })
 }
 
 fn text(body: &[u8]) -> Result<&str, ReadError> {
@@ -231,7 +244,10 @@ fn report_unread(agent: AgentFormat, route: ModelFormat, conversation: &mut Conv
         (AgentFormat::Messages, _) => &messages::request::UNDERSTOOD,
         (AgentFormat::ChatCompletions, _) => &chat::request::UNDERSTOOD,
         (AgentFormat::Responses, _) => &responses::request::UNDERSTOOD,
-        (AgentFormat::Gemini, _) => &gemini::request::UNDERSTOOD,
+        (AgentFormat::Gemini, _) => {
+            gemini::request::report_unread(conversation);
+            &gemini::request::UNDERSTOOD
+        }
     };
     for (name, value) in conversation.members.members() {
         if !understood.contains(&&*name.decode()) && !value.is_null() {

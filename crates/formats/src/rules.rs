@@ -72,6 +72,8 @@ struct ModelRow {
     patterns: Vec<String>,
     formats: Option<Vec<ModelFormat>>,
     thinking: Option<ThinkingKind>,
+    thinking_budgets: Option<[u64; 2]>,
+    thinking_off: Option<bool>,
     efforts: Option<Vec<String>>,
     effort_with_tools: Option<bool>,
     #[serde(default)]
@@ -81,6 +83,8 @@ struct ModelRow {
     max_output_tokens: Option<u64>,
     max_tokens_name: Option<MaxTokensName>,
     structured_output: Option<bool>,
+    structured_output_with_tools: Option<bool>,
+    signed_calls: Option<bool>,
     cache_marks: Option<bool>,
     cache_ttl: Option<bool>,
     thinking_replay: Option<bool>,
@@ -229,6 +233,10 @@ impl Rules {
                     .collect()
             });
             rules.thinking = row.thinking.unwrap_or(rules.thinking);
+            if let Some([least, most]) = row.thinking_budgets {
+                rules.thinking_budgets = (least, most);
+            }
+            rules.thinking_off = row.thinking_off.unwrap_or(rules.thinking_off);
             rules.effort_with_tools = row.effort_with_tools.unwrap_or(rules.effort_with_tools);
             for field in &row.refused {
                 rules.limit(&Limitation::Field(field.clone()));
@@ -240,6 +248,10 @@ impl Rules {
             rules.max_output_tokens = row.max_output_tokens.or(rules.max_output_tokens);
             rules.max_tokens_name = row.max_tokens_name.unwrap_or(rules.max_tokens_name);
             rules.structured_output = row.structured_output.unwrap_or(rules.structured_output);
+            rules.structured_output_with_tools = row
+                .structured_output_with_tools
+                .unwrap_or(rules.structured_output_with_tools);
+            rules.signed_calls = row.signed_calls.unwrap_or(rules.signed_calls);
             rules.cache_marks = row.cache_marks.unwrap_or(rules.cache_marks);
             rules.thinking_replay = row.thinking_replay.unwrap_or(rules.thinking_replay);
             rules.refuses_blank_stop = row.refuses_blank_stop.unwrap_or(rules.refuses_blank_stop);

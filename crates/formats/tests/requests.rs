@@ -13,7 +13,7 @@ use proptest::sample::Index;
 use serde_json::{Value, json};
 
 /// Each kind of route with the models whose rules differ.
-const ROUTES: [(&str, ModelFormat, &str); 12] = [
+const ROUTES: [(&str, ModelFormat, &str); 14] = [
     (
         "orchestration-claude",
         ModelFormat::Orchestration,
@@ -34,6 +34,15 @@ const ROUTES: [(&str, ModelFormat, &str); 12] = [
     ),
     ("perplexity", ModelFormat::OpenAiCompatible, "sonar-pro"),
     ("cohere", ModelFormat::Cohere, "cohere--command-a-reasoning"),
+    ("vertex-2.5", ModelFormat::Vertex, "gemini-2.5-pro"),
+    ("vertex-3", ModelFormat::Vertex, "gemini-3.5-flash"),
+];
+
+const AGENTS: [AgentFormat; 4] = [
+    AgentFormat::Messages,
+    AgentFormat::ChatCompletions,
+    AgentFormat::Responses,
+    AgentFormat::Gemini,
 ];
 
 fn translate(agent: AgentFormat, body: &[u8], format: ModelFormat, model: &str) -> UpstreamRequest {
@@ -63,6 +72,8 @@ fn agent_of(name: &str) -> AgentFormat {
         AgentFormat::Messages
     } else if name.starts_with("responses") {
         AgentFormat::Responses
+    } else if name.starts_with("gemini") {
+        AgentFormat::Gemini
     } else {
         AgentFormat::ChatCompletions
     }
@@ -151,6 +162,10 @@ fn check_templating(body: &Value) {
 /// The texts of the conversation that must arrive word for word.
 fn said(value: &Value) -> Vec<String> {
     let mut texts = Vec::new();
+    for content in value["contents"].as_array().into_iter().flatten() {
+        let parts = content["parts"].as_array().unwrap().iter();
+        texts.extend(parts.filter_map(|part| part["text"].as_str()).map(str::to_owned));
+    }
     let messages = if value["messages"].is_array() {
         &value["messages"]
     } else {
@@ -204,6 +219,8 @@ fn captures() -> Vec<(String, AgentFormat, Vec<u8>)> {
                 AgentFormat::ChatCompletions
             } else if name.ends_with("POST-v1_responses.json") {
                 AgentFormat::Responses
+            } else if name.ends_with("enerateContent.json") {
+                AgentFormat::Gemini
             } else {
                 continue;
             };
@@ -223,7 +240,9 @@ fn captures() -> Vec<(String, AgentFormat, Vec<u8>)> {
 fn every_capture_goes_to_every_route_word_for_word() {
     for (name, agent, body) in captures() {
         let asked: Value = serde_json::from_slice(&body).unwrap();
-        assert_eq!(model_name(&body).unwrap(), asked["model"].as_str().unwrap());
+        if agent != AgentFormat::Gemini {
+            assert_eq!(model_name(&body).unwrap(), asked["model"].as_str().unwrap());
+        }
         for (route, format, model) in ROUTES {
             let request = translate(agent, &body, format, model);
             let written: Value = serde_json::from_slice(&request.body).unwrap();
@@ -394,6 +413,15 @@ fn any_json() -> impl Strategy<Value = Value> {
         "namespace",
         "custom",
         "input_text",
+        "parts",
+        "functionCall",
+        "functionResponse",
+        "function_declarations",
+        "response",
+        "args",
+        "thoughtSignature",
+        "inlineData",
+        "mimeType",
     ]);
     let leaf = prop_oneof![
         Just(Value::Null),
@@ -423,11 +451,15 @@ proptest! {
     /// Nonsense gives an error or a valid body, never a panic.
     #[test]
     fn nothing_panics(turns in prop::collection::vec(any_json(), 0..5), extra in any_json(), cut in 0usize..400) {
-        let body = json!({ "model": "m", "max_tokens": 5, "messages": turns, "input": turns, "tools": extra, "system": extra, "tool_choice": extra }).to_string();
+        let contents: Vec<_> = turns.iter().map(|turn| json!({ "role": "user", "parts": turn })).collect();
+        let body = json!({
+            "model": "m", "max_tokens": 5, "messages": turns, "input": turns, "tools": extra, "system": extra, "contents": contents,
+            "generationConfig": extra, "toolConfig": extra, "tool_choice": extra,
+        }).to_string();
         for (_, format, model) in ROUTES {
             let rules = Rules::embedded().for_model(format, model);
             let target = Target { format, model, long_context: true, rules: &rules, responses: None };
-            for agent in [AgentFormat::Messages, AgentFormat::ChatCompletions, AgentFormat::Responses] {
+            for agent in AGENTS {
                 if let Ok(request) = write_request(&head(agent, ""), body.as_bytes(), &target) {
                     prop_assert!(serde_json::from_slice::<Value>(&request.body).is_ok());
                 }

@@ -26,6 +26,8 @@ use crate::server::Shared;
 pub(crate) struct Forwarded {
     pub(crate) begun: Begun,
     pub(crate) model: Arc<ModelKnowledge>,
+    /// Whether its stream is a JSON array.
+    pub(crate) as_array: bool,
 }
 
 /// What an agent asks for.
@@ -188,6 +190,7 @@ pub(crate) async fn forward(
             Ok(Forwarded {
                 begun,
                 model: Arc::clone(&ready.model),
+                as_array: matches!(&ready.answer, Wanted::Message(message) if message.as_array),
             })
         };
         let fault = match tried.await {

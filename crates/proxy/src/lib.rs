@@ -17,6 +17,7 @@ mod connection;
 mod embeddings;
 mod exchange;
 mod forward;
+mod gemini_path;
 mod heal;
 mod health;
 mod health_report;

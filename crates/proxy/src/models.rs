@@ -10,7 +10,7 @@ pub(crate) async fn list(aicore: &AiCore, agent: AgentFormat) -> Result<Vec<u8>,
     let models = offered(aicore, agent).await?;
     let listed: Vec<_> = models
         .iter()
-        .map(|model| listed(model, id(model, agent)))
+        .map(|(model, embeds)| listed(model, id(model, agent), *embeds))
         .collect();
     Ok(model_list(agent, &listed))
 }
@@ -18,7 +18,11 @@ pub(crate) async fn list(aicore: &AiCore, agent: AgentFormat) -> Result<Vec<u8>,
 /// One entry of the list, under the name it was asked by.
 pub(crate) async fn entry(aicore: &AiCore, agent: AgentFormat, asked: &str) -> Result<Vec<u8>, Problem> {
     let models = offered(aicore, agent).await?;
-    let named = |name: &str| models.iter().find(|model| model.name.eq_ignore_ascii_case(name));
+    let named = |name: &str| {
+        models
+            .iter()
+            .find(|(model, _)| model.name.eq_ignore_ascii_case(name))
+    };
     let model = match named(asked) {
         Some(model) => Some(model),
         // Whatever name a request may carry is a name of a model here too.
@@ -27,20 +31,20 @@ pub(crate) async fn entry(aicore: &AiCore, agent: AgentFormat, asked: &str) -> R
             route => named(&route?.model),
         },
     };
-    let model = model.ok_or_else(|| Problem::model_not_listed(asked))?;
-    Ok(model_entry(agent, &listed(model, asked)))
+    let (model, embeds) = model.ok_or_else(|| Problem::model_not_listed(asked))?;
+    Ok(model_entry(agent, &listed(model, asked, *embeds)))
 }
 
-async fn offered(aicore: &AiCore, agent: AgentFormat) -> Result<Vec<SelectableModel>, Problem> {
+/// Every model that agents of this format may ask for, and whether it makes embeddings.
+async fn offered(aicore: &AiCore, agent: AgentFormat) -> Result<Vec<(SelectableModel, bool)>, Problem> {
     let Selection {
-        mut models,
-        embeddings,
-        ..
+        models, embeddings, ..
     } = aicore.selection().await?;
+    let mut offered: Vec<_> = models.into_iter().map(|model| (model, false)).collect();
     if agent != AgentFormat::Messages {
-        models.extend(embeddings);
+        offered.extend(embeddings.into_iter().map(|model| (model, true)));
     }
-    Ok(models)
+    Ok(offered)
 }
 
 /// Claude Code tells what a model can do by its name, so it gets the names that it knows; everybody else gets SAP's.
@@ -51,7 +55,7 @@ fn id(model: &SelectableModel, agent: AgentFormat) -> &str {
     }
 }
 
-fn listed<'a>(model: &'a SelectableModel, id: &'a str) -> ListedModel<'a> {
+fn listed<'a>(model: &'a SelectableModel, id: &'a str, embeds: bool) -> ListedModel<'a> {
     ListedModel {
         id,
         display_name: &model.display_name,
@@ -59,5 +63,7 @@ fn listed<'a>(model: &'a SelectableModel, id: &'a str) -> ListedModel<'a> {
         created: 0,
         deprecated: model.deprecated,
         retirement_date: model.retirement_date.as_deref(),
+        embeds,
+        context_length: model.context_length,
     }
 }

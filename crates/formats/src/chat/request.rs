@@ -8,6 +8,7 @@ use crate::conversation::{
 };
 use crate::error::Path;
 use crate::json::{Document, Object, Text, Value, replace_lone_surrogates};
+use crate::signature::Signer;
 use crate::{AgentFormat, ReadError};
 
 /// Sampling parameters of Chat Completions.
@@ -139,6 +140,7 @@ fn turn<'a>(value: Value<'a>, path: &Path<'_>) -> Result<Turn<'a>, ReadError> {
             let mut parts = content(false)?;
             if let Some(calls) = message.list("tool_calls", path)? {
                 for (position, call) in calls.enumerate() {
+                    parts.extend(thought_signature(call));
                     parts.push(tool_call(call, &path.member("tool_calls").entry(position))?);
                 }
             }
@@ -238,6 +240,16 @@ pub(crate) fn source(url: Text<'_>) -> Source<'_> {
         },
         None => Source::Url(url),
     }
+}
+
+/// Google's signature on a call, where its own OpenAI-compatible API has it.
+fn thought_signature(call: Value<'_>) -> Option<Part<'_>> {
+    let extra = call.object()?.get("extra_content")?.object()?;
+    let signature = extra.get("google")?.object()?.get("thought_signature")?.text()?;
+    Some(Part::made(Content::Thinking {
+        text: Text::of(""),
+        signature: Some(Signer::Google.sign(&signature)),
+    }))
 }
 
 fn tool_call<'a>(value: Value<'a>, path: &Path<'_>) -> Result<Part<'a>, ReadError> {

@@ -13,7 +13,7 @@ use crate::rules::ThinkingKind;
 use crate::target::Target;
 use crate::{AgentFormat, messages, openai, repair, sampling};
 
-/// The output limit where the agent gives none; a deployment demands one.
+/// The output limit where the agent gives none and the model's own is not known; a deployment demands one.
 const DEFAULT_MAX_TOKENS: u64 = 4096;
 
 /// The smallest thinking budget that Claude takes.
@@ -30,7 +30,9 @@ pub(crate) fn write(
     repair::repair_tools(conversation, false);
     let rules = target.rules;
     repair::limit_cache_marks(conversation, rules);
-    let limit = rules.output_limit(conversation, DEFAULT_MAX_TOKENS);
+    // Who names no limit means the model's own, as with orchestration (sap-wire.md §4.1).
+    let default = rules.max_output_tokens.unwrap_or(DEFAULT_MAX_TOKENS);
+    let limit = rules.output_limit(conversation, default);
     let thinking = thinking(conversation, target, limit);
     if thinking.is_none() {
         repair::drop_open_thinking(conversation);
@@ -142,25 +144,13 @@ fn thinking(conversation: &mut Conversation<'_>, target: &Target<'_>, limit: u64
     }
     let budget = match wanted {
         Thinking::Budget(budget) => budget,
-        _ => budget_of(conversation.effort.unwrap_or(Effort::High)),
+        _ => conversation.effort.unwrap_or(Effort::High).budget(),
     };
     if limit <= LEAST_BUDGET || repair::lacks_signed_thinking(conversation, true) {
         conversation.drop_reported("thinking");
         return None;
     }
     Some(Thinking::Budget(budget.clamp(LEAST_BUDGET, limit - 1)))
-}
-
-/// The budget for an effort, where a model knows budgets only.
-fn budget_of(effort: Effort) -> u64 {
-    match effort {
-        Effort::None | Effort::Minimal => LEAST_BUDGET,
-        Effort::Low => 2048,
-        Effort::Medium => 8192,
-        Effort::High => 16_384,
-        Effort::ExtraHigh => 24_576,
-        Effort::Max => 31_999,
-    }
 }
 
 fn effort(conversation: &mut Conversation<'_>, target: &Target<'_>) -> Option<Effort> {

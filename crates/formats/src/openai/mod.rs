@@ -107,11 +107,7 @@ pub(crate) fn write_other_members(
 pub(crate) fn effort(conversation: &mut Conversation<'_>, target: &Target<'_>) -> Option<Effort> {
     let wanted = match (conversation.thinking, conversation.effort) {
         (Some(Thinking::Disabled), _) => Some(Effort::None),
-        (Some(Thinking::Budget(budget)), effort) => Some(effort.unwrap_or(match budget {
-            ..4096 => Effort::Low,
-            4096..16_384 => Effort::Medium,
-            _ => Effort::High,
-        })),
+        (Some(Thinking::Budget(budget)), effort) => Some(effort.unwrap_or(Effort::of_budget(budget))),
         (Some(Thinking::Adaptive), effort) => Some(effort.unwrap_or(Effort::Medium)),
         // An effort without thinking is Claude's own notion; it does not switch thinking on.
         (None, Some(_)) => None,

@@ -30,7 +30,9 @@ pub(crate) fn ends_regularly(agent: AgentFormat, stream: &str) -> bool {
             let ends = ["event: response.completed", "event: response.incomplete"];
             return stream.lines().any(|line| ends.contains(&line));
         }
-        AgentFormat::Gemini => return stream.contains("\"finishReason\":"),
+        AgentFormat::Gemini => {
+            return stream.contains("\"finishReason\":\"") || stream.contains("\"blockReason\":\"");
+        }
     };
     stream.lines().any(|line| line == marker)
 }
@@ -42,7 +44,7 @@ pub(crate) fn check_events(agent: AgentFormat, stream: &str) {
         AgentFormat::Messages => check_messages(&events),
         AgentFormat::ChatCompletions => check_chat(&events),
         AgentFormat::Responses => check_responses(&events),
-        AgentFormat::Gemini => {}
+        AgentFormat::Gemini => check_gemini(&events),
     }
 }
 
@@ -58,7 +60,9 @@ fn events(agent: AgentFormat, stream: &str) -> Vec<Value> {
                 assert_eq!(name.strip_prefix("event: "), payload["type"].as_str(), "{block}");
                 return payload;
             }
-            (AgentFormat::ChatCompletions, [data]) => data.strip_prefix("data: ").unwrap(),
+            (AgentFormat::ChatCompletions | AgentFormat::Gemini, [data]) => {
+                data.strip_prefix("data: ").unwrap()
+            }
             _ => panic!("no event: {block}"),
         };
         if data == "[DONE]" {
@@ -306,4 +310,33 @@ fn check_item(item: &Value) {
     for member in strings {
         assert!(item[member].is_string(), "{member} of {item}");
     }
+}
+
+fn check_gemini(chunks: &[Value]) {
+    let (last, _) = chunks.split_last().unwrap();
+    assert!(last["usageMetadata"]["totalTokenCount"].is_u64(), "{last}");
+    let mut finished = false;
+    for chunk in chunks {
+        assert_eq!(chunk["modelVersion"], "asked-\"model\"", "{chunk}");
+        let candidate = &chunk["candidates"][0];
+        assert!(
+            !finished || candidate.is_null(),
+            "content after the finish reason"
+        );
+        finished |=
+            candidate["finishReason"].is_string() || chunk["promptFeedback"]["blockReason"].is_string();
+        for part in candidate["content"]["parts"].as_array().into_iter().flatten() {
+            let call = &part["functionCall"];
+            if call.is_object() {
+                assert!(
+                    !call["id"].as_str().unwrap().is_empty() && call["args"].is_object(),
+                    "{call}"
+                );
+                assert!(!call["name"].as_str().unwrap().contains(':'), "{call}");
+            } else {
+                assert!(part["text"].is_string(), "{part}");
+            }
+        }
+    }
+    assert!(finished, "a finish reason is given");
 }

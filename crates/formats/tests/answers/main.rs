@@ -21,17 +21,19 @@ use coretap_formats::{
     Progress,
 };
 
-const AGENTS: [(AgentFormat, &str); 3] = [
+const AGENTS: [(AgentFormat, &str); 4] = [
     (AgentFormat::Messages, "messages"),
     (AgentFormat::ChatCompletions, "chat"),
     (AgentFormat::Responses, "responses"),
+    (AgentFormat::Gemini, "gemini"),
 ];
 
-const UPSTREAMS: [(ModelFormat, &str); 7] = [
+const UPSTREAMS: [(ModelFormat, &str); 8] = [
     (ModelFormat::Orchestration, "orchestration"),
     (ModelFormat::Claude, "claude"),
     (ModelFormat::AzureChat, "azure"),
     (ModelFormat::AzureResponses, "azure-responses"),
+    (ModelFormat::Vertex, "vertex"),
     (ModelFormat::Converse, "converse"),
     (ModelFormat::OpenAiCompatible, "openai-compatible"),
     (ModelFormat::Cohere, "cohere"),

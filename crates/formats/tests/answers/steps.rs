@@ -1,7 +1,7 @@
 //! A stream step by step: what each push gives, and what is known then.
 
 use coretap_formats::event::Failure;
-use coretap_formats::{AgentFormat, AnswerStream, ModelFormat, Progress};
+use coretap_formats::{AgentFormat, AnswerOptions, AnswerStream, ModelFormat, Progress};
 
 use crate::{AGENTS, UPSTREAMS, options, upstream_files};
 
@@ -15,7 +15,13 @@ fn events(bytes: &[u8]) -> Vec<&[u8]> {
 
 /// Whether an event says the regular end, in any model's format.
 fn is_end(event: &str) -> bool {
-    let ends = ["[DONE]", "message_stop", "\"response.completed\"", "'metadata'", "message-end"];
+    let ends = [
+        "[DONE]",
+        "message_stop",
+        "\"response.completed\"",
+        "'metadata'",
+        "message-end",
+    ];
     ends.iter().any(|end| event.contains(end))
 }
 
@@ -47,7 +53,12 @@ fn what_only_opens_leaves_the_stream_opening() {
                 assert_eq!(progress, expected, "{upstream}: {text}");
                 saw_opening |= progress == Progress::Opening && !out.is_empty();
             }
-            assert!(saw_opening, "{upstream}: the opening is written at once");
+            // Gemini's format has nothing that only opens.
+            let expected = agent != AgentFormat::Gemini || format == ModelFormat::Vertex;
+            assert_eq!(
+                saw_opening, expected,
+                "{upstream}: the opening is written at once"
+            );
         }
     }
 }
@@ -95,6 +106,7 @@ fn a_sign_of_life_comes_only_between_the_opening_and_the_end() {
             ),
             (AgentFormat::ChatCompletions, ": keep-alive\n\n"),
             (AgentFormat::Responses, ": keep-alive\n\n"),
+            (AgentFormat::Gemini, ": keep-alive\n\n"),
         ] {
             let bytes = file(upstream, "text");
             let mut stream = AnswerStream::new(options(format, agent));
@@ -113,6 +125,7 @@ fn a_sign_of_life_comes_only_between_the_opening_and_the_end() {
                 assert_eq!(signs(&stream), sign, "{upstream}");
             }
             stream.push(last, &mut Vec::new());
+            stream.finish(&mut Vec::new());
             assert_eq!(signs(&stream), "");
         }
     }
@@ -173,6 +186,11 @@ fn a_piece_of_content_that_is_no_json_is_a_failure() {
             4,
             r#"data: {"type":"content-delta","index":0,"delta":{"message":{"content":{"text":"lo}}}}"#,
         ),
+        (
+            ModelFormat::Vertex,
+            4,
+            r#"data: {"candidates":[{"content":{"role":"model","parts":[{"text":"lo}]}}]}"#,
+        ),
     ] {
         for (agent, _) in AGENTS {
             let (_, name) = UPSTREAMS.into_iter().find(|(one, _)| *one == format).unwrap();
@@ -221,4 +239,57 @@ fn an_answer_of_claude_begins_once_and_at_its_beginning() {
             assert_eq!(out.len(), written, "{agent:?}");
         }
     }
+}
+
+/// Without `alt=sse` Gemini's streams are the pieces of one JSON array, at every moment but for its end.
+#[test]
+fn a_stream_may_be_a_json_array() {
+    let mut broken = 0;
+    for (format, upstream) in UPSTREAMS {
+        for (name, bytes) in upstream_files(upstream, "sse") {
+            let events = options(format, AgentFormat::Gemini);
+            let array = AnswerOptions {
+                as_array: true,
+                ..events.clone()
+            };
+            let as_events = crate::translate(&events, [bytes.as_slice()]);
+            let as_array = crate::translate(&array, [bytes.as_slice()]);
+            assert_eq!(
+                crate::translate(&array, bytes.chunks(1)),
+                as_array,
+                "{upstream}/{name}"
+            );
+            assert_eq!(as_array.outcome, as_events.outcome);
+            let payloads = |text: &str| -> Vec<serde_json::Value> {
+                let lines = text.lines().filter_map(|line| line.strip_prefix("data: "));
+                lines.map(|data| serde_json::from_str(data).unwrap()).collect()
+            };
+            let all = format!("{}{}", as_events.written, as_events.told_failure);
+            let whole = format!("{}{}", as_array.written, as_array.told_failure);
+            let entries: Vec<serde_json::Value> = serde_json::from_str(&whole).expect(&whole);
+            assert_eq!(entries, payloads(&all), "{upstream}/{name}");
+            if !as_array.told_failure.is_empty() {
+                assert!(entries.last().unwrap()["error"]["code"].is_u64());
+                broken += 1;
+            }
+        }
+    }
+    assert!(broken > 10, "{broken}");
+}
+
+/// A stream that has said its last word may still break.
+#[test]
+fn the_last_chunk_waits_for_the_end_of_the_body() {
+    let bytes = file("vertex", "text");
+    let mut stream = AnswerStream::new(options(ModelFormat::Vertex, AgentFormat::Gemini));
+    let mut out = Vec::new();
+    assert_eq!(stream.push(&bytes, &mut out), Progress::Running);
+    let before = String::from_utf8(out.clone()).unwrap();
+    assert!(
+        before.contains("world") && !before.contains("finishReason"),
+        "{before}"
+    );
+    assert_eq!(stream.finish(&mut out), Progress::Ended);
+    let after = String::from_utf8(out).unwrap();
+    assert!(after.starts_with(&before) && after.contains("\"finishReason\":\"STOP\""));
 }

@@ -11,6 +11,7 @@ mod access;
 mod answers;
 mod bodies;
 mod embeddings;
+mod gemini;
 mod healing;
 mod moved;
 mod network;

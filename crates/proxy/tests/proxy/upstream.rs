@@ -25,6 +25,9 @@ use tokio::sync::{Barrier, mpsc, watch};
 pub(crate) const KEY: &str = "sk-test";
 /// The model that is asked for.
 pub(crate) const MODEL: &str = "anthropic--claude-4.5-sonnet";
+/// A model whose deployment speaks Google's format.
+#[allow(dead_code, reason = "the tests of panics need it not")]
+pub(crate) const GEMINI: &str = "gemini-2.5-pro";
 /// The model for embeddings.
 pub(crate) const EMBEDDING: &str = "text-embedding-3-small";
 /// The model for embeddings that takes one text a call.
@@ -36,6 +39,9 @@ pub(crate) enum Reply {
     Status(u16, &'static [(&'static str, &'static str)], String),
     /// The whole stream at once: its events and `[DONE]`.
     Stream(Vec<String>),
+    /// The whole stream at once, as it is.
+    #[allow(dead_code, reason = "the tests of panics need it not")]
+    Events(String),
     /// A stream that the test feeds. Sending an error breaks the connection; dropping the sender ends the body.
     Live(mpsc::UnboundedReceiver<io::Result<Bytes>>),
     /// Titan's vector of one number: how long the text is. So many tokens it counts, too.
@@ -177,6 +183,7 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
             of_model("model", MODEL, "aws-bedrock"),
             of_model("vectors", EMBEDDING, "azure-openai"),
             of_model("titan", TITAN, "aws-bedrock"),
+            of_model("gemini", GEMINI, "gcp-vertexai"),
         ]}));
     }
     let Some((id, _)) = path
@@ -244,6 +251,7 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
             let text = events.concat() + "data: [DONE]\n\n";
             event_stream(Body::from(text))
         }
+        Reply::Events(events) => event_stream(Body::from(events)),
         Reply::Live(events) => event_stream(Body::new(Live(events))),
         // An error body makes hyper close the connection before the head is out.
         Reply::Close => event_stream(Body::new(Broken)),
