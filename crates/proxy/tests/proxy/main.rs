@@ -14,6 +14,7 @@ mod embeddings;
 mod healing;
 mod moved;
 mod network;
+mod responses;
 mod running;
 mod streams;
 mod upstream;
