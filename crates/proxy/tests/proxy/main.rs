@@ -15,6 +15,7 @@ mod gemini;
 mod healing;
 mod moved;
 mod network;
+mod responses;
 mod running;
 mod streams;
 mod upstream;

@@ -28,6 +28,8 @@ pub(crate) const MODEL: &str = "anthropic--claude-4.5-sonnet";
 /// A model whose deployment speaks Google's format.
 #[allow(dead_code, reason = "the tests of panics need it not")]
 pub(crate) const GEMINI: &str = "gemini-2.5-pro";
+/// A model of OpenAI's, with a deployment of its own.
+pub(crate) const OPENAI: &str = "gpt-5.5";
 /// The model for embeddings.
 pub(crate) const EMBEDDING: &str = "text-embedding-3-small";
 /// The model for embeddings that takes one text a call.
@@ -55,6 +57,7 @@ pub(crate) enum Reply {
 struct Shared {
     replies: Mutex<VecDeque<Reply>>,
     seen: Mutex<Vec<(String, Value)>>,
+    calls: Mutex<Vec<String>>,
     deployment: Mutex<&'static str>,
     is_down: AtomicBool,
     deployment_once: Mutex<Option<&'static str>>,
@@ -82,6 +85,7 @@ impl Upstream {
         let shared = Arc::new(Shared {
             replies: Mutex::new(replies.into_iter().collect()),
             seen: Mutex::default(),
+            calls: Mutex::default(),
             deployment: Mutex::new("d-first"),
             is_down: AtomicBool::new(false),
             deployment_once: Mutex::default(),
@@ -97,6 +101,11 @@ impl Upstream {
     /// The inference requests so far: deployment and body.
     pub(crate) fn seen(&self) -> Vec<(String, Value)> {
         self.shared.seen.lock().unwrap().clone()
+    }
+
+    /// The inference requests so far: method, deployment and the path behind it.
+    pub(crate) fn calls(&self) -> Vec<String> {
+        self.shared.calls.lock().unwrap().clone()
     }
 
     /// From now on the list of deployments is refused, or given again.
@@ -184,9 +193,10 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
             of_model("vectors", EMBEDDING, "azure-openai"),
             of_model("titan", TITAN, "aws-bedrock"),
             of_model("gemini", GEMINI, "gcp-vertexai"),
+            of_model("openai", OPENAI, "azure-openai"),
         ]}));
     }
-    let Some((id, _)) = path
+    let Some((id, rest)) = path
         .strip_prefix("/v2/inference/deployments/")
         .and_then(|rest| rest.split_once('/'))
     else {
@@ -204,10 +214,16 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
                           "capabilities": ["text-generation"], "streamingSupported": true}]
         }]}));
     };
+    let query = request
+        .uri()
+        .query()
+        .map_or(String::new(), |query| format!("?{query}"));
+    let call = format!("{} {id}/{rest}{query}", request.method());
+    shared.calls.lock().unwrap().push(call);
     let body = axum::body::to_bytes(request.into_body(), usize::MAX)
         .await
         .unwrap();
-    let body: Value = serde_json::from_slice(&body).unwrap();
+    let body: Value = serde_json::from_slice(&body).unwrap_or(Value::Null);
     let sent = body.clone();
     shared.seen.lock().unwrap().push((id.to_owned(), body));
     if shared.answers_itself.load(Ordering::SeqCst) {
