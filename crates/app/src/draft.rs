@@ -95,6 +95,9 @@ impl ConnectionDraft {
         if !is_header_value(&self.resource_group) {
             problems.push(ProblemView::from(coretap_aicore::Error::ResourceGroupRefused));
         }
+        if let Some(problem) = self.orchestration_modules.problem() {
+            problems.push(ProblemView::from(Error::Modules { problem }));
+        }
         problems
     }
 
@@ -215,6 +218,7 @@ impl ConnectionDraft {
             orchestration: Some(self.orchestration),
             model: given(self.model.as_deref()),
             deployment: self.chosen_deployment(key, saved),
+            orchestration_modules: self.orchestration_modules.clone(),
         }
     }
 }
@@ -243,6 +247,7 @@ impl From<&ConnectionSettings> for ConnectionView {
             orchestration: saved.orchestration.unwrap_or_default(),
             model: saved.model.clone(),
             deployment: saved.deployment.clone(),
+            orchestration_modules: saved.orchestration_modules.clone(),
             // One that can't be read is a problem of the secret.
             certificate: saved.certificate.as_deref().and_then(|pem| {
                 let certificate = Certificate::from_pem(pem).ok()?;
@@ -302,6 +307,8 @@ impl From<&Deployment> for DeploymentView {
 
 #[cfg(test)]
 mod tests {
+    use coretap_formats::OrchestrationModules;
+
     use super::*;
     use crate::credential::secret_of;
 
@@ -318,6 +325,7 @@ mod tests {
             orchestration: true,
             model: None,
             deployment: None,
+            orchestration_modules: OrchestrationModules::default(),
         }
     }
 

@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 
 use coretap_aicore::{Aliases, ExtraRoots, ServiceKey};
+use coretap_formats::OrchestrationModules;
 use coretap_proxy::LocalKey;
 use secrecy::ExposeSecret;
 
@@ -57,6 +58,8 @@ pub struct Settings {
     pub selected_model: Option<String>,
     /// The deployment to use while it runs: of that model, or in orchestration mode of all.
     pub selected_deployment: Option<String>,
+    /// What orchestration does beside completing; foundation mode has none of it.
+    pub orchestration_modules: OrchestrationModules,
     /// Names of the person's own for models.
     pub aliases: Aliases,
     /// Certificate authorities that are trusted beside the system's.
@@ -187,6 +190,7 @@ impl Settings {
             orchestration,
             selected_model,
             selected_deployment,
+            orchestration_modules: connection.orchestration_modules,
             aliases,
             extra_roots,
             origins: Origins {

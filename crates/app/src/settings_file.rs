@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use coretap_aicore::{Alias, Aliases};
+use coretap_formats::OrchestrationModules;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
@@ -83,6 +84,13 @@ pub(crate) struct ConnectionSettings {
     /// The deployment to use while it runs: of that model, or in orchestration mode of all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) deployment: Option<String>,
+    /// What orchestration does for it beside completing.
+    #[serde(default, skip_serializing_if = "is_all_off")]
+    pub(crate) orchestration_modules: OrchestrationModules,
+}
+
+fn is_all_off(modules: &OrchestrationModules) -> bool {
+    *modules == OrchestrationModules::default()
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
@@ -131,6 +139,11 @@ impl SettingsFile {
             return Err(wrong(
                 "it has several connections, and this Coretap knows one".to_owned(),
             ));
+        }
+        for connection in &file.connections {
+            if let Some(problem) = connection.orchestration_modules.problem() {
+                return Err(refused(format!("orchestration_modules: {problem}"), true));
+            }
         }
         file.unset_what_is_blank();
         Ok(Some(file))

@@ -51,6 +51,11 @@ pub use embeddings::{
 };
 pub use error::{AgentError, ReadError, error_body};
 pub use models::{ListedModel, model_entry, model_list};
+pub use orchestration::filter_verdict::read_filter_verdict;
+pub use orchestration::modules::{
+    AzureContentSafety, InputFilter, LONGEST_TIMEOUT, LlamaGuardCategory, MaskedEntity, Masking,
+    MaskingMethod, OrchestrationModules, OutputFilter, Threshold,
+};
 pub use refusal::{could_be_left_out, read_refusal};
 pub use request::{RequestHead, UpstreamRequest, count_tokens, model_name, write_request};
 pub use target::Target;

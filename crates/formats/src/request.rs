@@ -39,6 +39,8 @@ pub struct UpstreamRequest {
     pub tools: AgentTools,
     /// What was left out, by name.
     pub dropped: Vec<Cow<'static, str>>,
+    /// The modules of orchestration that touch it, by name.
+    pub orchestration: Vec<&'static str>,
     /// An estimate of the input tokens; 0 where the answer does not stream and so needs none.
     pub estimated_input: u64,
 }
@@ -100,15 +102,18 @@ fn write(
     conversation.stream = stream && target.rules.streaming;
     let length = document.root().get().len();
     let mut out = Vec::with_capacity(length + length / 16 + 1024);
+    let mut modules = Vec::new();
     match target.format {
-        ModelFormat::Orchestration => orchestration::request::write(&mut conversation, target, &mut out),
+        ModelFormat::Orchestration => {
+            modules = orchestration::request::write(&mut conversation, target, &mut out);
+        }
         ModelFormat::Claude => claude::request::write(&mut conversation, head.betas, target, &mut out),
         ModelFormat::AzureChat => azure::request::write(&mut conversation, target, &mut out),
         ModelFormat::AzureResponses => azure_responses::request::write(&mut conversation, target, &mut out),
         ModelFormat::Vertex => vertex::request::write(&mut conversation, target, &mut out),
         ModelFormat::Converse => converse::request::write(&mut conversation, target, &mut out),
         ModelFormat::OpenAiCompatible => {
-            openai_compatible::request::write(&mut conversation, target, &mut out)
+            openai_compatible::request::write(&mut conversation, target, &mut out);
         }
         ModelFormat::Cohere => cohere::request::write(&mut conversation, target, &mut out),
     }
@@ -121,6 +126,7 @@ fn write(
         include_usage,
         tools: conversation.agent_tools,
         dropped: conversation.dropped,
+        orchestration: modules,
         estimated_input,
     })
 }

@@ -63,10 +63,12 @@ pub(crate) fn prepare(
         body,
         encoding,
         dropped,
+        orchestration,
     } = write_embedding_request(body, format, &route.model, &model.rules)?;
     ongoing.exchange.model = Some(Arc::clone(&model.name));
     ongoing.exchange.route = Some(model.format);
     ongoing.exchange.dropped = dropped;
+    ongoing.exchange.orchestration = orchestration;
     Ok(Prepared {
         route,
         model,

@@ -123,6 +123,7 @@ pub(crate) async fn forward(
     ongoing.exchange.asked_model = Some(asked.clone());
     let purpose = wish.purpose();
     let aicore = &configuration.aicore;
+    let modules = &configuration.modules;
     let limits = &configuration.limits;
 
     let mut prepared: Option<Prepared> = None;
@@ -135,7 +136,7 @@ pub(crate) async fn forward(
                 ready
             } else {
                 let route = aicore.route_for(purpose, &asked).await.map_err(Fault::Core)?;
-                let model = knowledge.of(&route);
+                let model = knowledge.of(&route, modules);
                 prepare(knowledge, wish, model, body, route, ongoing).map_err(Fault::Final)?
             };
             let ready = prepared.insert(ready);
@@ -168,9 +169,15 @@ pub(crate) async fn forward(
             })
         };
         let fault = match tried.await {
-            Ok(forwarded) => {
-                healing.remember(knowledge, &forwarded.model);
-                return Ok(forwarded);
+            Ok(Forwarded { begun, model }) => {
+                healing.remember(knowledge, &model);
+                let failed_models = begun.failed_models();
+                if failed_models == 0 {
+                    return Ok(Forwarded { begun, model });
+                }
+                let model = model.answered_after(failed_models);
+                ongoing.exchange.model = Some(Arc::clone(&model.name));
+                return Ok(Forwarded { begun, model });
             }
             Err(fault) => fault,
         };
@@ -181,7 +188,7 @@ pub(crate) async fn forward(
                 rerouted = true;
                 let route = aicore.route_anew(purpose, &asked, ongoing.age()).await?;
                 if route.deployment_id != ready.route.deployment_id {
-                    let model = knowledge.of(&route);
+                    let model = knowledge.of(&route, modules);
                     prepared = Some(prepare(knowledge, wish, model, body, route, ongoing)?);
                     healing = Healing::default();
                     ongoing.exchange.retries += 1;
@@ -224,7 +231,7 @@ fn prepare(
         return embeddings::prepare(model, body, route, ongoing);
     };
     let responses = (model.format == ModelFormat::AzureChat)
-        .then(|| knowledge.of_responses(&route))
+        .then(|| knowledge.of_responses(&route, &model.modules))
         .flatten();
     let target = Target {
         format: model.format,
@@ -246,6 +253,7 @@ fn prepare(
         include_usage,
         tools,
         dropped,
+        orchestration,
         estimated_input,
     } = write_request(&head, body, &target)?;
     let model = responses
@@ -255,6 +263,7 @@ fn prepare(
     ongoing.exchange.route = Some(format);
     ongoing.exchange.stream = agent_streams;
     ongoing.exchange.dropped = dropped;
+    ongoing.exchange.orchestration = orchestration;
     let endpoint = match format {
         ModelFormat::AzureResponses => Endpoint::Responses,
         _ => Endpoint::Own,

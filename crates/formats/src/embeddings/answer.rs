@@ -66,8 +66,9 @@ pub fn embedding_answer(
         body: out,
         outcome: Outcome {
             usage,
-            stop_reason: None,
+            ..Outcome::default()
         },
+        failed_models: 0,
     })
 }
 

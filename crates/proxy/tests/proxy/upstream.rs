@@ -15,6 +15,7 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use bytes::Bytes;
 use coretap_aicore::{AiCore, Aliases, Connection, ServiceKey, Timeouts};
+use coretap_formats::OrchestrationModules;
 use coretap_proxy::{Configuration, Exchange, Knowledge, Limits, LocalKey, Proxy};
 use http_body::Frame;
 use serde_json::{Value, json};
@@ -364,11 +365,21 @@ impl UnderTest {
     }
 
     pub(crate) async fn start_knowing(aicore: AiCore, limits: Limits, knowledge: Arc<Knowledge>) -> Self {
+        Self::start_with(aicore, limits, knowledge, OrchestrationModules::default()).await
+    }
+
+    pub(crate) async fn start_with(
+        aicore: AiCore,
+        limits: Limits,
+        knowledge: Arc<Knowledge>,
+        modules: OrchestrationModules,
+    ) -> Self {
         let configuration = Configuration {
             port: 0,
             local_key: LocalKey::new(KEY.to_owned()).unwrap(),
             allowed_hosts: vec!["coretap.example".to_owned()],
             aicore,
+            modules: Arc::new(modules),
             limits,
         };
         let (sender, receiver) = watch::channel(Arc::new(configuration));
