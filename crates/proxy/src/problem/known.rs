@@ -273,8 +273,8 @@ impl Problem {
     pub(crate) fn filtered(text: String, verdict: Option<&str>) -> Self {
         let found = verdict.map_or_else(String::new, |verdict| format!(" ({verdict})"));
         let hint = format!(
-            "The connection's input filter refused this prompt{found}; the same prompt will be refused again. Rephrase it, \
-             begin a new conversation without it, or set the filter otherwise: page Connection, Orchestration."
+            "An input filter of SAP's orchestration refused this prompt{found}, and would refuse it again. Rephrase it, begin \
+             a new conversation without it, or set the filter otherwise on the page Connection."
         );
         Problem::new(400, code::FILTERED, text, hint).for_good()
     }

@@ -12,6 +12,7 @@ mod answers;
 mod bodies;
 mod embeddings;
 mod healing;
+mod modules;
 mod moved;
 mod network;
 mod running;

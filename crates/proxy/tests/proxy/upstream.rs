@@ -347,7 +347,7 @@ pub(crate) struct UnderTest {
     pub(crate) address: SocketAddr,
     pub(crate) exchanges: mpsc::Receiver<Exchange>,
     client: reqwest::Client,
-    _configuration: watch::Sender<Arc<Configuration>>,
+    configuration: watch::Sender<Arc<Configuration>>,
 }
 
 /// Limits that keep tests quick; whatever a test is about it sets itself.
@@ -394,8 +394,22 @@ impl UnderTest {
             address,
             exchanges,
             client,
-            _configuration: sender,
+            configuration: sender,
         }
+    }
+
+    /// From the next request on these modules of orchestration are on.
+    #[allow(dead_code, reason = "the tests of panics need none")]
+    pub(crate) fn set_modules(&self, modules: OrchestrationModules) {
+        let before = Arc::clone(&self.configuration.borrow());
+        self.configuration.send_replace(Arc::new(Configuration {
+            port: before.port,
+            local_key: before.local_key.clone(),
+            allowed_hosts: before.allowed_hosts.clone(),
+            aicore: before.aicore.clone(),
+            modules: Arc::new(modules),
+            limits: before.limits,
+        }));
     }
 
     pub(crate) fn request(&self, method: http::Method, path: &str) -> reqwest::RequestBuilder {
