@@ -384,6 +384,33 @@ mod tests {
     }
 
     #[test]
+    fn modules_that_cannot_be_sent_are_a_problem_of_the_form() {
+        let modules = OrchestrationModules {
+            timeout: Some(0),
+            ..OrchestrationModules::default()
+        };
+        let wrong = ConnectionDraft {
+            orchestration_modules: modules,
+            ..draft(typed("s"))
+        };
+        let field = Some(Field::OrchestrationModules);
+        assert_eq!(found(&wrong, None), [("CONFIG-ORCHESTRATION".to_owned(), field)]);
+        let right = ConnectionDraft {
+            orchestration_modules: OrchestrationModules {
+                timeout: Some(60),
+                ..OrchestrationModules::default()
+            },
+            ..draft(typed("s"))
+        };
+        let kept = right.to_settings(&pasted(KEY).unwrap(), None);
+        assert_eq!(kept.orchestration_modules, right.orchestration_modules);
+        assert_eq!(
+            ConnectionView::from(&kept).orchestration_modules,
+            right.orchestration_modules
+        );
+    }
+
+    #[test]
     fn a_stored_secret_goes_nowhere_else() {
         let saved = draft(typed("s")).to_settings(&pasted(KEY).unwrap(), None);
         let same = draft(SecretDraft::Stored);

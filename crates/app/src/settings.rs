@@ -510,6 +510,37 @@ mod tests {
     }
 
     #[test]
+    fn orchestrations_modules_come_from_the_file_and_say_whether_they_are_used() {
+        let home = tempfile::tempdir().unwrap();
+        let folder = home.path().display().to_string();
+        let text = "version = 1\n[[connections]]\n[connections.orchestration_modules]\ntimeout = 60\n\
+            [connections.orchestration_modules.output_filter]\nllama_guard = [\"hate\"]\n";
+        std::fs::write(home.path().join("settings.toml"), text).unwrap();
+        let service_key = key("a");
+        for (mode, told) in [
+            (
+                "true",
+                "orchestration modules: filtering, timeout (settings.toml)",
+            ),
+            (
+                "false",
+                "orchestration modules: filtering, timeout (settings.toml, not used in this mode)",
+            ),
+        ] {
+            let environment = [
+                ("AICORE_SERVICE_KEY", service_key.as_str()),
+                ("CORETAP_API_KEY", "k"),
+                ("CORETAP_HOME", &folder),
+                ("CORETAP_ORCHESTRATION", mode),
+            ];
+            let settings = read(Flags::default(), &environment).unwrap();
+            assert_eq!(settings.orchestration_modules.timeout, Some(60));
+            let lines = origins(&settings);
+            assert!(lines.iter().any(|line| line == told), "{lines:?}");
+        }
+    }
+
+    #[test]
     fn a_blank_value_in_the_settings_file_is_not_set() {
         let home = tempfile::tempdir().unwrap();
         let folder = home.path().display().to_string();
