@@ -19,5 +19,6 @@ mod embeddings;
 mod faults;
 mod oauth;
 mod orchestration;
+mod orchestration_modules;
 mod orchestration_refusals;
 mod refuses;
