@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use coretap_aicore::{AiCore, Alias, Connection, Deployment, ExtraRoots, Selection, ServiceKey, Timeouts};
+use coretap_formats::OrchestrationModules;
 use coretap_formats::rules::Rules;
 use coretap_proxy::{Configuration, Exchange, Knowledge, Limits, LocalKey, Proxy, RunState, check_port};
 use tokio::sync::{mpsc, watch};
@@ -58,7 +59,9 @@ impl Coretap {
             Some(key) => key,
             None => local_key::random()?,
         };
-        let (sender, configuration) = watch::channel(configuration(settings.port, local_key, aicore));
+        let modules = settings.orchestration_modules;
+        let (sender, configuration) =
+            watch::channel(configuration(settings.port, local_key, aicore, modules));
         let (rules, rule_troubles) = own_rules(settings.folder.as_deref());
         let (knowledge, lesson_troubles) = know(rules, settings.folder.as_deref());
         report(&rule_troubles);
@@ -128,8 +131,9 @@ impl Coretap {
         self.knowledge.set_rules(rules);
         *self.rule_troubles.lock().unwrap_or_else(PoisonError::into_inner) = troubles;
         let local_key = settings.local_key.unwrap_or_else(|| before.local_key.clone());
+        let modules = settings.orchestration_modules;
         self.configuration
-            .send_replace(configuration(settings.port, local_key, aicore));
+            .send_replace(configuration(settings.port, local_key, aicore, modules));
         self.proxy.measure_anew();
         if moves {
             self.stop().await;
@@ -147,8 +151,10 @@ impl Coretap {
 
     /// Lets a model say something, as an agent would: with the rules that hold and what deployments have taught.
     pub(crate) async fn answer(&self, model: &str, tell: &mut (impl FnMut(Step) + Send)) {
+        let configuration = Arc::clone(&self.configuration.borrow());
         let knowledge = Arc::clone(&self.knowledge);
-        check::answer_with(&self.aicore(), model, self.local_key(), knowledge, tell).await;
+        let (aicore, modules) = (&configuration.aicore, &configuration.modules);
+        check::answer_with(aicore, modules, model, self.local_key(), knowledge, tell).await;
     }
 
     /// Whether the proxy takes requests.
@@ -251,12 +257,18 @@ fn report(troubles: &[Error]) {
     }
 }
 
-fn configuration(port: u16, local_key: LocalKey, aicore: AiCore) -> Arc<Configuration> {
+fn configuration(
+    port: u16,
+    local_key: LocalKey,
+    aicore: AiCore,
+    modules: OrchestrationModules,
+) -> Arc<Configuration> {
     Arc::new(Configuration {
         port,
         local_key,
         allowed_hosts: Vec::new(),
         aicore,
+        modules: Arc::new(modules),
         limits: Limits::default(),
     })
 }
@@ -302,6 +314,7 @@ mod tests {
             orchestration: true,
             selected_model: None,
             selected_deployment: None,
+            orchestration_modules: OrchestrationModules::default(),
             aliases: Aliases::default(),
             origins: crate::origins::Origins::default(),
             left_out: Vec::new(),

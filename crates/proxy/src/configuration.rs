@@ -1,9 +1,11 @@
 //! What the proxy must be told.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use coretap_aicore::AiCore;
+use coretap_formats::OrchestrationModules;
 use secrecy::{ExposeSecret, SecretString};
 use subtle::ConstantTimeEq;
 
@@ -18,6 +20,8 @@ pub struct Configuration {
     pub allowed_hosts: Vec<String>,
     /// The connection to SAP AI Core.
     pub aicore: AiCore,
+    /// What orchestration does for it beside completing.
+    pub modules: Arc<OrchestrationModules>,
     /// Times and sizes.
     pub limits: Limits,
 }

@@ -139,6 +139,7 @@ pub(crate) async fn forward(
     ongoing.exchange.asked_model = Some(asked.clone());
     let purpose = wish.purpose();
     let aicore = &configuration.aicore;
+    let modules = &configuration.modules;
     let limits = &configuration.limits;
 
     let mut prepared: Option<Prepared> = None;
@@ -151,13 +152,13 @@ pub(crate) async fn forward(
                 ready
             } else {
                 let route = aicore.route_for(purpose, &asked).await.map_err(Fault::Core)?;
-                let model = knowledge.of(&route);
+                let model = knowledge.of(&route, modules);
                 let ready = prepare(knowledge, wish, model, None, body, route, ongoing);
                 let ready = ready.map_err(Fault::Final)?;
                 match shared.kept_answers.route_of_previous(&ready) {
                     // Only the deployment that gave the earlier answer can go on from it.
                     Some(route) => {
-                        let model = knowledge.of(&route);
+                        let model = knowledge.of(&route, modules);
                         prepare(knowledge, wish, model, None, body, route, ongoing).map_err(Fault::Final)?
                     }
                     None => ready,
@@ -194,12 +195,17 @@ pub(crate) async fn forward(
             })
         };
         let fault = match tried.await {
-            Ok(forwarded) => {
+            Ok(mut forwarded) => {
                 healing.remember(knowledge, &forwarded.model);
                 if let Some(ready) = &prepared {
                     shared
                         .kept_answers
                         .remember_begun(&forwarded.begun, ready, &asked);
+                }
+                let failed_models = forwarded.begun.failed_models();
+                if failed_models > 0 {
+                    forwarded.model = forwarded.model.answered_after(failed_models);
+                    ongoing.exchange.model = Some(Arc::clone(&forwarded.model.name));
                 }
                 return Ok(forwarded);
             }
@@ -212,7 +218,7 @@ pub(crate) async fn forward(
                 rerouted = true;
                 let route = aicore.route_anew(purpose, &asked, ongoing.age()).await?;
                 if route.deployment_id != ready.route.deployment_id {
-                    let model = knowledge.of(&route);
+                    let model = knowledge.of(&route, modules);
                     prepared = Some(prepare(knowledge, wish, model, None, body, route, ongoing)?);
                     healing = Healing::default();
                     ongoing.exchange.retries += 1;
@@ -263,8 +269,14 @@ fn prepare(
 ) -> Result<Prepared, Problem> {
     let (model, responses) = match model.format {
         _ if matches!(wish, Wish::Embeddings) => return embeddings::prepare(model, body, route, ongoing),
-        ModelFormat::AzureResponses => (other.unwrap_or_else(|| knowledge.of(&route)), Some(model)),
-        ModelFormat::AzureChat => (model, other.or_else(|| knowledge.of_responses(&route))),
+        ModelFormat::AzureResponses => (
+            other.unwrap_or_else(|| knowledge.of(&route, &model.modules)),
+            Some(model),
+        ),
+        ModelFormat::AzureChat => {
+            let other = other.or_else(|| knowledge.of_responses(&route, &model.modules));
+            (model, other)
+        }
         _ => (model, None),
     };
     let target = Target {
@@ -299,6 +311,7 @@ fn prepare(
         dropped,
         previous_answer,
         is_kept,
+        orchestration,
         estimated_input,
     } = written;
     let (model, other) = match responses {
@@ -309,6 +322,7 @@ fn prepare(
     ongoing.exchange.route = Some(format);
     ongoing.exchange.stream = agent_streams;
     ongoing.exchange.dropped = dropped;
+    ongoing.exchange.orchestration = orchestration;
     let endpoint = match (wish, format) {
         (Wish::Compaction, _) => Endpoint::CompactResponses,
         (_, ModelFormat::AzureResponses) => Endpoint::Responses,

@@ -12,6 +12,7 @@ import type { Offer } from "../backend/types/Offer";
 import type { ProblemView } from "../backend/types/ProblemView";
 import type { SecretDraft } from "../backend/types/SecretDraft";
 import { asProblem } from "../problem";
+import { noModules } from "./orchestration-modules";
 
 export interface ConnectionForm {
   draft: ConnectionDraft;
@@ -49,6 +50,7 @@ const newConnection: ConnectionView = {
   orchestration: true,
   model: null,
   deployment: null,
+  orchestrationModules: noModules,
   certificate: null,
 };
 

@@ -22,6 +22,7 @@ export const fieldOrder: Field[] = [
   "resourceGroup",
   "model",
   "deployment",
+  "orchestrationModules",
 ];
 
 export function formProblems(form: ConnectionForm, t: TFunction): FormProblems {

@@ -13,6 +13,7 @@ mod bodies;
 mod embeddings;
 mod gemini;
 mod healing;
+mod modules;
 mod moved;
 mod network;
 mod responses;

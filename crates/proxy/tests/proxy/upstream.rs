@@ -15,6 +15,7 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use bytes::Bytes;
 use coretap_aicore::{AiCore, Aliases, Connection, ServiceKey, Timeouts};
+use coretap_formats::OrchestrationModules;
 use coretap_proxy::{Configuration, Exchange, Knowledge, Limits, LocalKey, Proxy};
 use http_body::Frame;
 use serde_json::{Value, json};
@@ -380,7 +381,7 @@ pub(crate) struct UnderTest {
     pub(crate) address: SocketAddr,
     pub(crate) exchanges: mpsc::Receiver<Exchange>,
     client: reqwest::Client,
-    _configuration: watch::Sender<Arc<Configuration>>,
+    configuration: watch::Sender<Arc<Configuration>>,
 }
 
 /// Limits that keep tests quick; whatever a test is about it sets itself.
@@ -398,11 +399,21 @@ impl UnderTest {
     }
 
     pub(crate) async fn start_knowing(aicore: AiCore, limits: Limits, knowledge: Arc<Knowledge>) -> Self {
+        Self::start_with(aicore, limits, knowledge, OrchestrationModules::default()).await
+    }
+
+    pub(crate) async fn start_with(
+        aicore: AiCore,
+        limits: Limits,
+        knowledge: Arc<Knowledge>,
+        modules: OrchestrationModules,
+    ) -> Self {
         let configuration = Configuration {
             port: 0,
             local_key: LocalKey::new(KEY.to_owned()).unwrap(),
             allowed_hosts: vec!["coretap.example".to_owned()],
             aicore,
+            modules: Arc::new(modules),
             limits,
         };
         let (sender, receiver) = watch::channel(Arc::new(configuration));
@@ -417,8 +428,22 @@ impl UnderTest {
             address,
             exchanges,
             client,
-            _configuration: sender,
+            configuration: sender,
         }
+    }
+
+    /// From the next request on these modules of orchestration are on.
+    #[allow(dead_code, reason = "the tests of panics need none")]
+    pub(crate) fn set_modules(&self, modules: OrchestrationModules) {
+        let before = Arc::clone(&self.configuration.borrow());
+        self.configuration.send_replace(Arc::new(Configuration {
+            port: before.port,
+            local_key: before.local_key.clone(),
+            allowed_hosts: before.allowed_hosts.clone(),
+            aicore: before.aicore.clone(),
+            modules: Arc::new(modules),
+            limits: before.limits,
+        }));
     }
 
     pub(crate) fn request(&self, method: http::Method, path: &str) -> reqwest::RequestBuilder {
