@@ -46,17 +46,15 @@ entities = ["profile-email", "profile-phone"]
 allowlist = ["support@example.com"]
 "#;
 
-const FORMATS: [Format; 2] = [Format::Messages, Format::Chat];
-
 #[tokio::test]
 async fn filters_refuse_prompts_and_end_answers() {
     let simulator = Simulator::start().await;
     let coretap = start(&simulator, Mode::Orchestration, &home(FILTERS)).await;
-    for format in FORMATS {
+    for format in Format::ALL {
         for stream in [false, true] {
             let ask = async |text: &str| {
                 coretap
-                    .post(format.path(), &format.ask(CLAUDE, text, stream))
+                    .post(&format.path(CLAUDE, stream), &format.ask(CLAUDE, text, stream))
                     .await
             };
             let good = ask("plum-4711").await;
@@ -83,7 +81,8 @@ async fn filters_refuse_prompts_and_end_answers() {
             assert_eq!(ended.status, 200, "{ended:?}");
             let word = match format {
                 Format::Messages => "refusal",
-                Format::Chat => "content_filter",
+                Format::Chat | Format::Responses => "content_filter",
+                Format::Gemini => "SAFETY",
             };
             let said = if stream {
                 let events = ended.events();
@@ -110,14 +109,14 @@ async fn masked_values_do_not_reach_the_model_and_come_back() {
     let simulator = Simulator::start().await;
     let coretap = start(&simulator, Mode::Orchestration, &home(MASKING)).await;
     let text = "Ask ann@example.com or support@example.com, or call +49 170 1234567.";
-    for format in FORMATS {
+    for format in Format::ALL {
         let whole = coretap
-            .post(format.path(), &format.ask("gpt-4o", text, false))
+            .post(&format.path("gpt-4o", false), &format.ask("gpt-4o", text, false))
             .await;
         assert_eq!(whole.header("x-coretap-orchestration"), "masking");
         assert!(format.text(&whole.json()).contains(text), "{whole:?}");
         let stream = coretap
-            .post(format.path(), &format.ask("gpt-4o", text, true))
+            .post(&format.path("gpt-4o", true), &format.ask("gpt-4o", text, true))
             .await;
         assert!(
             format.streamed_text(&stream.events()).contains(text),
@@ -148,19 +147,19 @@ async fn the_next_model_answers_for_one_that_fails_and_is_named() {
         .await;
     let modules = format!("[connections.orchestration_modules]\nfallbacks = [\"{CLAUDE}\"]\n");
     let coretap = start(&simulator, Mode::Orchestration, &home(&modules)).await;
-    for format in FORMATS {
+    for format in Format::ALL {
         let answer = coretap
-            .post(format.path(), &format.ask("gpt-5", "plum-4711", false))
+            .post(&format.path("gpt-5", false), &format.ask("gpt-5", "plum-4711", false))
             .await;
         assert_eq!((answer.status, answer.header("x-coretap-model")), (200, CLAUDE));
         assert_eq!(answer.header("x-coretap-orchestration"), "fallbacks");
         let answer = coretap
-            .post(format.path(), &format.ask("gpt-4o", "plum-4711", true))
+            .post(&format.path("gpt-4o", true), &format.ask("gpt-4o", "plum-4711", true))
             .await;
         assert_eq!((answer.status, answer.header("x-coretap-model")), (200, "gpt-4o"));
         // No other model is asked behind a stream's 429: it is told, word for word.
         let answer = coretap
-            .post(format.path(), &format.ask("gpt-5", "plum-4711", true))
+            .post(&format.path("gpt-5", true), &format.ask("gpt-5", "plum-4711", true))
             .await;
         assert_eq!(answer.status, 429, "{answer:?}");
     }
