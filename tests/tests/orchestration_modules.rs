@@ -149,17 +149,26 @@ async fn the_next_model_answers_for_one_that_fails_and_is_named() {
     let coretap = start(&simulator, Mode::Orchestration, &home(&modules)).await;
     for format in Format::ALL {
         let answer = coretap
-            .post(&format.path("gpt-5", false), &format.ask("gpt-5", "plum-4711", false))
+            .post(
+                &format.path("gpt-5", false),
+                &format.ask("gpt-5", "plum-4711", false),
+            )
             .await;
         assert_eq!((answer.status, answer.header("x-coretap-model")), (200, CLAUDE));
         assert_eq!(answer.header("x-coretap-orchestration"), "fallbacks");
         let answer = coretap
-            .post(&format.path("gpt-4o", true), &format.ask("gpt-4o", "plum-4711", true))
+            .post(
+                &format.path("gpt-4o", true),
+                &format.ask("gpt-4o", "plum-4711", true),
+            )
             .await;
         assert_eq!((answer.status, answer.header("x-coretap-model")), (200, "gpt-4o"));
         // No other model is asked behind a stream's 429: it is told, word for word.
         let answer = coretap
-            .post(&format.path("gpt-5", true), &format.ask("gpt-5", "plum-4711", true))
+            .post(
+                &format.path("gpt-5", true),
+                &format.ask("gpt-5", "plum-4711", true),
+            )
             .await;
         assert_eq!(answer.status, 429, "{answer:?}");
     }

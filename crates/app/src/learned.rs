@@ -60,7 +60,7 @@ impl Row {
         let row: Row = row
             .try_into()
             .map_err(|error: toml::de::Error| error.message().replace('\n', ", "))?;
-        if could_be_left_out(&row.limitation, row.format) {
+        if row.limitation.lasts() && could_be_left_out(&row.limitation, row.format) {
             Ok(row)
         } else {
             Err("value: no deployment can have refused that".to_owned())

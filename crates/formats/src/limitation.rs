@@ -40,6 +40,9 @@ pub enum Limitation {
     CacheTtl,
     /// Signed thinking of earlier turns.
     ThinkingReplay,
+    /// Signatures in this very request: they are another deployment's, or nobody's. What the next request holds is not known
+    /// from it, so it is never remembered.
+    Signatures,
     /// Streams.
     Streaming,
     /// Chat Completions: Azure has the model for Responses only.
@@ -66,6 +69,7 @@ impl Limitation {
             Limitation::CacheMarks => "cache_control".to_owned(),
             Limitation::CacheTtl => "cache_control.ttl".to_owned(),
             Limitation::ThinkingReplay => "thinking_replay".to_owned(),
+            Limitation::Signatures => "signatures".to_owned(),
             Limitation::Streaming => "stream".to_owned(),
             Limitation::ChatCompletions => "chat_completions".to_owned(),
             Limitation::Responses => "responses".to_owned(),
@@ -74,6 +78,11 @@ impl Limitation {
 }
 
 impl Limitation {
+    /// Whether it holds for every request to the deployment, and not only for the one that was refused.
+    pub fn lasts(&self) -> bool {
+        *self != Limitation::Signatures
+    }
+
     /// What the deployment refused, as a sentence's end. It is Coretap's own: an upstream's words may repeat what a
     /// request says, and nothing of that is kept.
     pub fn refused(&self) -> String {
@@ -95,6 +104,7 @@ impl Limitation {
             Limitation::CacheMarks => "cache marks",
             Limitation::CacheTtl => "a cache mark's ttl",
             Limitation::ThinkingReplay => "earlier thinking",
+            Limitation::Signatures => "signatures of earlier thinking",
             Limitation::Streaming => "streams",
             Limitation::ChatCompletions => "Chat Completions",
             Limitation::Responses => "Responses",
@@ -123,6 +133,7 @@ impl fmt::Display for Limitation {
             Limitation::CacheMarks => formatter.write_str("cache marks left out"),
             Limitation::CacheTtl => formatter.write_str("cache marks without ttl"),
             Limitation::ThinkingReplay => formatter.write_str("earlier thinking left out"),
+            Limitation::Signatures => formatter.write_str("signed thinking left out"),
             Limitation::Streaming => formatter.write_str("asked for a whole answer"),
             Limitation::ChatCompletions => formatter.write_str("asked through Responses"),
             Limitation::Responses => formatter.write_str("asked through Chat Completions"),
@@ -163,6 +174,7 @@ impl ModelRules {
             Limitation::CacheMarks => self.cache_marks = false,
             Limitation::CacheTtl => self.cache_ttl = false,
             Limitation::ThinkingReplay => self.thinking_replay = false,
+            Limitation::Signatures => self.signatures = false,
             Limitation::Streaming => self.streaming = false,
             Limitation::ChatCompletions => self.chat_completions = false,
             Limitation::Responses => self.responses = false,

@@ -62,6 +62,8 @@ pub struct ModelRules {
     pub(crate) refused_tool_members: Vec<String>,
     /// Members of messages and their blocks that are left out.
     pub(crate) refused_message_members: Vec<String>,
+    /// Whether what the conversation has of signed thinking is sent back.
+    pub(crate) signatures: bool,
     /// Whether the model streams.
     pub(crate) streaming: bool,
     /// Whether the model knows tools.

@@ -183,6 +183,10 @@ fn concerns(limitation: &Limitation, format: ModelFormat) -> bool {
         Limitation::ChatCompletions => format == ModelFormat::AzureChat,
         Limitation::Responses => format == ModelFormat::AzureResponses,
         Limitation::ThinkingReplay => format == ModelFormat::Orchestration,
+        Limitation::Signatures => matches!(
+            format,
+            ModelFormat::Claude | ModelFormat::AzureResponses | ModelFormat::Vertex
+        ),
         _ => true,
     }
 }
@@ -318,6 +322,12 @@ fn sentences(line: &str, named: &mut Vec<Limitation>) {
         && let Some(flag) = between(line, "Unexpected value(s) `", "`")
     {
         named.push(beta(flag));
+    }
+    if says("The encrypted content") && says("could not be verified")
+        || says("Thought signature is not valid")
+        || says("Invalid `signature` in `thinking` block")
+    {
+        named.push(Limitation::Signatures);
     }
     if says("Streaming is not supported for this model") {
         named.push(Limitation::Streaming);

@@ -121,6 +121,19 @@ pub(crate) fn forget_cache_ttl(conversation: &mut Conversation<'_>) {
     }
 }
 
+/// Leaves out thinking with its signatures, for a deployment that could not verify them.
+pub(crate) fn leave_out_signed_thinking(conversation: &mut Conversation<'_>) {
+    let is_signed = |part: &Part<'_>| match &part.content {
+        Content::Thinking { .. } => true,
+        Content::Other { kind } => kind.is("redacted_thinking"),
+        _ => false,
+    };
+    for turn in &mut conversation.turns {
+        turn.parts.retain(|part| !is_signed(part));
+    }
+    conversation.drop_reported("signed thinking");
+}
+
 /// At most four marks: the last ones hold, since a later prefix contains the earlier ones. None where they are refused.
 pub(crate) fn limit_cache_marks(conversation: &mut Conversation<'_>, rules: &ModelRules) {
     if !rules.cache_ttl {

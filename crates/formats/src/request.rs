@@ -8,7 +8,7 @@ use crate::json::{Document, Object, Value, find_text, replace_lone_surrogates};
 use crate::target::Target;
 use crate::{
     AgentFormat, AgentTools, ModelFormat, ReadError, azure, azure_responses, chat, claude, cohere, converse,
-    gemini, messages, openai_compatible, orchestration, responses, tokens, vertex,
+    gemini, messages, openai_compatible, orchestration, repair, responses, tokens, vertex,
 };
 
 /// What a request says outside its body.
@@ -118,6 +118,9 @@ fn write(
         0
     };
     conversation.stream = stream && target.rules.streaming;
+    if !target.rules.signatures {
+        repair::leave_out_signed_thinking(&mut conversation);
+    }
     let length = document.root().get().len();
     let mut out = Vec::with_capacity(length + length / 16 + 1024);
     let mut modules = Vec::new();

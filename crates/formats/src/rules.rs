@@ -208,6 +208,7 @@ impl Rules {
             effort_with_tools: true,
             prefill: true,
             cache_ttl: true,
+            signatures: true,
             streaming: true,
             tools: true,
             chat_completions: true,

@@ -356,7 +356,7 @@ fn embeddings_are_masked_and_have_their_time() {
         );
         let request = request.unwrap();
         (
-            serde_json::from_slice::<Value>(&request.body).unwrap(),
+            serde_json::from_slice::<Value>(&request.bodies[0]).unwrap(),
             request.orchestration,
         )
     };

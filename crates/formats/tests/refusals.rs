@@ -335,6 +335,56 @@ fn orchestrations_refusals_name_what_is_left_out() {
 }
 
 #[test]
+fn a_signature_that_cannot_be_verified_is_left_out_with_its_thinking() {
+    for (text, route) in [
+        (
+            "The encrypted content for item rs_1 could not be verified. Reason: Encrypted content could not be decrypted or parsed.",
+            (ModelFormat::AzureResponses, "gpt-5.5"),
+        ),
+        (
+            "messages.1.content.0: Invalid `signature` in `thinking` block",
+            (ModelFormat::Claude, "anthropic--claude-4.5-sonnet"),
+        ),
+        (
+            "Thought signature is not valid.",
+            (ModelFormat::Vertex, "gemini-3.5-flash"),
+        ),
+    ] {
+        let limitation = Limitation::Signatures;
+        assert_eq!(read(text, route.0), [limitation.clone()], "{text}");
+        assert!(!limitation.lasts());
+        let signature = match route.0 {
+            ModelFormat::AzureResponses => "openai:c2lnbmVk",
+            ModelFormat::Vertex => "google:c2lnbmVk",
+            _ => "c2lnbmVk",
+        };
+        let body = json!({"model": "m", "max_tokens": 4000, "messages": [
+            {"role": "user", "content": "Look"},
+            {"role": "assistant", "content": [
+                {"type": "thinking", "thinking": "I look.", "signature": signature},
+                {"type": "tool_use", "id": "toolu_1", "name": "look", "input": {}},
+            ]},
+            {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "toolu_1", "content": "a plum"}]},
+        ], "tools": [{"name": "look", "description": "Looks", "input_schema": {"type": "object"}}],
+        "thinking": {"type": "enabled", "budget_tokens": 2000}});
+        let sent = |limits: &[Limitation]| {
+            let request = write(AgentFormat::Messages, &body, route, limits);
+            (String::from_utf8(request.body).unwrap(), request.dropped)
+        };
+        assert!(sent(&[]).0.contains("c2lnbmVk"), "{route:?}");
+        let (without, dropped) = sent(&[limitation]);
+        assert!(
+            !without.contains("c2lnbmVk") && without.contains("a plum"),
+            "{without}"
+        );
+        assert!(
+            dropped.iter().any(|name| name == "signed thinking"),
+            "{dropped:?}"
+        );
+    }
+}
+
+#[test]
 fn googles_refusals_name_what_is_left_out() {
     let unknown = |name: &str, place: &str| {
         format!("Invalid JSON payload received. Unknown name \"{name}\" at '{place}': Cannot find field.")
@@ -512,6 +562,7 @@ fn limitations() -> Vec<Limitation> {
         Limitation::CacheMarks,
         Limitation::CacheTtl,
         Limitation::ThinkingReplay,
+        Limitation::Signatures,
         Limitation::Streaming,
     ]);
     all

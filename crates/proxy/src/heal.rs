@@ -79,7 +79,8 @@ impl Healing {
 
     /// Remembers what helped. To be called once the deployment has answered, or refused the request for another reason.
     pub(crate) fn remember(&self, knowledge: &Knowledge, model: &ModelKnowledge) {
-        for left_out in self.left_out.iter().filter(|left_out| left_out.helped) {
+        let lasting = |left_out: &&LeftOut| left_out.helped && left_out.limitation.lasts();
+        for left_out in self.left_out.iter().filter(lasting) {
             let LeftOut {
                 format, limitation, ..
             } = left_out;
