@@ -98,7 +98,9 @@ pub(crate) fn report_refused_tool_members(conversation: &mut Conversation<'_>, r
     for member in &rules.refused_tool_members {
         let has_it = |tool: &Tool<'_>| {
             let function = tool.raw.get("function").and_then(Value::object);
-            function.unwrap_or(tool.raw).get(member).is_some()
+            // A `false` is what holds without it.
+            let value = function.unwrap_or(tool.raw).get(member);
+            value.is_some_and(|value| value.get() != "false")
         };
         if conversation.tools.iter().any(has_it) {
             conversation.drop_reported(format!("tools.{member}"));

@@ -83,7 +83,7 @@ pub fn write_request(
 ) -> Result<UpstreamRequest, ReadError> {
     read_body(body, |document| {
         if head.format == AgentFormat::Gemini
-            && let Some(body) = gemini::schema::as_json_schema(document)
+            && let Some(body) = gemini::schema::as_json_schema(document, target.format == ModelFormat::Claude)
         {
             return write(head, &Document::read(&body)?, target);
         }

@@ -143,7 +143,8 @@ fn copy_message(
         }
         let empty = matches!(
             (&*name.decode(), value.get()),
-            ("tool_calls", "[]" | "null") | ("name" | "refusal", "null")
+            ("tool_calls" | "annotations", "[]" | "null")
+                | ("name" | "refusal" | "audio" | "function_call", "null")
         );
         if empty {
             continue;

@@ -197,12 +197,13 @@ fn write_output_config(
     out: &mut Vec<u8>,
 ) {
     let schema = match &conversation.response_format {
-        // Claude follows a schema to the letter or not at all.
-        Some(ResponseFormat::JsonSchema {
-            schema,
-            strict: Some(true),
-            ..
-        }) if target.rules.structured_output => Some(*schema),
+        // Claude follows a schema to the letter or not at all; Gemini always does.
+        Some(ResponseFormat::JsonSchema { schema, strict, .. })
+            if target.rules.structured_output
+                && (*strict == Some(true) || conversation.origin == AgentFormat::Gemini) =>
+        {
+            Some(*schema)
+        }
         _ => None,
     };
     if effort.is_none() && schema.is_none() {

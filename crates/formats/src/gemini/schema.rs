@@ -19,13 +19,20 @@ const LIMITS: [&str; 6] = [
     "maxProperties",
 ];
 
-/// The body with JSON Schema in the place of every schema in Google's form; nothing where it has none.
-pub(crate) fn as_json_schema(body: &Document<'_>) -> Option<String> {
+/// The body with JSON Schema in the place of every schema in Google's form; nothing where it has none. `closes` says that
+/// objects in an answer may hold nothing else than what its schema names, which Gemini means by itself and Claude wants said.
+pub(crate) fn as_json_schema(body: &Document<'_>, closes: bool) -> Option<String> {
     let whole = body.root().get();
     let mut out = Vec::with_capacity(whole.len());
     let mut copied = whole;
-    for schema in schemas(body.root().object()?) {
-        let mut writer = Writer::default();
+    let members = body.root().object()?;
+    let of_answer = answer_schema(members).map(Value::get);
+    for schema in schemas(members) {
+        let is_of_answer = of_answer.is_some_and(|answer| std::ptr::eq(answer, schema.get()));
+        let mut writer = Writer {
+            closes: closes && is_of_answer,
+            ..Writer::default()
+        };
         writer.schema(schema);
         // The schemas come in the order in which they stand, so each lies in what is not copied yet.
         if writer.changed
@@ -57,14 +64,16 @@ fn schemas(body: Object<'_>) -> Vec<Value<'_>> {
             );
         }
     }
-    if let Some(config) = generation_config(body) {
-        found.extend(
-            member(config, "responseJsonSchema", "response_json_schema")
-                .or_else(|| member(config, "responseSchema", "response_schema")),
-        );
-    }
+    found.extend(answer_schema(body));
     found.sort_by_key(|schema| schema.get().as_ptr().addr());
     found
+}
+
+/// The schema of the answer.
+fn answer_schema(body: Object<'_>) -> Option<Value<'_>> {
+    let config = generation_config(body)?;
+    member(config, "responseJsonSchema", "response_json_schema")
+        .or_else(|| member(config, "responseSchema", "response_schema"))
 }
 
 /// Writes a schema as JSON Schema.
@@ -73,6 +82,8 @@ struct Writer {
     out: Vec<u8>,
     /// Whether it differs from what was read.
     changed: bool,
+    /// Whether every object that does not say what else it may hold says that it holds nothing else.
+    closes: bool,
 }
 
 impl Writer {
@@ -103,6 +114,10 @@ impl Writer {
                 name if LIMITS.contains(&name) && value.text().is_some() => self.limit(value),
                 _ => self.copy(value),
             }
+        }
+        if self.closes && object.get("properties").is_some() && object.get("additionalProperties").is_none() {
+            self.changed = true;
+            self.out.extend_from_slice(b",\"additionalProperties\":false");
         }
         self.out.push(b'}');
     }
@@ -176,7 +191,8 @@ mod tests {
 
     fn converted(body: &Json) -> Option<Json> {
         let text = body.to_string();
-        as_json_schema(&Document::read(&text).unwrap()).map(|text| serde_json::from_str(&text).unwrap())
+        as_json_schema(&Document::read(&text).unwrap(), false)
+            .map(|text| serde_json::from_str(&text).unwrap())
     }
 
     #[test]

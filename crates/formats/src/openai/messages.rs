@@ -85,7 +85,8 @@ pub(crate) fn forget_detail(conversation: &mut Conversation<'_>) {
         let mut forgotten = false;
         for part in parts {
             forgotten |= match &mut part.content {
-                Content::Image(image) => image.detail.take().is_some(),
+                // What everybody does without being told is no loss.
+                Content::Image(image) => image.detail.take().is_some_and(|detail| !detail.is("auto")),
                 Content::ToolResult(result) => forget(&mut result.parts),
                 _ => false,
             };
