@@ -168,7 +168,8 @@ pub(crate) async fn answer_with(
         port: 0,
         local_key,
         allowed_hosts: Vec::new(),
-        aicore: aicore.clone(),
+        selected: aicore.clone().into(),
+        others: Vec::new(),
         limits: Limits {
             // A test says what is wrong instead of trying to get around it.
             retries: 0,

@@ -106,7 +106,7 @@ impl Coretap {
                 && current.extra_roots == settings.extra_roots
         };
         let aicore = if is_same {
-            before.aicore.with_choice(
+            before.selected.aicore.with_choice(
                 settings.orchestration,
                 settings.selected_model,
                 settings.selected_deployment,
@@ -215,7 +215,7 @@ impl Coretap {
 
     /// SAP AI Core as the proxy sees it now.
     pub(crate) fn aicore(&self) -> AiCore {
-        self.configuration.borrow().aicore.clone()
+        self.configuration.borrow().selected.aicore.clone()
     }
 }
 
@@ -256,7 +256,8 @@ fn configuration(port: u16, local_key: LocalKey, aicore: AiCore) -> Arc<Configur
         port,
         local_key,
         allowed_hosts: Vec::new(),
-        aicore,
+        selected: aicore.into(),
+        others: Vec::new(),
         limits: Limits::default(),
     })
 }

@@ -1,6 +1,7 @@
 //! What the proxy must be told.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use coretap_aicore::AiCore;
@@ -16,10 +17,39 @@ pub struct Configuration {
     pub local_key: LocalKey,
     /// Names besides the loopback ones that a `Host` header may carry, without a port.
     pub allowed_hosts: Vec<String>,
-    /// The connection to SAP AI Core.
-    pub aicore: AiCore,
+    /// The connection to SAP AI Core that the person has selected.
+    pub selected: Connected,
+    /// The other connections of its group, which answer for it and it for them. They have its aliases and its selected
+    /// model, so that a name means the same at each.
+    pub others: Vec<Connected>,
     /// Times and sizes.
     pub limits: Limits,
+}
+
+impl Configuration {
+    /// All connections, the selected one first.
+    pub(crate) fn connections(&self) -> impl Iterator<Item = &Connected> {
+        std::iter::once(&self.selected).chain(&self.others)
+    }
+}
+
+/// A connection to SAP AI Core.
+#[derive(Clone, Debug)]
+pub struct Connected {
+    /// The person's name for it; no two have the same.
+    pub name: Arc<str>,
+    /// The connection itself.
+    pub aicore: AiCore,
+}
+
+impl From<AiCore> for Connected {
+    /// One that needs no name because there is no other.
+    fn from(aicore: AiCore) -> Self {
+        Connected {
+            name: Arc::from(""),
+            aicore,
+        }
+    }
 }
 
 /// Times and sizes that the proxy keeps to.

@@ -77,7 +77,7 @@ impl Healing {
     pub(crate) fn remember(&self, knowledge: &Knowledge, model: &ModelKnowledge) {
         for LeftOut { limitation, .. } in self.left_out.iter().filter(|left_out| left_out.helped) {
             knowledge.learn(Lesson {
-                deployment: model.deployment.clone(),
+                deployment: model.deployment.to_string(),
                 model: model.name.to_string(),
                 format: model.format,
                 limitation: limitation.clone(),

@@ -55,7 +55,7 @@ pub(crate) struct ModelKnowledge {
     /// What the deployment speaks.
     pub(crate) format: ModelFormat,
     /// The deployment's id.
-    pub(crate) deployment: String,
+    pub(crate) deployment: Arc<str>,
     /// SAP's name of the model.
     pub(crate) name: Arc<str>,
     /// The same as the header `x-coretap-model`.
@@ -162,7 +162,7 @@ impl Knowledge {
 
     fn of_format(&self, route: &Route, format: ModelFormat) -> Arc<ModelKnowledge> {
         let is_wanted =
-            |one: &&Arc<ModelKnowledge>| one.format == format && one.deployment == route.deployment_id;
+            |one: &&Arc<ModelKnowledge>| one.format == format && *one.deployment == *route.deployment_id;
         {
             let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
             let models = known.models.get(&route.model);
@@ -181,7 +181,7 @@ impl Knowledge {
         }
         let new = Arc::new(ModelKnowledge {
             format,
-            deployment: route.deployment_id.clone(),
+            deployment: Arc::from(route.deployment_id.as_str()),
             name: Arc::from(route.model.as_str()),
             header: HeaderValue::from_str(&route.model).ok(),
             rules,

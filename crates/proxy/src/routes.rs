@@ -15,7 +15,7 @@ use http::{Method, request};
 use crate::admission;
 use crate::attempt::Begun;
 use crate::configuration::Configuration;
-use crate::exchange::{Ongoing, set_request_id};
+use crate::exchange::{Exchange, Ongoing, set_request_id};
 use crate::forward::{Forwarded, Wish, forward};
 use crate::models;
 use crate::problem::Problem;
@@ -183,8 +183,33 @@ async fn answer(
         Ok(Answered::Model(forwarded)) => forwarded_response(&configuration, forwarded, ongoing),
         Err(problem) => {
             ongoing.failed(&problem);
-            problem.response(place.format, &ongoing.exchange.id)
+            let mut response = problem.response(place.format, &ongoing.exchange.id);
+            tell_who_was_asked(response.headers_mut(), &ongoing.exchange);
+            response
         }
+    }
+}
+
+/// Which deployment was asked; where there are several connections, at which of them; and where the first did not answer,
+/// what came of each.
+fn tell_who_was_asked(headers: &mut HeaderMap, exchange: &Exchange) {
+    if let Some(deployment) = &exchange.deployment
+        && let Ok(deployment) = HeaderValue::from_str(deployment)
+    {
+        headers.insert(
+            const { HeaderName::from_static("x-coretap-deployment") },
+            deployment,
+        );
+    }
+    if let Some(connection) = &exchange.connection
+        && let Some(name) = fitting_header(connection)
+    {
+        headers.insert(const { HeaderName::from_static("x-coretap-connection") }, name);
+    }
+    if !exchange.attempts.is_empty()
+        && let Some(attempts) = fitting_header(&exchange.attempts.join(","))
+    {
+        headers.insert(const { HeaderName::from_static("x-coretap-attempts") }, attempts);
     }
 }
 
@@ -250,10 +275,8 @@ async fn respond(
             let body = request_body::read(&head.headers, body, &configuration.limits).await?;
             format!(r#"{{"input_tokens":{}}}"#, count_tokens(place.format, &body)?).into_bytes()
         }
-        Endpoint::Models => models::list(&configuration.aicore, place.format).await?,
-        Endpoint::Model(id) => {
-            models::entry(&configuration.aicore, place.format, &percent_decoded(id)).await?
-        }
+        Endpoint::Models => models::list(configuration, place.format).await?,
+        Endpoint::Model(id) => models::entry(configuration, place.format, &percent_decoded(id)).await?,
         Endpoint::Health => health(shared, configuration, &head.headers),
         Endpoint::Alive | Endpoint::Unknown => {
             return Ok(Answered::Whole(Response::new(Body::empty())));
@@ -288,6 +311,7 @@ fn forwarded_response(configuration: &Configuration, forwarded: Forwarded, mut o
     if let Some(name) = &model.header {
         headers.insert(const { HeaderName::from_static("x-coretap-model") }, name.clone());
     }
+    tell_who_was_asked(&mut headers, &ongoing.exchange);
     if let Some(dropped) = dropped_header(&ongoing.exchange.dropped) {
         headers.insert(const { HeaderName::from_static("x-coretap-dropped") }, dropped);
     }
@@ -324,14 +348,18 @@ fn forwarded_response(configuration: &Configuration, forwarded: Forwarded, mut o
 
 const EVENT_STREAM: &str = "text/event-stream; charset=utf-8";
 
-/// The names of what was left out. Agents choose some of them (a tool's name), so whatever can't stand in a header is
-/// replaced, and the list has an end.
+/// The names of what was left out.
 fn dropped_header(dropped: &[Cow<'static, str>]) -> Option<HeaderValue> {
-    const LONGEST: usize = 2000;
     if dropped.is_empty() {
         return None;
     }
-    let list = dropped.join(",");
+    fitting_header(&dropped.join(","))
+}
+
+/// A text that somebody else chose (an agent its tool's name, a person that of a connection) as a header: whatever can't
+/// stand in one is replaced, and it has an end.
+fn fitting_header(text: &str) -> Option<HeaderValue> {
+    const LONGEST: usize = 2000;
     let fit = |character: char| {
         if character.is_ascii_graphic() || character == ' ' {
             character
@@ -339,7 +367,7 @@ fn dropped_header(dropped: &[Cow<'static, str>]) -> Option<HeaderValue> {
             '?'
         }
     };
-    HeaderValue::try_from(list.chars().take(LONGEST).map(fit).collect::<String>()).ok()
+    HeaderValue::try_from(text.chars().take(LONGEST).map(fit).collect::<String>()).ok()
 }
 
 /// A path's segments may hold `%2F` and the like: `sap%2Fgpt-4o`.

@@ -368,7 +368,8 @@ impl UnderTest {
             port: 0,
             local_key: LocalKey::new(KEY.to_owned()).unwrap(),
             allowed_hosts: vec!["coretap.example".to_owned()],
-            aicore,
+            selected: aicore.into(),
+            others: Vec::new(),
             limits,
         };
         let (sender, receiver) = watch::channel(Arc::new(configuration));
