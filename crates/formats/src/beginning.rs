@@ -4,6 +4,7 @@ use std::hash::{Hash, Hasher};
 
 use crate::AgentFormat;
 use crate::conversation::{Content, Conversation, Role};
+use crate::json::Value;
 use crate::request::{read, read_body};
 
 /// Feeds `hasher` with what stays the same from one request of a conversation to the next and differs between
@@ -17,7 +18,7 @@ pub fn hash_beginning(agent: AgentFormat, body: &[u8], hasher: &mut impl Hasher)
 
 fn feed(conversation: &Conversation<'_>, hasher: &mut impl Hasher) -> bool {
     let key = conversation.members.get("prompt_cache_key");
-    if let Some(key) = key.and_then(|key| key.text()) {
+    if let Some(key) = key.and_then(Value::text) {
         key.escaped().hash(hasher);
         return true;
     }

@@ -4,7 +4,7 @@
 //! A model with one deployment needs none of it, and pays for none of it.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher, Hash, RandomState};
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -88,13 +88,8 @@ impl Balance {
         Place(self.hashing.hash_one((connection, deployment)))
     }
 
-    /// A hash for conversations that nobody outside can foresee.
-    pub(crate) fn hash(&self, what: impl Hash) -> u64 {
-        self.hashing.hash_one(what)
-    }
-
-    /// A hasher for the same.
-    pub(crate) fn hasher(&self) -> impl std::hash::Hasher + use<> {
+    /// A hasher for what tells conversations apart.
+    pub(crate) fn hasher(&self) -> impl Hasher + use<> {
         self.hashing.build_hasher()
     }
 
@@ -180,12 +175,6 @@ impl Load {
     }
 }
 
-impl InFlight {
-    pub(crate) fn place(&self) -> Place {
-        self.place
-    }
-}
-
 impl Drop for InFlight {
     fn drop(&mut self) {
         let now = Instant::now();
@@ -237,7 +226,7 @@ mod tests {
         // It is the busiest by now, and the conversation's all the same.
         assert_eq!(chosen(&balance, Some(7), false).unwrap().0, 1);
         assert_eq!(chosen(&balance, Some(8), false).unwrap().0, 2);
-        balance.rest(held.place(), Cause::Failed, None);
+        balance.rest(held.place, Cause::Failed, None);
         assert_eq!(chosen(&balance, Some(7), false).unwrap().0, 2);
         tokio::time::advance(SHORT_REST).await;
         assert_eq!(chosen(&balance, Some(7), false).unwrap().0, 2, "it has moved");

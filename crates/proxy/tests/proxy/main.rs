@@ -10,6 +10,7 @@
 mod access;
 mod answers;
 mod bodies;
+mod choice;
 mod embeddings;
 mod healing;
 mod moved;
