@@ -24,8 +24,9 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// The deployments that may answer a request. One of them is the one to ask now.
 pub(crate) struct Candidates<'a> {
     now: Candidate<'a>,
-    /// Nothing where there is only one: then nothing is counted or remembered either.
-    choice: Option<Choice<'a>>,
+    /// Nothing where there is only one: then nothing is counted or remembered either. In a box, as the futures of the rare
+    /// ways are, because a request's future is copied as a whole several times.
+    choice: Option<Box<Choice<'a>>>,
 }
 
 /// A deployment that may answer.
@@ -65,7 +66,7 @@ impl<'a> Candidates<'a> {
         let selected = &configuration.selected;
         let is_of_group = !configuration.others.is_empty();
         let found = if is_of_group {
-            all_routes(configuration, purpose, asked, ongoing.balance()).await?
+            Box::pin(all_routes(configuration, purpose, asked, ongoing.balance())).await?
         } else {
             let routes = selected.aicore.routes_for(purpose, asked).await?;
             if routes.others.is_empty() {
@@ -86,14 +87,14 @@ impl<'a> Candidates<'a> {
         let conversation = identify(&mut hasher).then(|| ConversationKey(hasher.finish()));
         let mut candidates = Candidates {
             now,
-            choice: Some(Choice {
+            choice: Some(Box::new(Choice {
                 balance,
                 waiting: found.candidates(),
                 asked: Vec::new(),
                 conversation,
                 fault: None,
                 is_of_group,
-            }),
+            })),
         };
         candidates.choose(false, ongoing);
         Ok(candidates)

@@ -204,7 +204,7 @@ pub(crate) async fn forward(
             if refusal.status == 404 && !rerouted {
                 // The deployment may be gone, and another one there.
                 rerouted = true;
-                if candidates.look_again(purpose, &asked, ongoing).await? {
+                if Box::pin(candidates.look_again(purpose, &asked, ongoing)).await? {
                     prepared = None;
                     healing = Healing::default();
                     ongoing.exchange.retries += 1;

@@ -6,6 +6,14 @@ import type { CertificateView } from "./CertificateView";
  */
 export type ConnectionView = { 
 /**
+ * What the person calls it; no two have the same name.
+ */
+name: string, 
+/**
+ * Connections of one group answer for each other.
+ */
+group: string | null, 
+/**
  * OAuth client id.
  */
 clientId: string, 
