@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::error::Error;
 use crate::settings::DEFAULT_GROUP;
-use crate::settings_file::SettingsFile;
+use crate::settings_file::{ConnectionSettings, SettingsFile};
 
 /// A saved connection, without its secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -31,7 +31,7 @@ pub struct ListedConnection {
 /// When the settings file can't be read or understood.
 pub fn connections(environment: &impl Fn(&str) -> Option<String>) -> Result<Vec<ListedConnection>, Error> {
     let file = SettingsFile::load(environment)?.unwrap_or_default();
-    let selected = file.selected().map(|connection| connection.name());
+    let selected = file.selected().map(ConnectionSettings::name);
     let listed = file.connections.iter().map(|connection| ListedConnection {
         name: connection.name().to_owned(),
         selected: selected == Some(connection.name()),

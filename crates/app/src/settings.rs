@@ -158,23 +158,7 @@ impl Settings {
             local_key_from = "a new one for each run";
         }
         let (aliases, problems) = file.aliases();
-        for problem in &problems {
-            tracing::warn!(
-                code = problem.code(),
-                "{problem} It is left out. {}",
-                problem.hint()
-            );
-        }
-        let left_out = problems
-            .iter()
-            .map(|problem| {
-                format!(
-                    "{problem} It is left out. ({}) {}",
-                    problem.code(),
-                    problem.hint()
-                )
-            })
-            .collect();
+        let left_out = problems.iter().map(leave_out).collect();
         let demo = matches!(source, Source::Demo);
         // The simulator is reached without TLS.
         let ca_file = first([
@@ -250,6 +234,20 @@ impl Settings {
             folder,
         })
     }
+}
+
+/// Logs what was set and can't be used, and says it in a sentence.
+fn leave_out(problem: &Error) -> String {
+    tracing::warn!(
+        code = problem.code(),
+        "{problem} It is left out. {}",
+        problem.hint()
+    );
+    format!(
+        "{problem} It is left out. ({}) {}",
+        problem.code(),
+        problem.hint()
+    )
 }
 
 /// Where models come from, as it was chosen.
@@ -639,6 +637,35 @@ mod tests {
             ..Flags::default()
         };
         assert_eq!(read(demo, &base).unwrap().extra_roots, ExtraRoots::default());
+    }
+
+    #[test]
+    fn a_saved_connection_is_taken_by_its_name() {
+        let home = tempfile::tempdir().unwrap();
+        let folder = home.path().display().to_string();
+        let file = "version = 1\n[[connections]]\nresource_group = \"first\"\n[[connections]]\nname = \"b\"\nresource_group = \"second\"\n";
+        std::fs::write(home.path().join(FILE), file).unwrap();
+        let service_key = key("k");
+        let base = [("CORETAP_HOME", folder.as_str()), ("CORETAP_API_KEY", "k")];
+        let group = |flag: Option<&str>, more: &[(&'static str, &str)]| {
+            let flags = Flags {
+                connection: flag.map(str::to_owned),
+                ..Flags::default()
+            };
+            let error = match read(flags, &[&base, more].concat()) {
+                Ok(settings) => return settings.resource_group,
+                Err(error) => error,
+            };
+            error.code().to_owned()
+        };
+        let told = [("AICORE_SERVICE_KEY", service_key.as_str())];
+        assert_eq!(group(None, &told), "first");
+        // Whoever names a connection does not mean the key of a variable, and this one names no server.
+        assert_eq!(group(Some("b"), &told), "CONFIG-NO-SERVICE-KEY");
+        let named = [told.as_slice(), &[("CORETAP_CONNECTION", "b")]].concat();
+        assert_eq!(group(None, &named), "CONFIG-NO-SERVICE-KEY");
+        assert_eq!(group(Some("c"), &told), "CONFIG-CONNECTION");
+        assert_eq!(group(None, &[("CORETAP_CONNECTION", "c")]), "CONFIG-CONNECTION");
     }
 
     #[test]

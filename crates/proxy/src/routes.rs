@@ -149,12 +149,19 @@ pub(crate) async fn handle(State(shared): State<Arc<Shared>>, request: Request) 
     caught(answer(&shared, &place, &head, body, ongoing), place.format, &id).await
 }
 
-/// A panic ends one request and nothing else.
-async fn caught(answer: impl Future<Output = Response>, format: AgentFormat, id: &str) -> Response {
-    AssertUnwindSafe(answer).catch_unwind().await.unwrap_or_else(|_| {
-        let problem = Problem::internal();
-        tracing::error!(code = problem.code, id, "a request failed by a panic");
-        problem.response(format, id)
+/// A panic ends one request and nothing else. This is no `async fn`, because those hold what they are given twice, and
+/// a request's future is copied as a whole.
+fn caught(
+    answer: impl Future<Output = Response>,
+    format: AgentFormat,
+    id: &str,
+) -> impl Future<Output = Response> {
+    AssertUnwindSafe(answer).catch_unwind().map(move |answered| {
+        answered.unwrap_or_else(|_| {
+            let problem = Problem::internal();
+            tracing::error!(code = problem.code, id, "a request failed by a panic");
+            problem.response(format, id)
+        })
     })
 }
 
