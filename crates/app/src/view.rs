@@ -110,7 +110,7 @@ pub struct ConnectionView {
     pub orchestration: bool,
     /// The selected model.
     pub model: Option<String>,
-    /// The chosen deployment: in foundation mode the selected model's, where `None` is the newest one; in orchestration mode,
+    /// The chosen deployment: in foundation mode the selected model's, where `None` is all that run; in orchestration mode,
     /// where only `settings.toml` chooses it, the one for all models, where `None` is all that run.
     pub deployment: Option<String>,
     /// The client certificate (x509), if there is one in place of a client secret.

@@ -38,7 +38,7 @@ orchestration: boolean,
  */
 model: string | null, 
 /**
- * The chosen deployment: in foundation mode the selected model's, where `None` is the newest one; in orchestration mode,
+ * The chosen deployment: in foundation mode the selected model's, where `None` is all that run; in orchestration mode,
  * where only `settings.toml` chooses it, the one for all models, where `None` is all that run.
  */
 deployment: string | null, 
