@@ -7,13 +7,22 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|body: &[u8]| {
     let is_json = |text: &[u8]| serde_json::from_slice::<serde::de::IgnoredAny>(text).is_ok();
-    for format in [EmbeddingFormat::Orchestration, EmbeddingFormat::AzureOpenAi] {
+    for format in [
+        EmbeddingFormat::Orchestration,
+        EmbeddingFormat::AzureOpenAi,
+        EmbeddingFormat::Vertex,
+        EmbeddingFormat::Titan,
+        EmbeddingFormat::Nvidia,
+    ] {
         match write_embedding_request(body, format, "text-embedding-3-small", &ModelRules::default()) {
-            Ok(request) => assert!(is_json(&request.body), "what is written is JSON"),
+            Ok(request) => assert!(
+                request.bodies.iter().all(|body| is_json(body)),
+                "what is written is JSON"
+            ),
             Err(error) => assert!(!error.to_string().is_empty()),
         }
         for encoding in [Encoding::Float, Encoding::Base64] {
-            match embedding_answer(body, format, "asked", encoding) {
+            match embedding_answer(&[body], format, "asked", encoding) {
                 Ok(answer) => assert!(is_json(&answer.body), "what is answered is JSON"),
                 Err(failure) => assert!(failure.status >= 400),
             }

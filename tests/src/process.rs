@@ -216,12 +216,9 @@ impl Simulator {
 
     /// Its inference requests: what an agent's request became.
     pub async fn inference(&self) -> Vec<Seen> {
-        let inference = ["completion", "invoke", "invoke_stream", "chat"];
-        self.requests()
-            .await
-            .into_iter()
-            .filter(|seen| inference.contains(&seen.route.as_str()))
-            .collect()
+        let is_answer =
+            |seen: &Seen| seen.path.starts_with("/v2/inference/") && !seen.route.contains("embeddings");
+        self.requests().await.into_iter().filter(is_answer).collect()
     }
 
     /// Waits until a client has left one of its answers.

@@ -6,7 +6,7 @@
     reason = "A panic is how a test fails."
 )]
 
-use coretap_tests::events::Format;
+use coretap_tests::formats::Format;
 use coretap_tests::http::{empty, send};
 use coretap_tests::process::{Coretap, Mode, Simulator};
 use http::HeaderValue;
@@ -55,8 +55,13 @@ async fn a_websocket_is_told_to_use_http() {
 async fn prefixes_lead_to_the_same_place() {
     let simulator = Simulator::start().await;
     let coretap = Coretap::start(&simulator, Mode::Foundation, &[]).await;
-    for (prefix, format) in [("/anthropic", Format::Messages), ("/openai", Format::Chat)] {
-        let path = format!("{prefix}{}", format.path());
+    for (prefix, format) in [
+        ("/anthropic", Format::Messages),
+        ("/openai", Format::Chat),
+        ("/openai", Format::Responses),
+        ("/gemini", Format::Gemini),
+    ] {
+        let path = format!("{prefix}{}", format.path(MODEL, false));
         let answer = coretap
             .post(&path, &format.ask(MODEL, "Repeat the word plum-4711", false))
             .await;
@@ -90,7 +95,7 @@ async fn broken_bodies_are_refused_in_the_agents_format() {
     ];
     for format in Format::ALL {
         for body in &bodies {
-            let answer = coretap.post(format.path(), body).await;
+            let answer = coretap.post(&format.path(MODEL, false), body).await;
             assert_eq!(answer.status, 400, "{format:?} {body}: {answer:?}");
             let error = answer.json();
             assert!(
@@ -99,10 +104,18 @@ async fn broken_bodies_are_refused_in_the_agents_format() {
                     .is_some_and(|text| !text.is_empty()),
                 "{error}"
             );
-            assert_eq!(error["error"]["type"], "invalid_request_error", "{error}");
+            let kind = if format == Format::Gemini {
+                "status"
+            } else {
+                "type"
+            };
+            assert_eq!(error["error"][kind], format.error_type(400), "{error}");
         }
         let answer = coretap
-            .post(format.path(), &format.ask("no-such-model", "Hi", false))
+            .post(
+                &format.path("no-such-model", false),
+                &format.ask("no-such-model", "Hi", false),
+            )
             .await;
         assert_eq!(answer.status, 404, "{answer:?}");
         assert!(

@@ -6,8 +6,8 @@
     reason = "A panic is how a test fails."
 )]
 
-use coretap_tests::events::Format;
 use coretap_tests::folders::{report, shared};
+use coretap_tests::formats::{Format, PNG};
 use coretap_tests::http::Answer;
 use coretap_tests::process::{Coretap, Mode, Simulator};
 use http::Request;
@@ -16,9 +16,6 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-/// A PNG of 8 by 8 pixels, for the images that were cut in the captures.
-const PNG: &str =
-    "iVBORw0KGgoAAAANSUhEUgAAAAgAAAAIAQAAAADsdIMmAAAAC0lEQVR4nGNgQAUAABAAATm9j2UAAAAASUVORK5CYII=";
 /// What takes a name that no deployment has, as a person would set it.
 const SELECTED: &str = "anthropic--claude-4.5-sonnet";
 
@@ -35,7 +32,32 @@ struct Capture {
 
 impl Capture {
     /// The request as it was sent, its bytes unchanged but for the model's name, cut images and the key.
-    fn request(&self, path: &str, model: Option<&str>) -> Request<Full<bytes::Bytes>> {
+    fn request(&self, model: Option<&str>) -> Request<Full<bytes::Bytes>> {
+        let mut path = self.path.clone();
+        let mut body = self.text();
+        if let Some(model) = model {
+            if let Some((_, action)) = path.rsplit_once(':') {
+                let version = if path.starts_with("/v1beta/") {
+                    "v1beta"
+                } else {
+                    "v1"
+                };
+                path = format!("/{version}/models/{model}:{action}");
+            } else if let Some(asked) = self.json()["model"].as_str() {
+                let named = |name: &str| format!(r#""model":"{name}""#);
+                body = body.replacen(&named(asked), &named(model), 1);
+                assert!(
+                    body.contains(&named(model)),
+                    "{}: the model was not replaced",
+                    self.name
+                );
+            }
+        }
+        self.to(&path, body)
+    }
+
+    /// The same body and headers for another path.
+    fn to(&self, path: &str, body: String) -> Request<Full<bytes::Bytes>> {
         let query: Vec<_> = self
             .query
             .iter()
@@ -51,30 +73,22 @@ impl Capture {
             "transfer-encoding",
             "authorization",
             "x-api-key",
+            "x-goog-api-key",
         ];
         for (name, value) in &self.headers {
             if !own.contains(&name.to_lowercase().as_str()) {
                 request = request.header(name, value);
             }
         }
-        let mut body = self
-            .body
+        request.body(Full::from(body)).unwrap()
+    }
+
+    /// The body, whole where it was cut in a way that matters.
+    fn text(&self) -> String {
+        self.body
             .as_ref()
             .map(|body| repaired(body.get()))
-            .unwrap_or_default();
-        if let (Some(model), Some(asked)) = (model, self.model()) {
-            body = body.replacen(
-                &format!(r#""model":"{asked}""#),
-                &format!(r#""model":"{model}""#),
-                1,
-            );
-            assert!(
-                body.contains(&format!(r#""model":"{model}""#)),
-                "{}: the model was not replaced",
-                self.name
-            );
-        }
-        request.body(Full::from(body)).unwrap()
+            .unwrap_or_default()
     }
 
     fn json(&self) -> Value {
@@ -84,33 +98,39 @@ impl Capture {
             .unwrap_or_default()
     }
 
-    fn model(&self) -> Option<String> {
-        self.json()["model"].as_str().map(str::to_owned)
-    }
-
-    fn format(&self) -> Option<Format> {
-        Format::ALL.into_iter().find(|format| format.path() == self.path)
+    /// Whether the agent asks for a stream: Gemini in the path, all others in the body.
+    fn streams(&self) -> bool {
+        self.path.ends_with(":streamGenerateContent") || self.json()["stream"] == true
     }
 }
 
-/// Long strings are cut in the captures. Text may stay cut; a picture must be one.
+/// Long strings are cut in the captures. Text may stay cut; a picture must be one, and what was sealed cannot be opened.
 fn repaired(body: &str) -> String {
-    const START: &str = "data:image/png;base64,";
-    let mut whole = String::new();
+    let body = with_whole(body, "data:image/png;base64,", PNG);
+    with_whole(&body, r#""data":"iVBOR"#, PNG.strip_prefix("iVBOR").unwrap())
+}
+
+/// The body with `whole` in each string that begins with `start` and was cut.
+fn with_whole(body: &str, start: &str, whole: &str) -> String {
+    let mut repaired = String::new();
     let mut rest = body;
-    while let Some((before, data)) = rest.split_once(START) {
-        let (image, after) = data.split_once('"').unwrap();
-        whole.push_str(before);
-        whole.push_str(START);
-        whole.push_str(if image.contains(" chars cut]") { PNG } else { image });
-        whole.push('"');
+    while let Some((before, data)) = rest.split_once(start) {
+        let (value, after) = data.split_once('"').unwrap();
+        repaired.push_str(before);
+        repaired.push_str(start);
+        repaired.push_str(if value.contains(" chars cut]") {
+            whole
+        } else {
+            value
+        });
+        repaired.push('"');
         rest = after;
     }
-    whole + rest
+    repaired + rest
 }
 
-/// The captures whose path is one of `paths`.
-fn captures(paths: &[&str]) -> Option<Vec<Capture>> {
+/// The captures that are wanted.
+fn captures(is_wanted: impl Fn(&Capture) -> bool) -> Option<Vec<Capture>> {
     let root = shared("captured requests", "agents/captures")?;
     let mut captures = Vec::new();
     for client in std::fs::read_dir(root).unwrap() {
@@ -118,7 +138,7 @@ fn captures(paths: &[&str]) -> Option<Vec<Capture>> {
             let file = file.unwrap().path();
             let mut capture: Capture =
                 serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
-            if paths.contains(&capture.path.as_str()) && capture.method != "UPGRADE" {
+            if is_wanted(&capture) && capture.method != "UPGRADE" {
                 let client = file.parent().unwrap().file_name().unwrap().to_string_lossy();
                 capture.name = format!("{client}/{}", file.file_stem().unwrap().to_string_lossy());
                 captures.push(capture);
@@ -126,31 +146,41 @@ fn captures(paths: &[&str]) -> Option<Vec<Capture>> {
         }
     }
     captures.sort_by(|one, other| one.name.cmp(&other.name));
-    assert!(!captures.is_empty(), "no captures of {paths:?}");
+    assert!(!captures.is_empty(), "no such captures");
     Some(captures)
 }
 
-/// Replays all of them, with the model as asked and with each of `models`, and lists every failure.
-async fn replay(mode: Mode, path: &str, models: &[Option<&str>], chunking: &str) {
-    let Some(captures) = captures(&[path]) else { return };
+/// Replays all of a format, with the model as asked and with each of `models`, and lists every failure.
+async fn replay(mode: Mode, format: Format, models: &[Option<&str>], chunking: &str) {
+    let is_answer = |capture: &Capture| match format {
+        Format::Gemini => capture.path.to_lowercase().ends_with("generatecontent"),
+        _ => capture.path == format.path("", false),
+    };
+    let Some(captures) = captures(is_answer) else {
+        return;
+    };
     let simulator = Simulator::start().await;
     simulator
         .settings(&serde_json::json!({"chunking": chunking, "seed": 3}))
         .await;
-    let coretap = Coretap::start(&simulator, mode, &[("CORETAP_MODEL", SELECTED)]).await;
+    let coretap = Coretap::start(
+        &simulator,
+        mode,
+        &[("CORETAP_MODEL", SELECTED), ("AICORE_RESOURCE_GROUP", "hub")],
+    )
+    .await;
     let mut failures = Vec::new();
     for capture in &captures {
         for model in models {
             simulator.forget().await;
-            let answer = coretap.send(capture.request(&capture.path, *model)).await;
+            let answer = coretap.send(capture.request(*model)).await;
             let refusals = simulator.refusals().await;
             let name = format!("{} as {}", capture.name, model.unwrap_or("asked"));
             if answer.status != 200 || !answer.complete || !refusals.is_empty() {
                 failures.push(format!("{name}: {} {} {refusals:?}", answer.status, answer.body));
                 continue;
             }
-            let Some(format) = capture.format() else { continue };
-            if capture.json()["stream"] == true {
+            if capture.streams() {
                 format.check_stream(&answer.events(), &name);
             } else {
                 assert!(answer.json()["error"].is_null(), "{name}: {}", answer.body);
@@ -166,32 +196,60 @@ async fn replay(mode: Mode, path: &str, models: &[Option<&str>], chunking: &str)
     );
 }
 
-const MODELS: [Option<&str>; 5] = [
+const MODELS: [Option<&str>; 13] = [
     None,
     Some("gpt-4o"),
     Some("gpt-5"),
+    Some("gpt-5.5"),
+    Some("gpt-5.3-codex"),
     Some("anthropic--claude-4.8-opus"),
     Some("anthropic--claude-4.6-opus"),
+    Some("gemini-2.5-pro"),
+    Some("gemini-3.5-flash"),
+    Some("amazon--nova-pro"),
+    Some("mistralai--mistral-medium-instruct"),
+    Some("cohere--command-a-reasoning"),
+    Some("sonar"),
 ];
 
 #[tokio::test]
 async fn messages_on_deployments() {
-    replay(Mode::Foundation, "/v1/messages", &MODELS, "event").await;
+    replay(Mode::Foundation, Format::Messages, &MODELS, "event").await;
 }
 
 #[tokio::test]
 async fn messages_in_orchestration() {
-    replay(Mode::Orchestration, "/v1/messages", &MODELS, "random").await;
+    replay(Mode::Orchestration, Format::Messages, &MODELS, "random").await;
 }
 
 #[tokio::test]
 async fn chat_on_deployments() {
-    replay(Mode::Foundation, "/v1/chat/completions", &MODELS, "random").await;
+    replay(Mode::Foundation, Format::Chat, &MODELS, "random").await;
 }
 
 #[tokio::test]
 async fn chat_in_orchestration() {
-    replay(Mode::Orchestration, "/v1/chat/completions", &MODELS, "event").await;
+    replay(Mode::Orchestration, Format::Chat, &MODELS, "event").await;
+}
+
+#[tokio::test]
+async fn responses_on_deployments() {
+    replay(Mode::Foundation, Format::Responses, &MODELS, "event").await;
+}
+
+#[tokio::test]
+async fn responses_in_orchestration() {
+    replay(Mode::Orchestration, Format::Responses, &MODELS, "random").await;
+}
+
+#[tokio::test]
+async fn gemini_on_deployments() {
+    replay(Mode::Foundation, Format::Gemini, &MODELS, "random").await;
+}
+
+#[tokio::test]
+async fn gemini_in_orchestration() {
+    replay(Mode::Orchestration, Format::Gemini, &MODELS, "event").await;
 }
 
 /// The input tokens that an answer of Messages reports, cached ones included; the last report counts.
@@ -222,7 +280,7 @@ fn input_tokens(answer: &Answer) -> u64 {
 /// Nobody here knows a vendor's tokenizer: `count_tokens` estimates, within 20 % of what the same request then costs.
 #[tokio::test]
 async fn tokens_are_counted_within_a_fifth() {
-    let Some(captures) = captures(&["/v1/messages", "/v1/messages/count_tokens"]) else {
+    let Some(captures) = captures(|capture| capture.path.starts_with("/v1/messages")) else {
         return;
     };
     let simulator = Simulator::start().await;
@@ -230,12 +288,12 @@ async fn tokens_are_counted_within_a_fifth() {
     let (mut worst, mut misses): (f64, Vec<String>) = (0.0, Vec::new());
     for capture in &captures {
         let counted = coretap
-            .send(capture.request("/v1/messages/count_tokens", None))
+            .send(capture.to("/v1/messages/count_tokens", capture.text()))
             .await;
         assert_eq!(counted.status, 200, "{}: {}", capture.name, counted.body);
         let estimate = counted.json()["input_tokens"].as_u64().unwrap();
         let asked = if capture.path == "/v1/messages" {
-            coretap.send(capture.request("/v1/messages", None)).await
+            coretap.send(capture.request(None)).await
         } else {
             let mut body = capture.json();
             body["max_tokens"] = 64.into();
@@ -271,29 +329,39 @@ async fn tokens_are_counted_within_a_fifth() {
     ));
 }
 
-/// Lists and greetings: Anthropic's shape for those who send `anthropic-version`, OpenAI's for the others.
+/// Lists and greetings: Anthropic's shape for those who send `anthropic-version`, Google's for those who send
+/// `x-goog-api-key`, OpenAI's for the others.
 #[tokio::test]
 async fn lists_and_greetings() {
-    let Some(captures) = captures(&["/v1/models", "/v1/models/gpt-5", "/api/hello"]) else {
+    let Some(captures) = captures(|capture| capture.method != "POST") else {
         return;
     };
     let simulator = Simulator::start().await;
     let coretap = Coretap::start(&simulator, Mode::Foundation, &[]).await;
     for capture in &captures {
-        let answer = coretap.send(capture.request(&capture.path, None)).await;
+        let answer = coretap.send(capture.request(None)).await;
         assert_eq!(answer.status, 200, "{}: {answer:?}", capture.name);
         if capture.method == "HEAD" {
             continue;
         }
         let list = answer.json();
-        let anthropic = capture
-            .headers
-            .iter()
-            .any(|(name, _)| name.eq_ignore_ascii_case("anthropic-version"));
-        match (capture.path.as_str(), anthropic) {
-            ("/v1/models", true) => assert_eq!(list["data"][0]["type"], "model", "{}: {list}", capture.name),
-            ("/v1/models", false) => assert_eq!(list["object"], "list", "{}: {list}", capture.name),
-            _ => assert_eq!(list["id"], "gpt-5", "{}: {list}", capture.name),
+        let says = |header: &str| {
+            let mut headers = capture.headers.iter();
+            headers.any(|(name, _)| name.eq_ignore_ascii_case(header))
+        };
+        if capture.path != "/v1/models" {
+            assert_eq!(list["id"], "gpt-5", "{}: {list}", capture.name);
+        } else if says("anthropic-version") {
+            assert_eq!(list["data"][0]["type"], "model", "{}: {list}", capture.name);
+        } else if says("x-goog-api-key") {
+            let name = list["models"][0]["name"].as_str();
+            assert!(
+                name.is_some_and(|name| name.starts_with("models/")),
+                "{}: {list}",
+                capture.name
+            );
+        } else {
+            assert_eq!(list["object"], "list", "{}: {list}", capture.name);
         }
     }
 }

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "A panic is how a test fails.")]
 
 use coretap_simulator::{Options, Simulator};
-use coretap_tests::events::Format;
+use coretap_tests::formats::Format;
 use coretap_tests::http::post;
 use coretap_tests::process::{Coretap, KEY, run};
 use serde_json::{Value, json};

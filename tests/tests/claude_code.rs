@@ -1,4 +1,4 @@
-//! Claude Code itself: it is asked for what stands in a file, has to read it with a tool, and answers with it.
+//! Claude Code itself: full mode, bare mode, and with more models and switches where there is time for it.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -6,15 +6,12 @@
     reason = "A panic is how a test fails."
 )]
 
-use std::path::PathBuf;
-
-use coretap_tests::folders::installed;
-use coretap_tests::process::{Coretap, KEY, Mode, Simulator, in_time};
+use coretap_tests::agents::{Turn, program};
+use coretap_tests::process::{KEY, Mode};
 use serde_json::Value;
-use tokio::process::Command;
 
 /// The program that npm installed for this machine; its postinstall script, which may be disabled, only links to it.
-fn claude() -> Option<PathBuf> {
+fn platform_program() -> String {
     let architecture = if cfg!(target_arch = "aarch64") {
         "arm64"
     } else {
@@ -25,114 +22,96 @@ fn claude() -> Option<PathBuf> {
     } else {
         "linux"
     };
-    installed(
-        "Claude Code",
-        &format!("npm/node_modules/@anthropic-ai/claude-code-{system}-{architecture}/claude"),
-    )
+    format!("claude-code/node_modules/@anthropic-ai/claude-code-{system}-{architecture}/claude")
 }
 
-/// One whole turn with tools: `arguments` beside the prompt, in a home and a folder of their own.
-async fn reads_a_file(mode: Mode, model: &str, arguments: &[&str], chunking: &str) {
-    let Some(claude) = claude() else { return };
-    let simulator = Simulator::start().await;
-    simulator
-        .settings(&serde_json::json!({"chunking": chunking, "seed": 11}))
-        .await;
-    let coretap = Coretap::start(
-        &simulator,
-        mode,
-        &[("CORETAP_MODEL", "anthropic--claude-4.5-sonnet")],
-    )
-    .await;
-    let home = tempfile::tempdir().unwrap();
-    let project = home.path().join("project");
-    std::fs::create_dir(&project).unwrap();
-    let words = format!("the plum weighs {} grams – früh 🙂", fastrand::u64(..));
-    let file = project.join("plum.txt");
-    std::fs::write(&file, &words).unwrap();
+/// How Claude Code is started, and what is left out of its requests.
+#[derive(Clone, Copy, Debug)]
+struct Start<'a> {
+    model: &'a str,
+    chunking: &'a str,
+    arguments: &'a [&'a str],
+    variables: &'a [(&'a str, &'a str)],
+    dropped: &'a [&'a str],
+}
 
-    let output = Command::new(claude)
-        .args([
-            "-p",
-            &format!("Read the file {} and tell me what it says", file.display()),
-        ])
-        .args([
-            "--model",
-            model,
-            "--allowedTools",
-            "Read,Bash",
-            "--output-format",
-            "json",
-        ])
-        .args(arguments)
-        .current_dir(&project)
-        .env_clear()
-        .env("PATH", std::env::var_os("PATH").unwrap())
-        .env("HOME", home.path())
-        .env("ANTHROPIC_BASE_URL", format!("http://{}", coretap.address))
-        .env(
-            if arguments.contains(&"--bare") {
-                "ANTHROPIC_API_KEY"
-            } else {
-                "ANTHROPIC_AUTH_TOKEN"
-            },
-            KEY,
-        )
-        .env("ANTHROPIC_DEFAULT_HAIKU_MODEL", model)
+/// As most people start it.
+const USUAL: Start<'_> = Start {
+    model: "claude-sonnet-4-5",
+    chunking: "event",
+    arguments: &[],
+    variables: &[],
+    dropped: &["context_management", "metadata"],
+};
+
+/// What is left out for a model that takes fewer tokens than Claude Code asks for, and does not think.
+const LIMITED: &[&str] = &["context_management", "max_tokens", "metadata", "thinking"];
+
+/// One whole turn.
+async fn turn(mode: Mode, start: Start<'_>) {
+    let Some(claude) = program("Claude Code", &platform_program()) else {
+        return;
+    };
+    let turn = Turn::prepare(mode, "anthropic--claude-4.5-sonnet", start.chunking).await;
+    let mut agent = turn.agent(&claude);
+    let key = if start.arguments.contains(&"--bare") {
+        "ANTHROPIC_API_KEY"
+    } else {
+        "ANTHROPIC_AUTH_TOKEN"
+    };
+    agent
+        .args(["-p", &turn.prompt(), "--model", start.model])
+        .args(["--allowedTools", "Read,Bash", "--output-format", "json"])
+        .args(start.arguments)
+        .env("ANTHROPIC_BASE_URL", turn.url(""))
+        .env(key, KEY)
+        .env("ANTHROPIC_DEFAULT_HAIKU_MODEL", start.model)
         .env("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1")
         .env("DISABLE_AUTOUPDATER", "1")
         .env("DISABLE_TELEMETRY", "1")
         .env("DISABLE_ERROR_REPORTING", "1")
-        .stdin(std::process::Stdio::null())
-        .kill_on_drop(true)
-        .output();
-    let output = in_time("Claude Code's answer", output).await.unwrap();
-    let stdout = String::from_utf8_lossy(&output.stdout);
-    let context = format!(
-        "{mode:?} {model} {arguments:?}\nstdout: {stdout}\nstderr: {}\ncoretap: {}\nrefused: {:#?}",
-        String::from_utf8_lossy(&output.stderr),
-        coretap.errors(),
-        simulator.refusals().await,
-    );
-    assert!(output.status.success(), "{context}");
-    let answer: Value =
-        serde_json::from_str(stdout.trim()).unwrap_or_else(|error| panic!("{error}: {context}"));
-    assert_eq!(answer["is_error"], false, "{context}");
-    assert!(answer["result"].as_str().unwrap().contains(&words), "{context}");
-    assert!(
-        answer["num_turns"].as_u64().unwrap() >= 2,
-        "no tool turn: {context}"
-    );
-    assert!(
-        answer["usage"]["output_tokens"].as_u64().unwrap() > 0,
-        "{context}"
-    );
-    simulator.refused_nothing().await;
-    assert!(
-        !coretap.errors().contains(&words),
-        "a prompt stands in the log: {context}"
-    );
+        .envs(start.variables.iter().copied());
+    let stdout = turn.finish(agent, start.dropped).await;
+    let answer: Value = serde_json::from_str(stdout.trim()).unwrap();
+    assert_eq!(answer["is_error"], false, "{answer}");
+    assert!(answer["num_turns"].as_u64().unwrap() >= 3, "{answer}");
+    assert!(answer["usage"]["output_tokens"].as_u64().unwrap() > 0, "{answer}");
 }
 
 /// Full mode, with a model it knows, one of the adaptive-thinking kind, and a name that only its user knows.
+async fn full_mode(mode: Mode) {
+    turn(mode, USUAL).await;
+    let adaptive = Start {
+        model: "claude-opus-4-8",
+        chunking: "random",
+        ..USUAL
+    };
+    turn(mode, adaptive).await;
+    let unknown = Start {
+        model: "my-deployment",
+        ..USUAL
+    };
+    turn(mode, unknown).await;
+}
+
 #[tokio::test]
 async fn full_mode_in_orchestration() {
-    reads_a_file(Mode::Orchestration, "claude-sonnet-4-5", &[], "event").await;
-    reads_a_file(Mode::Orchestration, "claude-opus-4-8", &[], "random").await;
-    reads_a_file(Mode::Orchestration, "my-deployment", &[], "event").await;
+    full_mode(Mode::Orchestration).await;
 }
 
 #[tokio::test]
 async fn full_mode_on_deployments() {
-    reads_a_file(Mode::Foundation, "claude-sonnet-4-5", &[], "event").await;
-    reads_a_file(Mode::Foundation, "claude-opus-4-8", &[], "random").await;
-    reads_a_file(Mode::Foundation, "my-deployment", &[], "event").await;
+    full_mode(Mode::Foundation).await;
 }
 
 #[tokio::test]
 async fn bare_mode_in_both() {
     for mode in Mode::ALL {
-        reads_a_file(mode, "claude-sonnet-4-5", &["--bare"], "event").await;
+        let bare = Start {
+            arguments: &["--bare"],
+            ..USUAL
+        };
+        turn(mode, bare).await;
     }
 }
 
@@ -140,6 +119,92 @@ async fn bare_mode_in_both() {
 #[tokio::test]
 async fn a_model_of_another_vendor() {
     for mode in Mode::ALL {
-        reads_a_file(mode, "gpt-5", &[], "event").await;
+        turn(
+            mode,
+            Start {
+                model: "gpt-5",
+                ..USUAL
+            },
+        )
+        .await;
+    }
+}
+
+/// Models of all vendors and generations, by SAP's names and by Anthropic's. Claude Code asks each for what it believes that the
+/// model takes, and a route leaves out what the model does not.
+#[tokio::test]
+#[ignore = "slow: ./dev test --agents"]
+async fn more_models_in_orchestration() {
+    let without_thinking: &[&str] = &["context_management", "metadata", "thinking"];
+    for (model, dropped) in [
+        ("anthropic--claude-3.7-sonnet", &["metadata"] as &[&str]),
+        ("anthropic--claude-4-sonnet", USUAL.dropped),
+        ("claude-haiku-4-5", USUAL.dropped),
+        ("claude-opus-4-6", USUAL.dropped),
+        ("claude-opus-4-7", USUAL.dropped),
+        ("claude-sonnet-4-6[1m]", USUAL.dropped),
+        ("gpt-4.1", without_thinking),
+        ("gpt-4o", LIMITED),
+        ("gpt-5-mini", USUAL.dropped),
+        ("gpt-5.5", without_thinking),
+        (
+            "gemini-2.5-pro",
+            &["context_management", "metadata", "thinking of earlier turns"],
+        ),
+    ] {
+        let start = Start {
+            model,
+            dropped,
+            ..USUAL
+        };
+        turn(Mode::Orchestration, start).await;
+    }
+}
+
+#[tokio::test]
+#[ignore = "slow: ./dev test --agents"]
+async fn more_models_on_deployments() {
+    for (model, dropped) in [
+        ("anthropic--claude-4.5-sonnet", USUAL.dropped),
+        ("claude-opus-4-6", USUAL.dropped),
+        ("claude-opus-4-8[1m]", USUAL.dropped),
+        ("gpt-4o", LIMITED),
+    ] {
+        let start = Start {
+            model,
+            dropped,
+            ..USUAL
+        };
+        turn(Mode::Foundation, start).await;
+    }
+}
+
+/// What its users switch on and off changes what it sends (agents.md §3).
+#[tokio::test]
+#[ignore = "slow: ./dev test --agents"]
+async fn switches() {
+    // Without thinking it has nothing of its own to manage in the context.
+    let unmanaged: &[&str] = &["metadata"];
+    for (name, value, dropped) in [
+        ("ENABLE_TOOL_SEARCH", "false", USUAL.dropped),
+        ("ENABLE_PROMPT_CACHING_1H", "1", USUAL.dropped),
+        ("DISABLE_PROMPT_CACHING", "1", USUAL.dropped),
+        ("CLAUDE_CODE_DISABLE_ADAPTIVE_THINKING", "1", USUAL.dropped),
+        ("CLAUDE_CODE_MAX_OUTPUT_TOKENS", "4096", USUAL.dropped),
+        ("CLAUDE_CODE_DISABLE_THINKING", "1", unmanaged),
+        ("MAX_THINKING_TOKENS", "0", unmanaged),
+        ("CLAUDE_CODE_DISABLE_EXPERIMENTAL_BETAS", "1", unmanaged),
+    ] {
+        let start = Start {
+            variables: &[(name, value)],
+            dropped,
+            ..USUAL
+        };
+        turn(Mode::Orchestration, start).await;
+        let adaptive = Start {
+            model: "claude-opus-4-6",
+            ..start
+        };
+        turn(Mode::Foundation, adaptive).await;
     }
 }

@@ -6,8 +6,8 @@
     reason = "A panic is how a test fails."
 )]
 
-use coretap_tests::events::Format;
 use coretap_tests::folders::skipped;
+use coretap_tests::formats::Format;
 use coretap_tests::http::{empty, post, send};
 use coretap_tests::process::{Coretap, KEY, Mode, Simulator, run};
 use http::Request;
@@ -232,7 +232,8 @@ async fn the_demo_needs_nothing() {
     let mut coretap = Coretap::serve(&["--demo", "--port", "0"], &[]).await;
     let key = coretap.error_line("local key: ").await;
     for format in Format::ALL {
-        let request = Request::post(format.path()).header("authorization", format!("Bearer {key}"));
+        let request =
+            Request::post(format.path(MODEL, false)).header("authorization", format!("Bearer {key}"));
         let body = format.ask(MODEL, "Repeat the word plum-4711", false).to_string();
         let answer = send(coretap.address, request.body(Full::from(body)).unwrap()).await;
         assert_eq!(answer.status, 200, "{answer:?}");

@@ -13,8 +13,8 @@
 use std::sync::Arc;
 
 use coretap_tests::checks::{check, question};
-use coretap_tests::events::Format;
 use coretap_tests::faults::{Case, Dialect, Expected, cases};
+use coretap_tests::formats::Format;
 use coretap_tests::http::Answer;
 use coretap_tests::process::{Coretap, Simulator, in_time};
 use serde_json::{Value, json};
@@ -39,6 +39,10 @@ impl Struck {
             "{name}: {format:?}, stream {stream}, {dialect:?}, {}",
             self.marker
         )
+    }
+
+    fn path(&self, dialect: Dialect) -> String {
+        self.format.path(dialect.model(), self.stream)
     }
 
     fn fault(&self) -> Option<Value> {
@@ -96,7 +100,7 @@ async fn strike(simulator: &Simulator, coretap: &Arc<Coretap>, dialect: Dialect,
             let body = struck
                 .format
                 .ask(dialect.model(), &question(&struck.marker), struck.stream);
-            let answer: Answer = coretap.post(struck.format.path(), &body).await;
+            let answer: Answer = coretap.post(&struck.path(dialect), &body).await;
             let context = struck.context(dialect);
             check(
                 &struck.case.expected,

@@ -9,7 +9,7 @@
 
 use std::collections::HashSet;
 
-use coretap_tests::events::Format;
+use coretap_tests::formats::Format;
 use coretap_tests::http::post;
 use coretap_tests::process::{Coretap, Mode, Simulator, in_time};
 use serde_json::json;
@@ -27,7 +27,7 @@ async fn a_client_that_leaves_cancels_upstream() {
                 .faults(&json!([{"route": "inference", "fault": "stall", "after_events": 4}]))
                 .await;
             let request = format.ask(MODEL, "Repeat the words plum-4711 früh 🙂", true);
-            let mut answer = coretap.open(post(format.path(), &request)).await;
+            let mut answer = coretap.open(post(&format.path(MODEL, true), &request)).await;
             answer.read_until("data: ").await;
             drop(answer);
             simulator.cancelled().await;
@@ -49,15 +49,15 @@ async fn two_hundred_streams_at_once() {
         for number in 0..STREAMS {
             let coretap = std::sync::Arc::clone(&coretap);
             streams.spawn(async move {
-                let format = Format::ALL[number % 2];
+                let format = Format::ALL[number % Format::ALL.len()];
                 let words = format!(
                     "Repeat the words plum-{number} früh – 李 – 🙂 \"quoted\" {{{{?x}}}} \\ end-{number}"
                 );
                 let whole = coretap
-                    .post(format.path(), &format.ask(MODEL, &words, false))
+                    .post(&format.path(MODEL, false), &format.ask(MODEL, &words, false))
                     .await;
                 let streamed = coretap
-                    .post(format.path(), &format.ask(MODEL, &words, true))
+                    .post(&format.path(MODEL, true), &format.ask(MODEL, &words, true))
                     .await;
                 let context = format!("{format:?} in {mode:?}");
                 assert_eq!(

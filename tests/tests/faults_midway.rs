@@ -11,8 +11,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use coretap_tests::checks::{check, question};
-use coretap_tests::events::Format;
 use coretap_tests::faults::{Dialect, Expected};
+use coretap_tests::formats::Format;
 use coretap_tests::http::{Answer, Opened, post};
 use coretap_tests::process::{Coretap, KEY, Simulator, in_time};
 use serde_json::json;
@@ -43,10 +43,12 @@ async fn hold(simulator: &Simulator, coretap: &Arc<Coretap>, dialect: Dialect, s
     for number in 0..streams {
         let coretap = Arc::clone(coretap);
         opening.spawn(async move {
-            let format = Format::ALL[number % 2];
+            let format = Format::ALL[number % Format::ALL.len()];
             let marker = format!("plum-{number:04}");
             let request = format.ask(dialect.model(), &question(&marker), true);
-            let mut answer = coretap.open(post(format.path(), &request)).await;
+            let mut answer = coretap
+                .open(post(&format.path(dialect.model(), true), &request))
+                .await;
             answer.read_until("data: ").await;
             Held {
                 format,
@@ -117,10 +119,10 @@ async fn a_token_that_expires_while_requests_run_is_renewed_once() {
         for number in 0..STREAMS {
             let coretap = Arc::clone(&coretap);
             asking.spawn(async move {
-                let (format, stream) = (Format::ALL[number % 2], number % 4 > 1);
+                let (format, stream) = (Format::ALL[number % Format::ALL.len()], number % 8 > 3);
                 let marker = format!("pear-{number:04}");
                 let body = format.ask(dialect.model(), &question(&marker), stream);
-                let answer = coretap.post(format.path(), &body).await;
+                let answer = coretap.post(&format.path(dialect.model(), stream), &body).await;
                 let context = format!("{format:?}, stream {stream}, {dialect:?}, {marker}");
                 check(&Expected::Answered, format, stream, &marker, &answer, &context);
             });
@@ -192,7 +194,7 @@ async fn a_killed_coretap_breaks_its_streams_and_starts_again_in_its_place() {
         for format in Format::ALL {
             for stream in [false, true] {
                 let body = format.ask(dialect.model(), &question("plum-again"), stream);
-                let answer = again.post(format.path(), &body).await;
+                let answer = again.post(&format.path(dialect.model(), stream), &body).await;
                 let context = format!("{format:?}, stream {stream}, {dialect:?}, started again");
                 check(
                     &Expected::Answered,

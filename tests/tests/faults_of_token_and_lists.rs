@@ -8,8 +8,8 @@
 )]
 
 use coretap_tests::checks::{check, check_refusal, question};
-use coretap_tests::events::Format;
 use coretap_tests::faults::{Dialect, Expected};
+use coretap_tests::formats::Format;
 use coretap_tests::http::Answer;
 use coretap_tests::process::{Coretap, Simulator};
 use serde_json::{Value, json};
@@ -199,7 +199,7 @@ fn of_empty_lists() -> Vec<Case> {
 
 async fn ask(coretap: &Coretap, dialect: Dialect, format: Format, stream: bool) -> Answer {
     let body = format.ask(dialect.model(), &question("plum-0"), stream);
-    coretap.post(format.path(), &body).await
+    coretap.post(&format.path(dialect.model(), stream), &body).await
 }
 
 /// The fault of a case, for every request of a route.

@@ -7,7 +7,7 @@
     reason = "A panic is how a test fails."
 )]
 
-use coretap_tests::events::Format;
+use coretap_tests::formats::Format;
 use coretap_tests::http::{Answer, post};
 use coretap_tests::process::{Coretap, Finished, KEY, Mode, Simulator, command, in_time};
 use serde_json::{Value, json};
@@ -32,7 +32,7 @@ fn rich(model: &str, format: Format) -> Value {
 }
 
 async fn ask(coretap: &Coretap, model: &str, format: Format) -> Answer {
-    let mut request = post(format.path(), &rich(model, format));
+    let mut request = post(&format.path(model, true), &rich(model, format));
     request.headers_mut().insert(
         "anthropic-beta",
         "interleaved-thinking-2025-05-14".parse().unwrap(),

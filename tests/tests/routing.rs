@@ -6,7 +6,7 @@
     reason = "A panic is how a test fails."
 )]
 
-use coretap_tests::events::Format;
+use coretap_tests::formats::Format;
 use coretap_tests::process::{Coretap, Mode, Simulator, run};
 use serde_json::Value;
 

@@ -48,7 +48,7 @@ async fn drive(simulator: &Simulator, program: &std::path::Path, arguments: &[&s
 
 /// Node finds packages beside the script: it runs from a folder inside the one they are installed in.
 async fn javascript(driver: &str, models: &[&str]) {
-    let Some(home) = installed("SAP's JavaScript SDKs", "npm/node_modules") else {
+    let Some(home) = installed("SAP's JavaScript SDKs", "npm/sap/node_modules") else {
         return;
     };
     let folder = tempfile::tempdir_in(home.parent().unwrap()).unwrap();

@@ -1,4 +1,4 @@
-//! Anthropic's and OpenAI's Python SDKs through Coretap, on every kind of route; the drivers hold the assertions.
+//! Anthropic's, OpenAI's and Google's Python SDKs through Coretap, on every kind of route; the drivers hold the assertions.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -11,11 +11,18 @@ use coretap_tests::process::{Coretap, KEY, Mode, Simulator, in_time};
 use serde_json::json;
 use tokio::process::Command;
 
-/// The texts that the drivers' own provocations leave in the simulator's list of refusals.
-const PROVOKED: &str = "plum: Input should be ripe";
+/// The texts that the drivers' own provocations leave in the simulator's list of refusals: a fault, and answers that are not kept.
+const PROVOKED: [&str; 3] = [
+    "plum: Input should be ripe",
+    "Response with id",
+    "Previous response with id",
+];
 
 async fn drive(driver: &str, routes: &[(Mode, &str, &str)]) {
-    let Some(python) = installed("anthropic and openai SDKs", "python/agents/bin/python") else {
+    let Some(python) = installed(
+        "anthropic, openai and google-genai SDKs",
+        "python/agents/bin/python",
+    ) else {
         return;
     };
     let script = repository().join("tests/drivers").join(driver);
@@ -46,7 +53,7 @@ async fn drive(driver: &str, routes: &[(Mode, &str, &str)]) {
         let output = in_time("the driver's end", output).await.unwrap();
         let stdout = String::from_utf8_lossy(&output.stdout);
         let mut refusals = simulator.refusals().await;
-        refusals.retain(|refusal| !refusal.contains(PROVOKED));
+        refusals.retain(|refusal| !PROVOKED.iter().any(|text| refusal.contains(text)));
         assert!(
             output.status.success() && stdout.trim_end().ends_with("ok") && refusals.is_empty(),
             "{driver} {mode:?} {model}\n{stdout}\n{}\ncoretap: {}\nrefused: {refusals:#?}",
@@ -103,4 +110,43 @@ async fn openai_embeddings() {
         (Mode::Orchestration, "text-embedding-3-small", "event"),
     ];
     drive("openai_embeddings.py", &routes).await;
+}
+
+#[tokio::test]
+async fn openai_responses_on_deployments() {
+    let deployments = [
+        (Mode::Foundation, "gpt-5", "random"),
+        (Mode::Foundation, "anthropic--claude-4.5-sonnet", "event"),
+    ];
+    drive("openai_responses.py", &deployments).await;
+}
+
+#[tokio::test]
+async fn openai_responses_in_orchestration() {
+    let models = [
+        (Mode::Orchestration, "gpt-4o", "random"),
+        (Mode::Orchestration, "gpt-5", "event"),
+        (Mode::Orchestration, "anthropic--claude-4.5-sonnet", "event"),
+    ];
+    drive("openai_responses.py", &models).await;
+}
+
+#[tokio::test]
+async fn google_on_deployments() {
+    let deployments = [
+        (Mode::Foundation, "gemini-2.5-pro", "random"),
+        (Mode::Foundation, "gpt-5", "event"),
+        (Mode::Foundation, "anthropic--claude-4.5-sonnet", "event"),
+    ];
+    drive("google_genai_sdk.py", &deployments).await;
+}
+
+#[tokio::test]
+async fn google_in_orchestration() {
+    let models = [
+        (Mode::Orchestration, "gemini-2.5-pro", "random"),
+        (Mode::Orchestration, "gpt-4o", "event"),
+        (Mode::Orchestration, "anthropic--claude-4.5-sonnet", "event"),
+    ];
+    drive("google_genai_sdk.py", &models).await;
 }

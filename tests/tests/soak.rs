@@ -11,9 +11,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use coretap_tests::checks::{check, question};
-use coretap_tests::events::Format;
 use coretap_tests::faults::Expected;
 use coretap_tests::folders::{report, skipped};
+use coretap_tests::formats::Format;
 use coretap_tests::process::{Coretap, Mode, Simulator, in_time};
 use serde_json::json;
 use tokio::task::JoinSet;
@@ -50,14 +50,14 @@ impl Held {
 
 /// Each request has words of its own; the mix goes through formats, kinds of answer and models.
 async fn ask(coretap: &Coretap, mode: Mode, number: usize, marker: String) {
-    let (format, stream) = (Format::ALL[number % 2], number % 4 > 1);
-    let model = if number % 8 > 3 {
+    let (format, stream) = (Format::ALL[number % Format::ALL.len()], number % 8 > 3);
+    let model = if number % 16 > 7 {
         "gpt-4o"
     } else {
         "anthropic--claude-4.5-sonnet"
     };
     let body = format.ask(model, &question(&marker), stream);
-    let answer = coretap.post(format.path(), &body).await;
+    let answer = coretap.post(&format.path(model, stream), &body).await;
     let context = format!("{mode:?}, {format:?}, stream {stream}, {model}, {marker}");
     check(&Expected::Answered, format, stream, &marker, &answer, &context);
 }

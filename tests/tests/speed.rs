@@ -11,9 +11,10 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use coretap_tests::folders::{installed, report, shared, skipped};
+use coretap_tests::folders::{report, shared, skipped};
 use coretap_tests::http::{empty, send};
-use coretap_tests::process::{Coretap, KEY, binary, in_time, signal};
+use coretap_tests::instructions::{Asked, Counter};
+use coretap_tests::process::{Coretap, KEY, in_time};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 
@@ -51,31 +52,22 @@ const IDLE_MEMORY: f64 = 12.0;
 
 /// The benchmark kit: its mock of SAP AI Core, its load generator, its request bodies.
 struct Kit {
-    programs: PathBuf,
+    counter: Counter,
     bodies: PathBuf,
     mock: Child,
     mock_address: SocketAddr,
-    folder: tempfile::TempDir,
-    way: Way,
 }
 
 impl Kit {
     async fn start(way: Way) -> Option<Self> {
-        let programs = installed("instruction gate", "bench/target/release")?;
+        let mut counter = Counter::new(Vec::new()).await?;
         let bodies = shared("instruction gate", "bench/bodies")?;
-        if Command::new("valgrind").arg("--version").output().await.is_err() {
-            skipped(
-                "instruction gate",
-                "valgrind is missing; apt-get install valgrind",
-            );
-            return None;
-        }
         // The mock takes a port and no "any": ask the system for a free one.
         let free = std::net::TcpListener::bind("127.0.0.1:0")
             .unwrap()
             .local_addr()
             .unwrap();
-        let mut mock = Command::new(programs.join("mock"))
+        let mut mock = Command::new(counter.programs.join("mock"))
             .args(["--port", &free.port().to_string()])
             .stderr(Stdio::piped())
             .kill_on_drop(true)
@@ -88,14 +80,12 @@ impl Kit {
             .unwrap();
         // It says what it does not know, and ends where nobody listens.
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-        let folder = tempfile::tempdir().unwrap();
+        counter.environment = environment(free, way);
         Some(Self {
-            programs,
+            counter,
             bodies,
             mock,
             mock_address: free,
-            folder,
-            way,
         })
     }
 
@@ -108,29 +98,13 @@ impl Kit {
         assert_eq!(answer.status, 200);
     }
 
-    fn environment(&self) -> Vec<(&'static str, String)> {
-        let mock = format!("http://{}", self.mock_address);
-        let key = format!(
-            r#"{{"clientid":"id","clientsecret":"s","url":"{mock}","serviceurls":{{"AI_API_URL":"{mock}"}}}}"#
-        );
-        vec![
-            ("AICORE_SERVICE_KEY", key),
-            (
-                "CORETAP_ORCHESTRATION",
-                matches!(self.way, Translating).to_string(),
-            ),
-            ("CORETAP_MODEL", "anthropic--claude-4.5-sonnet".to_owned()),
-            ("CORETAP_API_KEY", KEY.to_owned()),
-        ]
-    }
-
     /// A request body as a file; the large ones are packed.
     async fn body(&self, name: &str) -> PathBuf {
         let packed = self.bodies.join(format!("{name}.json.gz"));
         if !packed.exists() {
             return self.bodies.join(format!("{name}.json"));
         }
-        let unpacked = self.folder.path().join(format!("{name}.json"));
+        let unpacked = self.counter.folder().join(format!("{name}.json"));
         let output = Command::new("gzip")
             .arg("-dc")
             .arg(packed)
@@ -141,71 +115,30 @@ impl Kit {
         unpacked
     }
 
-    /// All instructions of a Coretap that answers `count` requests, its start and its end included.
-    async fn instructions(&self, body: &Path, stream: bool, count: u64) -> u64 {
-        // A file, because a pipe that nobody reads would fill with log lines and stop the one who writes them.
-        let log = self.folder.path().join("valgrind.log");
-        let mut valgrind = Command::new("valgrind")
-            .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
-            .arg(binary())
-            .args(["serve", "--port", "0"])
-            .env_clear()
-            .env("PATH", std::env::var_os("PATH").unwrap())
-            .env("HOME", self.folder.path())
-            .env("CORETAP_HOME", self.folder.path())
-            .envs(self.environment())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(std::fs::File::create(&log).unwrap())
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap();
-        let mut stdout = BufReader::new(valgrind.stdout.take().unwrap()).lines();
-        let line = in_time("Coretap's start under valgrind", stdout.next_line())
-            .await
-            .unwrap()
-            .unwrap_or_default();
-        let address = line
-            .strip_prefix("listening on ")
-            .unwrap_or_else(|| panic!("not where it listens: {line:?}"));
-        let mut load = Command::new(self.programs.join("lg"));
-        load.arg("--url")
-            .arg(format!("{address}/v1/messages"))
-            .arg("--body")
-            .arg(body);
-        load.args(["-c", "1", "-d", "50", "--warm", "0", "--timeout", "50", "-n"])
-            .arg(count.to_string());
-        load.args(["-H", "anthropic-version: 2023-06-01", "-H"])
-            .arg(format!("authorization: Bearer {KEY}"));
-        if stream {
-            load.args(["--stream", "--needle", r#""text_delta","text":""#]);
-        }
-        let load = in_time("the load's end", load.output()).await.unwrap();
-        let report: serde_json::Value = serde_json::from_slice(&load.stdout).unwrap();
-        assert_eq!(
-            (report["ok"].as_u64(), report["errs"].as_u64()),
-            (Some(count), Some(0)),
-            "{report}"
-        );
-        signal(valgrind.id().unwrap(), "TERM").await;
-        let status = in_time("valgrind's end", valgrind.wait()).await.unwrap();
-        let log = std::fs::read_to_string(log).unwrap();
-        assert!(status.success(), "{log}");
-        let collected = log
-            .lines()
-            .find_map(|line| line.split_once("Collected : "))
-            .unwrap_or_else(|| panic!("{log}"))
-            .1;
-        collected.trim().parse().unwrap()
-    }
-
-    /// The instructions of one request: the difference of two runs takes the start, the token and the lists away.
+    /// The instructions of one request.
     async fn per_request(&self, body: &str, stream: bool, runs: [u64; 2]) -> u64 {
         let body = self.body(body).await;
-        let few = self.instructions(&body, stream, runs[0]).await;
-        let many = self.instructions(&body, stream, runs[1]).await;
-        (many - few) / (runs[1] - runs[0])
+        let asked = Asked {
+            path: "/v1/messages",
+            body: &body,
+            needle: stream.then_some(r#""text_delta","text":""#),
+        };
+        self.counter.per_request(&asked, runs).await
     }
+}
+
+/// Where the mock is, for Coretap.
+fn environment(mock: SocketAddr, way: Way) -> Vec<(&'static str, String)> {
+    let mock = format!("http://{mock}");
+    let key = format!(
+        r#"{{"clientid":"id","clientsecret":"s","url":"{mock}","serviceurls":{{"AI_API_URL":"{mock}"}}}}"#
+    );
+    vec![
+        ("AICORE_SERVICE_KEY", key),
+        ("CORETAP_ORCHESTRATION", matches!(way, Translating).to_string()),
+        ("CORETAP_MODEL", "anthropic--claude-4.5-sonnet".to_owned()),
+        ("CORETAP_API_KEY", KEY.to_owned()),
+    ]
 }
 
 impl Drop for Kit {
@@ -291,8 +224,9 @@ async fn idle_memory() {
     let Some(kit) = Kit::start(Translating).await else {
         return;
     };
-    let environment = kit.environment();
-    let environment: Vec<_> = environment
+    let environment: Vec<_> = kit
+        .counter
+        .environment
         .iter()
         .map(|(name, value)| (*name, value.as_str()))
         .collect();

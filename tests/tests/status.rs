@@ -10,7 +10,7 @@
 use std::net::SocketAddr;
 
 use coretap_tests::desktop;
-use coretap_tests::events::Format;
+use coretap_tests::formats::Format;
 use coretap_tests::http::{empty, post, send};
 use coretap_tests::process::{Coretap, Finished, KEY, Mode, Simulator, run};
 use serde_json::{Value, json};

@@ -7,7 +7,7 @@
 )]
 
 use bytes::Bytes;
-use coretap_tests::events::Format;
+use coretap_tests::formats::Format;
 use coretap_tests::process::{Coretap, Mode, Simulator};
 use http::Request;
 use http_body_util::Full;
@@ -64,6 +64,34 @@ fn conversation(format: Format, model: &str) -> Value {
                 {"role": "user", "content": nasty("user")},
             ],
         }),
+        Format::Responses => json!({
+            "model": model, "store": false, "instructions": nasty("system"),
+            "tools": [{"type": "function", "name": "look", "parameters": schema, "strict": false}],
+            "input": [
+                {"role": "user", "content": nasty("earlier-user")},
+                {"type": "message", "role": "assistant", "content": [
+                    {"type": "output_text", "text": nasty("assistant"), "annotations": []},
+                ]},
+                {"type": "function_call", "call_id": "call_1", "name": "look", "arguments": arguments.to_string()},
+                {"type": "function_call_output", "call_id": "call_1", "output": nasty("result")},
+                {"role": "user", "content": [{"type": "input_text", "text": nasty("user")}]},
+            ],
+        }),
+        Format::Gemini => json!({
+            "systemInstruction": {"parts": [{"text": nasty("system")}]},
+            "tools": [{"functionDeclarations": [{"name": "look", "parametersJsonSchema": schema}]}],
+            "contents": [
+                {"role": "user", "parts": [{"text": nasty("earlier-user")}]},
+                {"role": "model", "parts": [
+                    {"text": nasty("assistant")},
+                    {"functionCall": {"id": "call_1", "name": "look", "args": arguments}},
+                ]},
+                {"role": "user", "parts": [
+                    {"functionResponse": {"id": "call_1", "name": "look", "response": {"output": nasty("result")}}},
+                    {"text": nasty("user")},
+                ]},
+            ],
+        }),
     }
 }
 
@@ -91,7 +119,9 @@ async fn every_text_arrives_as_it_was_written() {
             for model in ["anthropic--claude-4.5-sonnet", "gpt-4o"] {
                 let context = format!("{format:?} to {model} in {mode:?}");
                 simulator.forget().await;
-                let answer = coretap.post(format.path(), &conversation(format, model)).await;
+                let answer = coretap
+                    .post(&format.path(model, false), &conversation(format, model))
+                    .await;
                 assert_eq!(answer.status, 200, "{context}: {answer:?}");
                 simulator.refused_nothing().await;
                 let seen = simulator.inference().await;
@@ -143,7 +173,8 @@ async fn half_characters_become_replacement_characters() {
                 .ask("anthropic--claude-4.5-sonnet", "plum HALF pear", false)
                 .to_string();
             let body = Bytes::from(body.replace("HALF", "\\ud83d"));
-            let request = Request::post(format.path()).header("content-type", "application/json");
+            let request = Request::post(format.path("anthropic--claude-4.5-sonnet", false))
+                .header("content-type", "application/json");
             let answer = coretap.send(request.body(Full::from(body)).unwrap()).await;
             assert_eq!(answer.status, 200, "{format:?} in {mode:?}: {answer:?}");
             simulator.refused_nothing().await;

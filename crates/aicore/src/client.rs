@@ -7,6 +7,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
+use http::Method;
 
 use crate::aliases::Aliases;
 use crate::cached::{Cached, Fetched};
@@ -17,7 +18,7 @@ use crate::extra_roots::ExtraRoots;
 use crate::gateway::{Gateway, Response};
 use crate::machine::{Change, Machine, ThisMachine, Watched};
 use crate::restriction::Restrictions;
-use crate::route::{Endpoint, Route, Routes};
+use crate::route::{AnswerCall, Endpoint, Route, Routes};
 use crate::routing::{Choice, Purpose, Routing};
 use crate::selectable::{self, SelectableModel, Selection};
 use crate::service_key::ServiceKey;
@@ -278,7 +279,30 @@ impl AiCore {
     /// [`Error::is_connect`]), and whatever kept a token from being fetched.
     pub async fn send(&self, route: &Route, request: InferenceRequest) -> Result<Response, Error> {
         let uri = route.uri(request.endpoint, request.stream);
-        self.inner.gateway.post(uri, request.stream, request.body).await
+        let gateway = &self.inner.gateway;
+        gateway
+            .send(&Method::POST, uri, request.stream, request.body)
+            .await
+    }
+
+    /// Sends a call about an answer that the route's deployment keeps, with the agent's own `query`; `None` where the route
+    /// keeps none, or where no answer can have such an id.
+    ///
+    /// # Errors
+    /// Those of [`AiCore::send`].
+    pub async fn send_about_answer(
+        &self,
+        route: &Route,
+        call: AnswerCall,
+        id: &str,
+        query: Option<&str>,
+    ) -> Result<Option<Response>, Error> {
+        let Some(uri) = route.answer_uri(call, id, query) else {
+            return Ok(None);
+        };
+        let gateway = &self.inner.gateway;
+        let response = gateway.send(&call.method(), &uri, false, Bytes::new()).await?;
+        Ok(Some(response))
     }
 
     /// The catalogue of models; at most 15 minutes old, older only while a newer one is being fetched or can't be.

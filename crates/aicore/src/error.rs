@@ -211,7 +211,10 @@ pub enum Error {
         available: Vec<String>,
     },
     /// The model's own API is one that Coretap does not write.
-    #[error("'{model}' can't be reached directly: {reason}.")]
+    #[error(
+        "'{model}' can't be reached directly: {reason}. Turn on orchestration mode, which reaches the models of every \
+         provider."
+    )]
     FamilyUnsupported {
         /// SAP's name of the model.
         model: String,

@@ -98,9 +98,15 @@ impl Gateway {
         })
     }
 
-    /// Sends a JSON body and gives the answer as it is, unless it is the gateway's own refusal of a new token, or a page
+    /// Sends a request with a JSON body, or without one, and gives the answer as it is, unless it is the gateway's own refusal of a new token, or a page
     /// that something else on the way shows.
-    pub(crate) async fn post(&self, uri: &Uri, stream: bool, body: Bytes) -> Result<Response, Error> {
+    pub(crate) async fn send(
+        &self,
+        method: &Method,
+        uri: &Uri,
+        stream: bool,
+        body: Bytes,
+    ) -> Result<Response, Error> {
         let headers = if stream {
             &self.stream_headers
         } else {
@@ -109,7 +115,7 @@ impl Gateway {
         let tried = self
             .exchange(|authorization| {
                 let mut request = http::Request::new(Full::new(body.clone()));
-                *request.method_mut() = Method::POST;
+                *request.method_mut() = method.clone();
                 *request.uri_mut() = uri.clone();
                 *request.headers_mut() = headers.clone();
                 request.headers_mut().insert(AUTHORIZATION, authorization);

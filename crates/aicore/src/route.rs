@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use http::Uri;
+use http::{Method, Uri};
 use url::Url;
 
 use crate::deployments::Deployment;
@@ -44,6 +44,39 @@ pub enum Endpoint {
     Own,
     /// Azure's `/responses` (sap-wire.md §3.2).
     Responses,
+    /// Azure's `/responses/compact` (sap-wire.md §3.2).
+    CompactResponses,
+}
+
+/// What is wanted of an answer that a deployment of Azure's keeps (sap-wire.md §3.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AnswerCall {
+    /// The answer.
+    Get,
+    /// That it be forgotten.
+    Delete,
+    /// That it be made no further, where it is made in the background.
+    Cancel,
+    /// The input that led to it.
+    InputItems,
+}
+
+impl AnswerCall {
+    pub(crate) fn method(self) -> Method {
+        match self {
+            AnswerCall::Get | AnswerCall::InputItems => Method::GET,
+            AnswerCall::Delete => Method::DELETE,
+            AnswerCall::Cancel => Method::POST,
+        }
+    }
+
+    fn path(self) -> &'static str {
+        match self {
+            AnswerCall::Get | AnswerCall::Delete => "",
+            AnswerCall::Cancel => "/cancel",
+            AnswerCall::InputItems => "/input_items",
+        }
+    }
 }
 
 /// Where one model is reached. Everything that a request needs is made once, here.
@@ -62,6 +95,7 @@ pub struct Route {
     pub(crate) uri: Uri,
     pub(crate) stream_uri: Uri,
     pub(crate) responses_uri: Option<Uri>,
+    pub(crate) compact_uri: Option<Uri>,
 }
 
 /// All the deployments at which one model is reached.
@@ -141,9 +175,9 @@ impl Route {
             Some((path, query)) => at(&path, query)?,
             None => uri.clone(),
         };
-        let responses_uri = (family == Family::AzureOpenAi && purpose == Purpose::Chat)
-            .then(|| at("/responses", None))
-            .transpose()?;
+        let has_responses = family == Family::AzureOpenAi && purpose == Purpose::Chat;
+        let of_responses = |path: &str| has_responses.then(|| at(path, None)).transpose();
+        let (responses_uri, compact_uri) = (of_responses("/responses")?, of_responses("/responses/compact")?);
         let version = deployment
             .model_version
             .clone()
@@ -157,16 +191,31 @@ impl Route {
             uri,
             stream_uri,
             responses_uri,
+            compact_uri,
         })
     }
 
     /// Where a request for this endpoint goes. Only Azure's deployments have one for responses.
     pub(crate) fn uri(&self, endpoint: Endpoint, stream: bool) -> &Uri {
-        match (endpoint, &self.responses_uri) {
-            (Endpoint::Responses, Some(uri)) => uri,
-            _ if stream => &self.stream_uri,
-            _ => &self.uri,
+        let other = match endpoint {
+            Endpoint::Own => None,
+            Endpoint::Responses => self.responses_uri.as_ref(),
+            Endpoint::CompactResponses => self.compact_uri.as_ref(),
+        };
+        other.unwrap_or(if stream { &self.stream_uri } else { &self.uri })
+    }
+
+    /// Where a call about a kept answer goes; nothing where the route keeps none, or where no id looks like this: it is a
+    /// step of the path. `query` is the agent's own.
+    pub(crate) fn answer_uri(&self, call: AnswerCall, id: &str, query: Option<&str>) -> Option<Uri> {
+        const LONGEST_ID: usize = 256;
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+        if id.is_empty() || id.len() > LONGEST_ID || !id.bytes().all(plain) {
+            return None;
         }
+        let base = self.responses_uri.as_ref()?;
+        let query = query.map(|query| format!("?{query}")).unwrap_or_default();
+        format!("{base}/{id}{}{query}", call.path()).parse().ok()
     }
 }
 
@@ -230,18 +279,44 @@ mod tests {
             ("gpt-4o", Some("azure-openai"), Some(Family::AzureOpenAi)),
             ("gpt-4o", None, Some(Family::AzureOpenAi)),
             ("o3-mini", None, Some(Family::AzureOpenAi)),
-            ("gpt-oss", Some("aicore-opensource"), None),
+            (
+                "gpt-oss",
+                Some("aicore-opensource"),
+                Some(Family::OpenAiCompatible),
+            ),
             ("tenants-own", Some("azure-openai"), Some(Family::AzureOpenAi)),
             ("tenants-own", None, None),
+            ("tenants-own", Some("aicore-new"), None),
             ("anthropic--claude-4.5-sonnet", None, Some(Family::Claude)),
             (
                 "Anthropic--Claude-4.5-Sonnet",
                 Some("aws-bedrock"),
                 Some(Family::Claude),
             ),
-            ("amazon--nova-pro", None, None),
-            ("gemini-2.5-pro", None, None),
-            ("sonar-pro", None, None),
+            ("amazon--nova-pro", None, Some(Family::Converse)),
+            ("Amazon--Nova-Pro", Some("aws-bedrock"), Some(Family::Converse)),
+            ("gemini-2.5-pro", None, Some(Family::Vertex)),
+            (
+                "gemini-2.5-pro",
+                Some("aicore-opensource"),
+                Some(Family::OpenAiCompatible),
+            ),
+            (
+                "mistralai--mistral-medium-instruct",
+                None,
+                Some(Family::OpenAiCompatible),
+            ),
+            ("sonar-pro", None, Some(Family::OpenAiCompatible)),
+            ("sonar-pro", Some("perplexity-ai"), Some(Family::OpenAiCompatible)),
+            (
+                "ibm--granite-13b-chat",
+                Some("aicore-ibm"),
+                Some(Family::OpenAiCompatible),
+            ),
+            ("cohere--command-a-reasoning", None, Some(Family::Cohere)),
+            ("sap-rpt-1-large", None, None),
+            ("sap-abap-1", None, None),
+            ("nvidia--llama-3.2-nv-embedqa-1b", None, None),
         ] {
             assert_eq!(
                 direct_family(model, executable, Purpose::Chat).ok(),
@@ -249,14 +324,27 @@ mod tests {
                 "{model} {executable:?}"
             );
         }
-        for (model, family) in [
-            ("text-embedding-3-small", Some(Family::AzureOpenAi)),
-            ("amazon--titan-embed-text", None),
-            ("anthropic--claude-embed", None),
-            ("gemini-embedding", None),
+        for (model, executable, family) in [
+            ("text-embedding-3-small", None, Some(Family::AzureOpenAi)),
+            ("amazon--titan-embed-text", None, Some(Family::Titan)),
+            (
+                "amazon--titan-embed-text",
+                Some("aws-bedrock"),
+                Some(Family::Titan),
+            ),
+            ("gemini-embedding", None, Some(Family::Vertex)),
+            ("nvidia--llama-3.2-nv-embedqa-1b", None, Some(Family::Nvidia)),
+            (
+                "nvidia--llama-3.2-nv-embedqa-1b",
+                Some("aicore-nvidia"),
+                Some(Family::Nvidia),
+            ),
+            ("anthropic--claude-embed", None, None),
+            ("cohere--embed-4", None, None),
+            ("mistralai--embed", Some("aicore-mistralai"), None),
         ] {
-            let found = direct_family(model, None, Purpose::Embeddings);
-            assert_eq!(found.ok(), family, "{model}");
+            let found = direct_family(model, executable, Purpose::Embeddings);
+            assert_eq!(found.ok(), family, "{model} {executable:?}");
         }
     }
 }

@@ -24,6 +24,17 @@ pub enum AgentToolKind {
     ToolSearch,
 }
 
+impl AgentToolKind {
+    /// The type of the item that is such a call.
+    pub(crate) fn call_type(self) -> &'static str {
+        match self {
+            AgentToolKind::Function => "function_call",
+            AgentToolKind::Custom => "custom_tool_call",
+            AgentToolKind::ToolSearch => "tool_search_call",
+        }
+    }
+}
+
 /// All such tools of one request. Tools that go as they came are not in it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AgentTools(Vec<AgentTool>);
@@ -49,4 +60,9 @@ impl AgentTools {
         let is_it = |tool: &&AgentTool| tool.name == name && tool.namespace.as_deref() == namespace;
         self.0.iter().find(is_it).map(|tool| tool.offered_as.as_str())
     }
+}
+
+/// What a model is told of a tool that was loaded late: it stands among the tools, plain.
+pub(crate) fn available(name: &str) -> String {
+    format!("Tool {name} is available.")
 }

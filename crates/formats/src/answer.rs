@@ -94,6 +94,8 @@ pub struct Answer {
     pub body: Vec<u8>,
     /// What is known of it.
     pub outcome: Outcome,
+    /// The upstream's id of it, where both sides speak Responses and it may be asked for again.
+    pub id: Option<String>,
 }
 
 /// A stream on its way from the upstream's events to the agent's.
@@ -116,6 +118,10 @@ enum Way {
     },
     /// Both sides speak Chat Completions.
     CopyChat(azure::answer::Copier),
+    /// Both sides speak Responses.
+    CopyResponses(azure_responses::copy::Copier),
+    /// Both sides speak Gemini's format.
+    CopyGemini(vertex::answer::Copier),
     Translate {
         decoder: Decoder,
         encoder: Encoder,
@@ -173,12 +179,12 @@ enum Encoder {
 }
 
 impl Encoder {
-    fn new(agent: AgentFormat) -> Self {
-        match agent {
+    fn new(options: &AnswerOptions) -> Self {
+        match options.agent {
             AgentFormat::Messages => Encoder::Messages(messages::stream::Encoder::new()),
             AgentFormat::ChatCompletions => Encoder::Chat(chat::stream::Encoder::new()),
             AgentFormat::Responses => Encoder::Responses(responses::stream::Encoder::default()),
-            AgentFormat::Gemini => Encoder::Gemini(gemini::stream::Encoder::default()),
+            AgentFormat::Gemini => Encoder::Gemini(gemini::stream::Encoder::new(options.as_array)),
         }
     }
 
@@ -196,14 +202,20 @@ impl Encoder {
 #[derive(Debug)]
 struct Seen {
     started: bool,
+    /// Whether the upstream's id of the answer matters.
+    wants_id: bool,
+    id: Option<String>,
     progress: Progress,
     outcome: Outcome,
 }
 
 impl Seen {
-    fn new() -> Self {
+    fn new(options: &AnswerOptions) -> Self {
         Seen {
             started: false,
+            wants_id: options.upstream == ModelFormat::AzureResponses
+                && options.agent == AgentFormat::Responses,
+            id: None,
             progress: Progress::Opening,
             outcome: Outcome::default(),
         }
@@ -215,7 +227,11 @@ impl Seen {
 
     fn observe(&mut self, event: &Event<'_>) {
         match event {
-            Event::Start { .. } => self.started = true,
+            Event::Start { id } => {
+                self.started = true;
+                let id = id.as_ref().filter(|_| self.wants_id);
+                self.id = id.map(|id| id.decode().into_owned());
+            }
             Event::Usage(usage) => self.outcome.usage.update(*usage),
             Event::Stop { reason, .. } => {
                 self.outcome.stop_reason = Some(*reason);
@@ -244,16 +260,23 @@ impl AnswerStream {
             (ModelFormat::AzureChat, AgentFormat::ChatCompletions) => {
                 Way::CopyChat(azure::answer::Copier::new(&options.model, options.include_usage))
             }
-            (upstream, agent) => Way::Translate {
+            (ModelFormat::Vertex, AgentFormat::Gemini) => {
+                Way::CopyGemini(vertex::answer::Copier::new(&options))
+            }
+            (ModelFormat::AzureResponses, AgentFormat::Responses) => Way::CopyResponses(
+                azure_responses::copy::Copier::new(&options.model, options.tools.clone()),
+            ),
+            (upstream, _) => Way::Translate {
                 decoder: Decoder::new(upstream),
-                encoder: Encoder::new(agent),
+                encoder: Encoder::new(&options),
             },
         };
+        let seen = Seen::new(&options);
         AnswerStream {
             options,
             lines: Lines::default(),
             way,
-            seen: Seen::new(),
+            seen,
             failure_told: false,
         }
     }
@@ -294,11 +317,18 @@ impl AnswerStream {
         if !seen.is_over() {
             lines.finish(|payload| {
                 // A last line without a line break counts when nothing of it is missing.
-                let is_whole = Document::read(&text_of(payload)).is_ok();
-                if is_whole || payload == b"[DONE]" {
+                let text: &str = &text_of(payload);
+                let is_whole = match options.upstream {
+                    ModelFormat::Converse => converse::answer::is_whole(text),
+                    _ => text == "[DONE]" || Document::read(text).is_ok(),
+                };
+                if is_whole {
                     way.take(payload, options, seen, out);
                 }
             });
+        }
+        if !seen.is_over() {
+            way.end(options, seen, out);
         }
         if !seen.is_over() {
             seen.progress = Progress::Failed(broken("The upstream ended before its answer was complete."));
@@ -325,8 +355,14 @@ impl AnswerStream {
                 write_string(out, &failure.message);
                 out.extend_from_slice(b"}}\n\n");
             }
-            AgentFormat::Responses => responses::stream::write_failure(failure, out),
-            AgentFormat::Gemini => gemini::stream::write_failure(failure, &self.options, out),
+            AgentFormat::Responses => {
+                responses::stream::write_failure(failure, self.way.next_sequence(), out);
+            }
+            AgentFormat::Gemini => {
+                if let Some(frame) = self.way.gemini_frame() {
+                    frame.write_failure(failure, out);
+                }
+            }
             AgentFormat::ChatCompletions => {
                 out.extend_from_slice(b"data: {\"error\":{\"message\":");
                 write_string(out, &failure.message);
@@ -355,6 +391,11 @@ impl AnswerStream {
         });
     }
 
+    /// The upstream's id of the answer, where both sides speak Responses and it may be asked for again.
+    pub fn id(&self) -> Option<&str> {
+        self.seen.id.as_deref()
+    }
+
     /// What is known so far.
     pub fn outcome(&self) -> Outcome {
         self.seen.outcome
@@ -362,6 +403,18 @@ impl AnswerStream {
 }
 
 impl Way {
+    /// The number of the next event, where the agent's format counts them.
+    fn next_sequence(&self) -> u64 {
+        match self {
+            Way::CopyResponses(copier) => copier.next_sequence(),
+            Way::Translate {
+                encoder: Encoder::Responses(encoder),
+                ..
+            } => encoder.next_sequence(),
+            _ => 0,
+        }
+    }
+
     /// Takes one payload.
     fn take(&mut self, payload: &[u8], options: &AnswerOptions, seen: &mut Seen, out: &mut Vec<u8>) {
         if seen.is_over() {
@@ -380,6 +433,10 @@ impl Way {
                 }
             }
             Way::CopyChat(copier) => copier.copy(payload, &mut |event| seen.observe(&event), out),
+            Way::CopyResponses(copier) => copier.copy(payload, &mut |event| seen.observe(&event), out),
+            Way::CopyGemini(copier) => {
+                copier.copy(payload, options, &mut |event| seen.observe(&event), out);
+            }
             Way::Translate { decoder, encoder } => decoder.read(payload, &mut |event| {
                 if seen.is_over() {
                     return;
@@ -391,12 +448,52 @@ impl Way {
     }
 }
 
+impl Way {
+    /// Takes the end of the upstream's body, which is the regular end of a format that has no other.
+    fn end(&mut self, options: &AnswerOptions, seen: &mut Seen, out: &mut Vec<u8>) {
+        match self {
+            Way::CopyGemini(copier) => copier.end(&mut |event| seen.observe(&event), out),
+            Way::Translate {
+                decoder: Decoder::Vertex(decoder),
+                encoder,
+            } => {
+                decoder.end(&mut |event| {
+                    seen.observe(&event);
+                    encoder.write(&event, options, out);
+                });
+            }
+            Way::Translate {
+                decoder: Decoder::Converse(decoder),
+                encoder,
+            } => {
+                decoder.end(&mut |event| {
+                    seen.observe(&event);
+                    encoder.write(&event, options, out);
+                });
+            }
+            _ => {}
+        }
+    }
+
+    /// What stands around the chunks for an agent that speaks Gemini's format.
+    fn gemini_frame(&mut self) -> Option<&mut gemini::stream::Frame> {
+        match self {
+            Way::CopyGemini(copier) => Some(&mut copier.frame),
+            Way::Translate {
+                encoder: Encoder::Gemini(encoder),
+                ..
+            } => Some(&mut encoder.frame),
+            _ => None,
+        }
+    }
+}
+
 /// Translates a whole answer.
 ///
 /// # Errors
 /// When the body cannot be read or holds an error.
 pub fn answer(options: &AnswerOptions, body: &[u8]) -> Result<Answer, Failure> {
-    let mut seen = Seen::new();
+    let mut seen = Seen::new(options);
     let mut out = Vec::new();
     match (options.upstream, options.agent) {
         (ModelFormat::Claude, AgentFormat::Messages) => {
@@ -412,6 +509,18 @@ pub fn answer(options: &AnswerOptions, body: &[u8]) -> Result<Answer, Failure> {
             let completion = azure::answer::read_whole(document, &mut |event| seen.observe(&event))?;
             let model = Text::of(&options.model);
             write_with_model(&mut out, body, completion.members.get("model"), model.literal());
+        }
+        (ModelFormat::AzureResponses, AgentFormat::Responses) => {
+            let body = text_of(body);
+            let document = &document(&body)?;
+            let response = azure_responses::answer::read_whole(document, &mut |event| seen.observe(&event))?;
+            let model = Text::of(&options.model);
+            azure_responses::copy::write_response(response, model.literal(), &options.tools, &mut out);
+        }
+        (ModelFormat::Vertex, AgentFormat::Gemini) => {
+            let body: &str = &text_of(body);
+            let document = &document(body)?;
+            vertex::answer::copy_whole(document, options, &mut |event| seen.observe(&event), &mut out)?;
         }
         (upstream, AgentFormat::Messages) => {
             let mut whole = messages::answer::Whole::default();
@@ -433,7 +542,7 @@ pub fn answer(options: &AnswerOptions, body: &[u8]) -> Result<Answer, Failure> {
             let mut whole = gemini::answer::Whole::default();
             read_whole(upstream, body, &mut |event| {
                 seen.observe(&event);
-                whole.take(&event, options);
+                whole.take(&event);
             })?;
             out = whole.into_body(options);
         }
@@ -449,6 +558,7 @@ pub fn answer(options: &AnswerOptions, body: &[u8]) -> Result<Answer, Failure> {
     Ok(Answer {
         body: out,
         outcome: seen.outcome,
+        id: seen.id,
     })
 }
 
@@ -457,9 +567,9 @@ pub fn answer(options: &AnswerOptions, body: &[u8]) -> Result<Answer, Failure> {
 /// # Errors
 /// When the body cannot be read or holds an error.
 pub fn answer_as_stream(options: &AnswerOptions, body: &[u8]) -> Result<Answer, Failure> {
-    let mut seen = Seen::new();
+    let mut seen = Seen::new(options);
     let mut out = Vec::with_capacity(1024 + body.len());
-    let mut encoder = Encoder::new(options.agent);
+    let mut encoder = Encoder::new(options);
     read_whole(options.upstream, body, &mut |event| {
         seen.observe(&event);
         let event = match event {
@@ -477,6 +587,7 @@ pub fn answer_as_stream(options: &AnswerOptions, body: &[u8]) -> Result<Answer, 
     Ok(Answer {
         body: out,
         outcome: seen.outcome,
+        id: seen.id,
     })
 }
 
@@ -487,7 +598,9 @@ fn read_whole(upstream: ModelFormat, body: &[u8], emit: &mut impl FnMut(Event<'_
         ModelFormat::AzureChat | ModelFormat::OpenAiCompatible => {
             azure::answer::read_whole(&document(&text_of(body))?, emit).map(|_| ())
         }
-        ModelFormat::AzureResponses => azure_responses::answer::read_whole(&document(&text_of(body))?, emit),
+        ModelFormat::AzureResponses => {
+            azure_responses::answer::read_whole(&document(&text_of(body))?, emit).map(|_| ())
+        }
         ModelFormat::Vertex => vertex::answer::read_whole(&document(&text_of(body))?, emit),
         ModelFormat::Converse => converse::answer::read_whole(&document(&text_of(body))?, emit),
         ModelFormat::Cohere => cohere::answer::read_whole(&document(&text_of(body))?, emit),

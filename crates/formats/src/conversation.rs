@@ -327,6 +327,27 @@ impl Effort {
         })
     }
 
+    /// The budget of thinking tokens that stands for it, where a model knows budgets only.
+    pub(crate) fn budget(self) -> u64 {
+        match self {
+            Effort::None | Effort::Minimal => 1024,
+            Effort::Low => 2048,
+            Effort::Medium => 8192,
+            Effort::High => 16_384,
+            Effort::ExtraHigh => 24_576,
+            Effort::Max => 31_999,
+        }
+    }
+
+    /// The level that stands for a budget of thinking tokens, where a model knows levels only.
+    pub(crate) fn of_budget(budget: u64) -> Self {
+        match budget {
+            ..4096 => Effort::Low,
+            4096..16_384 => Effort::Medium,
+            _ => Effort::High,
+        }
+    }
+
     /// The word for it.
     pub fn word(self) -> &'static str {
         match self {
@@ -357,4 +378,17 @@ pub enum ResponseFormat<'a> {
         /// Whether to follow it to the letter.
         strict: Option<bool>,
     },
+}
+
+impl ResponseFormat<'_> {
+    /// The wish for the shape in words, for models that take it in no other form.
+    pub(crate) fn in_words(&self) -> String {
+        match self {
+            ResponseFormat::JsonSchema { schema, .. } => format!(
+                "Answer with JSON that follows this JSON schema, and with nothing else:\n{}",
+                schema.get()
+            ),
+            ResponseFormat::JsonObject => "Answer with one JSON object, and with nothing else.".to_owned(),
+        }
+    }
 }

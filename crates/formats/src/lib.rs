@@ -47,14 +47,16 @@ use serde::{Deserialize, Serialize};
 
 pub use agent_tools::{AgentTool, AgentToolKind, AgentTools};
 pub use answer::{Answer, AnswerOptions, AnswerStream, Outcome, Progress, answer, answer_as_stream};
+pub use azure_responses::copy::kept_answer;
 pub use beginning::hash_beginning;
 pub use embeddings::{
     EmbeddingFormat, EmbeddingRequest, Encoding, embedding_answer, write_embedding_request,
 };
 pub use error::{AgentError, ReadError, error_body};
+pub use gemini::embeddings::{gemini_embedding_answer, gemini_embedding_request};
 pub use models::{ListedModel, model_entry, model_list};
 pub use refusal::{could_be_left_out, read_refusal};
-pub use request::{RequestHead, UpstreamRequest, count_tokens, model_name, write_request};
+pub use request::{RequestHead, UpstreamRequest, count_tokens, model_name, write_compaction, write_request};
 pub use target::Target;
 pub use upstream_error::{UpstreamError, read_upstream_error};
 

@@ -42,6 +42,10 @@ pub enum Limitation {
     ThinkingReplay,
     /// Streams.
     Streaming,
+    /// Chat Completions: Azure has the model for Responses only.
+    ChatCompletions,
+    /// Responses: Azure has the model for Chat Completions only.
+    Responses,
 }
 
 impl Limitation {
@@ -63,6 +67,8 @@ impl Limitation {
             Limitation::CacheTtl => "cache_control.ttl".to_owned(),
             Limitation::ThinkingReplay => "thinking_replay".to_owned(),
             Limitation::Streaming => "stream".to_owned(),
+            Limitation::ChatCompletions => "chat_completions".to_owned(),
+            Limitation::Responses => "responses".to_owned(),
         }
     }
 }
@@ -90,6 +96,8 @@ impl Limitation {
             Limitation::CacheTtl => "a cache mark's ttl",
             Limitation::ThinkingReplay => "earlier thinking",
             Limitation::Streaming => "streams",
+            Limitation::ChatCompletions => "Chat Completions",
+            Limitation::Responses => "Responses",
         };
         format!("refused {what}")
     }
@@ -116,6 +124,8 @@ impl fmt::Display for Limitation {
             Limitation::CacheTtl => formatter.write_str("cache marks without ttl"),
             Limitation::ThinkingReplay => formatter.write_str("earlier thinking left out"),
             Limitation::Streaming => formatter.write_str("asked for a whole answer"),
+            Limitation::ChatCompletions => formatter.write_str("asked through Responses"),
+            Limitation::Responses => formatter.write_str("asked through Chat Completions"),
         }
     }
 }
@@ -150,6 +160,8 @@ impl ModelRules {
             Limitation::CacheTtl => self.cache_ttl = false,
             Limitation::ThinkingReplay => self.thinking_replay = false,
             Limitation::Streaming => self.streaming = false,
+            Limitation::ChatCompletions => self.chat_completions = false,
+            Limitation::Responses => self.responses = false,
         }
     }
 

@@ -21,6 +21,10 @@ pub struct ModelRules {
     /// Whether the model takes `temperature` or `top_p`, but not both.
     pub(crate) temperature_excludes_top_p: bool,
     pub(crate) thinking: ThinkingKind,
+    /// The smallest and the largest budget of thinking tokens, where the model takes budgets (Gemini).
+    pub(crate) thinking_budgets: (u64, u64),
+    /// Whether thinking can be switched off by a budget of 0 (Gemini).
+    pub(crate) thinking_off: bool,
     /// Efforts that the model takes, rising; empty where it takes none.
     pub(crate) efforts: Vec<Effort>,
     /// Whether an effort may stand beside tools.
@@ -29,6 +33,10 @@ pub struct ModelRules {
     pub(crate) max_tokens_name: MaxTokensName,
     /// Whether the model takes a JSON schema for its answer; otherwise the schema is asked for in words.
     pub(crate) structured_output: bool,
+    /// Whether it takes one beside tools (Gemini).
+    pub(crate) structured_output_with_tools: bool,
+    /// Whether the first tool call of a turn must carry a thought signature (Gemini).
+    pub(crate) signed_calls: bool,
     /// Whether cache marks mean something to the model.
     pub(crate) cache_marks: bool,
     /// Whether a cache mark may say how long it holds.
@@ -53,6 +61,14 @@ pub struct ModelRules {
     pub(crate) refused_message_members: Vec<String>,
     /// Whether the model streams.
     pub(crate) streaming: bool,
+    /// Whether the model knows tools.
+    pub(crate) tools: bool,
+    /// Whether a tool call's id must be nine letters and digits.
+    pub(crate) short_call_ids: bool,
+    /// Whether a deployment of Azure's takes Chat Completions for the model.
+    pub(crate) chat_completions: bool,
+    /// Whether it takes Responses.
+    pub(crate) responses: bool,
 }
 
 impl ModelRules {

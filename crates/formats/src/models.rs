@@ -1,4 +1,4 @@
-//! The list of models as agents ask for it, in OpenAI's shape and in Anthropic's (agents.md §3).
+//! The list of models as agents ask for it, in OpenAI's shape, in Anthropic's and in Google's (agents.md §3).
 
 use crate::json::{write_count, write_string};
 use crate::{AgentFormat, gemini};
@@ -18,10 +18,15 @@ pub struct ListedModel<'a> {
     pub deprecated: bool,
     /// When, as SAP writes it, if that is known.
     pub retirement_date: Option<&'a str>,
+    /// Whether it makes embeddings instead of answers: Google's list says what a model does.
+    pub embeds: bool,
+    /// Tokens that fit into one request and its answer, if that is known.
+    pub context_length: Option<u64>,
 }
 
 /// The body of `GET /v1/models`: OpenAI's `{"object":"list","data":[…]}`, or for [`AgentFormat::Messages`] Anthropic's
-/// `{"data":[…],"has_more":false,"first_id":…,"last_id":…}`. The list is always whole.
+/// `{"data":[…],"has_more":false,"first_id":…,"last_id":…}`, or for [`AgentFormat::Gemini`] Google's `{"models":[…]}`. The
+/// list is always whole.
 pub fn model_list(agent: AgentFormat, models: &[ListedModel<'_>]) -> Vec<u8> {
     let mut out = Vec::with_capacity(64 + models.len() * 128);
     out.extend_from_slice(match agent {
@@ -124,6 +129,8 @@ mod tests {
             created: 0,
             deprecated: false,
             retirement_date: None,
+            embeds: false,
+            context_length: None,
         },
         ListedModel {
             id: "gpt-4o",
@@ -132,6 +139,8 @@ mod tests {
             created: 1_709_251_199,
             deprecated: true,
             retirement_date: Some("2026-12-31"),
+            embeds: false,
+            context_length: Some(128_000),
         },
     ];
 
@@ -165,6 +174,21 @@ mod tests {
         assert_eq!(
             entry,
             br#"{"id":"gpt-4o","object":"model","created":1709251199,"owned_by":"OpenAI","deprecated":true,"retirement_date":"2026-12-31"}"#
+        );
+    }
+
+    #[test]
+    fn googles_list_says_what_each_model_does() {
+        let mut models = MODELS;
+        models[0].embeds = true;
+        assert_eq!(
+            String::from_utf8(model_list(AgentFormat::Gemini, &models)).unwrap(),
+            concat!(
+                r#"{"models":[{"name":"models/claude-sonnet-4-5","version":"latest","displayName":"Claude \"4.5\"","#,
+                r#""supportedGenerationMethods":["embedContent","batchEmbedContents"]},"#,
+                r#"{"name":"models/gpt-4o","version":"latest","displayName":"GPT-4o","inputTokenLimit":128000,"#,
+                r#""supportedGenerationMethods":["generateContent","streamGenerateContent","countTokens"]}]}"#,
+            )
         );
     }
 

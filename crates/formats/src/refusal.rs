@@ -5,6 +5,8 @@
 
 use crate::ModelFormat;
 use crate::conversation::Effort;
+use crate::gemini::request::PARAMETERS;
+use crate::json::{Document, Value};
 use crate::limitation::Limitation;
 use crate::rules::{MaxTokensName, ThinkingKind};
 use crate::upstream_error::read_upstream_error;
@@ -17,13 +19,18 @@ const MOST_NAMED: usize = 16;
 const LONGEST_NAME: usize = 64;
 
 /// What a request is made of, and what an agent relies on in the answer (JSON, a call of a tool); never left out.
-const ESSENTIAL: [&str; 19] = [
+const ESSENTIAL: [&str; 27] = [
     "anthropic_version",
     "config",
     "contents",
+    "functionDeclarations",
     "function_call",
+    "function_declarations",
     "functions",
+    "generationConfig",
+    "generation_config",
     "input",
+    "maxOutputTokens",
     "max_completion_tokens",
     "max_tokens",
     "messages",
@@ -34,40 +41,56 @@ const ESSENTIAL: [&str; 19] = [
     "prompt",
     "response_format",
     "system",
+    "systemInstruction",
     "template",
+    "toolConfig",
     "tool_choice",
+    "tool_config",
     "tools",
 ];
 
 /// Members of tools without which there is no tool.
-const OF_EVERY_TOOL: [&str; 6] = [
+const OF_EVERY_TOOL: [&str; 9] = [
     "description",
     "function",
+    "functionDeclarations",
+    "function_declarations",
     "input_schema",
     "name",
     "parameters",
+    "parametersJsonSchema",
     "type",
 ];
 
 /// Members of messages and their blocks that hold what is said.
-const OF_EVERY_MESSAGE: [&str; 23] = [
+const OF_EVERY_MESSAGE: [&str; 33] = [
+    "args",
     "arguments",
     "content",
     "context",
     "data",
     "file",
+    "fileData",
+    "fileUri",
     "function",
+    "functionCall",
+    "functionResponse",
     "function_call",
     "id",
     "image_url",
+    "inlineData",
     "input",
     "media_type",
+    "mimeType",
     "name",
+    "parts",
+    "response",
     "role",
     "signature",
     "source",
     "text",
     "thinking",
+    "thoughtSignature",
     "title",
     "tool_call_id",
     "tool_calls",
@@ -108,6 +131,7 @@ pub fn read_refusal(text: &str, format: ModelFormat) -> Vec<Limitation> {
         let inner = line.find("{\"").and_then(|start| line.get(start..));
         let inner = inner.map(|json| read_upstream_error(json.as_bytes()).message);
         let mut named = Vec::new();
+        read_detail(line, &mut named);
         for text in [Some(line), inner.as_deref()].into_iter().flatten() {
             read_line(text, &mut named);
         }
@@ -144,15 +168,50 @@ pub fn could_be_left_out(limitation: &Limitation, format: ModelFormat) -> bool {
 /// Whether Coretap sends such a thing to deployments of this format.
 fn concerns(limitation: &Limitation, format: ModelFormat) -> bool {
     match limitation {
-        Limitation::Beta(_) | Limitation::Betas | Limitation::Thinking(_) | Limitation::StructuredOutput => {
-            format == ModelFormat::Claude
+        Limitation::Beta(_) | Limitation::Betas => format == ModelFormat::Claude,
+        Limitation::Thinking(_) | Limitation::StructuredOutput => {
+            matches!(format, ModelFormat::Claude | ModelFormat::Vertex)
         }
-        Limitation::MaxTokensName(_) => format != ModelFormat::Claude,
+        Limitation::MaxTokensName(_) => !matches!(
+            format,
+            ModelFormat::Claude | ModelFormat::AzureResponses | ModelFormat::Vertex
+        ),
+        Limitation::CacheMarks | Limitation::CacheTtl if format == ModelFormat::Vertex => false,
         Limitation::CacheMarks | Limitation::CacheTtl | Limitation::Prefill => {
-            format != ModelFormat::AzureChat
+            !matches!(format, ModelFormat::AzureChat | ModelFormat::AzureResponses)
         }
+        Limitation::ChatCompletions => format == ModelFormat::AzureChat,
+        Limitation::Responses => format == ModelFormat::AzureResponses,
         Limitation::ThinkingReplay => format == ModelFormat::Orchestration,
         _ => true,
+    }
+}
+
+/// What Mistral's validator refuses: `{"detail":[{"type":"extra_forbidden","loc":["body","seed"],…}]}`, with 422.
+fn read_detail(text: &str, named: &mut Vec<Limitation>) {
+    let Ok(document) = Document::read(text) else {
+        return;
+    };
+    let detail = document
+        .root()
+        .object()
+        .and_then(|body| body.get("detail")?.list());
+    for problem in detail
+        .into_iter()
+        .flatten()
+        .filter_map(Value::object)
+        .take(MOST_NAMED)
+    {
+        let is_extra = problem
+            .get("type")
+            .is_some_and(|kind| kind.get() == "\"extra_forbidden\"");
+        let steps = problem.get("loc").filter(|_| is_extra).and_then(Value::list);
+        let step = |step: Value<'_>| match step.text() {
+            Some(text) => text.decode().into_owned(),
+            None => step.get().to_owned(),
+        };
+        let path: Vec<String> = steps.into_iter().flatten().map(step).collect();
+        of_path(path.join(".").trim_start_matches("body."), named);
     }
 }
 
@@ -215,10 +274,18 @@ fn read_line(line: &str, named: &mut Vec<Limitation>) {
     if let Some((_, name)) = after(line, "Unknown field for ").and_then(|rest| rest.split_once(": ")) {
         of_path(name.trim_end_matches('.'), named);
     }
-    if line.contains("Cannot find field")
-        && let Some(name) = between(line, "Unknown name \"", "\"")
-    {
-        of_path(name, named);
+    if line.contains("Cannot find field") {
+        for rest in line.split("Unknown name \"").skip(1).take(MOST_NAMED) {
+            let (name, rest) = rest.split_once('"').unwrap_or_default();
+            let place = rest.strip_prefix(" at '").and_then(|rest| rest.split_once('\''));
+            of_google_place(name, place.map_or("", |(place, _)| place), named);
+        }
+    }
+    // Cohere's words, and NVIDIA's.
+    for words in ["unknown field: parameter '", "Unsupported field '"] {
+        if let Some(path) = between(line, words, "'") {
+            of_path(path, named);
+        }
     }
     // JSON Schema's words, which orchestration uses (sap-wire.md §4.1).
     if let Some((names, rest)) = after(line, "Additional properties are not allowed (")
@@ -255,14 +322,38 @@ fn sentences(line: &str, named: &mut Vec<Limitation>) {
     if says("Streaming is not supported for this model") {
         named.push(Limitation::Streaming);
     }
-    if says("does not support assistant message prefill") {
+    if says("does not support assistant message prefill")
+        || says("doesn't support assistant message prefill")
+        || says("Last message must have role `user`")
+    {
         named.push(Limitation::Prefill);
+    }
+    if says("doesn't support") && says("cachePoint") {
+        named.push(Limitation::CacheMarks);
     }
     if says("`temperature` and `top_p` cannot both be specified") {
         named.push(Limitation::TemperatureWithTopP);
     }
+    // Google's words.
+    if says("Function calling with a response mime type") && says("is unsupported") {
+        named.push(Limitation::StructuredOutput);
+    }
+    if says("Penalty is not enabled for") {
+        field("presence_penalty", named);
+        field("frequency_penalty", named);
+    }
+    if says("Thinking level is not supported") {
+        named.push(Limitation::Thinking(ThinkingKind::Budget));
+    } else if says("Thinking is not supported") || says("thinking is not supported by this model") {
+        named.push(Limitation::Thinking(ThinkingKind::None));
+    }
     if says("Function tools with reasoning_effort are not supported") {
         named.push(Limitation::EffortWithTools);
+    } else {
+        other_endpoint(line, named);
+    }
+    if says("Encrypted content is not supported with this model") {
+        field("include", named);
     }
     if says("does not support the effort parameter") {
         of_path("effort", named);
@@ -296,6 +387,25 @@ fn sentences(line: &str, named: &mut Vec<Limitation>) {
     }
 }
 
+/// Azure's and OpenAI's words for a model that has only one of their two endpoints for conversations (sap-wire.md §3.2). Where
+/// a deployment has no such path at all, Azure says no more than that the resource is not there.
+fn other_endpoint(line: &str, named: &mut Vec<Limitation>) {
+    let says = |words: &str| line.contains(words);
+    let is_unsupported = says("not supported") || says("does not support");
+    if says("Please use /v1/responses")
+        || says("only supported in v1/responses")
+        || says("chatCompletion operation does not work with the specified model")
+        || is_unsupported && (says("chat completions") || says("chat/completions"))
+    {
+        named.push(Limitation::ChatCompletions);
+    } else if line.trim_end_matches('.') == "Resource not found"
+        || says("responses operation does not work with the specified model")
+        || is_unsupported && (says("Responses API") || says("/responses"))
+    {
+        named.push(Limitation::Responses);
+    }
+}
+
 /// Limits of output tokens, in each vendor's words (sap-wire.md §3; Amazon's and Google's own).
 fn limits(line: &str, named: &mut Vec<Limitation>) {
     let asked_and_most = |before: &str, between: &str| {
@@ -309,6 +419,8 @@ fn limits(line: &str, named: &mut Vec<Limitation>) {
         asked_and_most("is too large: ", "supports at most ")
     } else if line.contains("maximum tokens you requested") {
         after(line, "exceeds the model limit of ").and_then(|rest| Some(number(rest)?.0))
+    } else if let Some(rest) = after(line, "max_tokens must be less than or equal to ") {
+        number(rest).map(|(most, _)| most)
     } else if line.contains("maxOutputTokens value of ") && line.contains("(exclusive)") {
         // "… from 1 (inclusive) to 65537 (exclusive)"
         after(line, "(inclusive) to ").and_then(|rest| number(rest)?.0.checked_sub(1))
@@ -360,7 +472,7 @@ fn effort(level: &str, named: &mut Vec<Limitation>) {
 /// What the path of a refused member stands for: `top_k`, `tools.0.custom.strict`, `messages[1].content[0].citations`.
 fn of_path(path: &str, named: &mut Vec<Limitation>) {
     let steps: Vec<&str> = path
-        .split(['.', '[', ']'])
+        .split(['.', '[', ']', '\''])
         .filter(|step| !step.is_empty())
         .take(32)
         .collect();
@@ -381,6 +493,16 @@ fn of_path(path: &str, named: &mut Vec<Limitation>) {
         }
         "tool_choice" if rest == ["disable_parallel_tool_use"] => field("parallel_tool_calls", named),
         "stream_options" => field("stream_options", named),
+        // Converse's own names.
+        "inferenceConfig" => match rest.first().copied() {
+            Some("topP") => field("top_p", named),
+            Some("stopSequences") => field("stop", named),
+            Some("temperature") => field("temperature", named),
+            _ => {}
+        },
+        "reasoning" if rest == ["effort"] => field("effort", named),
+        "reasoning" if rest == ["summary"] => field("reasoning_summary", named),
+        "text" if rest == ["verbosity"] => field("verbosity", named),
         _ if !rest.is_empty() => {}
         "anthropic_beta" => named.push(Limitation::Betas),
         "reasoning_effort" => field("effort", named),
@@ -390,6 +512,30 @@ fn of_path(path: &str, named: &mut Vec<Limitation>) {
         "max_completion_tokens" => named.push(Limitation::MaxTokensName(MaxTokensName::MaxTokens)),
         "stream" => {}
         name => field(name, named),
+    }
+}
+
+/// What a member stands for that Google does not know at a place like `generation_config.thinking_config` or
+/// `tools[0].function_declarations[0]`. It repeats the name as it was sent, and spells the place in its own way.
+fn of_google_place(name: &str, place: &str, named: &mut Vec<Limitation>) {
+    let is_within = |part: &str| place.split(['.', '[', ']']).any(|step| step == part);
+    if is_within("contents") || is_within("system_instruction") {
+        of_entry("messages", &[name], named);
+    } else if is_within("tools") {
+        of_entry("tools", &[name], named);
+    } else if is_within("thinking_config") || matches!(name, "thinkingConfig" | "thinking_config") {
+        named.push(Limitation::Thinking(match name {
+            "thinkingBudget" | "thinking_budget" => ThinkingKind::Adaptive,
+            "thinkingLevel" | "thinking_level" => ThinkingKind::Budget,
+            _ => ThinkingKind::None,
+        }));
+    } else if matches!(name, "responseJsonSchema" | "responseSchema" | "responseMimeType") {
+        named.push(Limitation::StructuredOutput);
+    } else if name == "stopSequences" {
+        field("stop", named);
+    } else {
+        let shared = PARAMETERS.iter().find(|(google, _)| *google == name);
+        of_path(shared.map_or(name, |(_, shared)| shared), named);
     }
 }
 

@@ -5,9 +5,11 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
+use crate::AgentFormat;
 use crate::conversation::{Content, Conversation, Part, Role, Tool, ToolChoice, ToolResult, Turn};
 use crate::json::{Text, Value};
 use crate::model_rules::ModelRules;
+use crate::signature::Signer;
 
 /// How many cache marks a request may carry (sap-wire.md §3.3, Anthropic's limit).
 pub(crate) const CACHE_MARKS: usize = 4;
@@ -16,7 +18,7 @@ pub(crate) const CACHE_MARKS: usize = 4;
 const DEFERRED_TOOL_PLACEHOLDER: &str = "DeferredToolPlaceholder";
 
 /// The longest name of a function that orchestration and OpenAI take (spec `FunctionObject`).
-const TOOL_NAME_LENGTH: usize = 64;
+pub(crate) const TOOL_NAME_LENGTH: usize = 64;
 
 /// Brings a conversation into the form that every model of another format takes, and Claude of its own.
 pub(crate) fn repair(conversation: &mut Conversation<'_>) {
@@ -119,9 +121,45 @@ pub(crate) fn forget_cache_ttl(conversation: &mut Conversation<'_>) {
     }
 }
 
-/// System messages at the start (Chat Completions) are the system prompt.
+/// At most four marks: the last ones hold, since a later prefix contains the earlier ones. None where they are refused.
+pub(crate) fn limit_cache_marks(conversation: &mut Conversation<'_>, rules: &ModelRules) {
+    if !rules.cache_ttl {
+        forget_cache_ttl(conversation);
+    }
+    let system = conversation.system.iter_mut().map(|part| &mut part.cache);
+    let turns = conversation
+        .turns
+        .iter_mut()
+        .flat_map(|turn| &mut turn.parts)
+        .map(|part| &mut part.cache);
+    let tools = conversation.tools.iter_mut().map(|tool| &mut tool.cache);
+    let mut marks: Vec<_> = tools
+        .chain(system)
+        .chain(turns)
+        .filter(|cache| cache.is_some())
+        .collect();
+    let most = if rules.cache_marks { CACHE_MARKS } else { 0 };
+    let surplus = marks.len().saturating_sub(most);
+    for mark in marks.iter_mut().take(surplus) {
+        **mark = None;
+    }
+}
+
+/// Asks in the system prompt for the form that the answer must have, for models that take no schema.
+pub(crate) fn ask_for_form_in_words(conversation: &mut Conversation<'_>) {
+    let Some(format) = conversation.response_format.take() else {
+        return;
+    };
+    let words = format.in_words();
+    conversation.system.push(Part::text(Text::of(&words)));
+}
+
+/// System messages at the start (Chat Completions, Responses) are the system prompt.
 fn hoist_leading_system(conversation: &mut Conversation<'_>) {
-    if conversation.origin != crate::AgentFormat::ChatCompletions {
+    if !matches!(
+        conversation.origin,
+        AgentFormat::ChatCompletions | AgentFormat::Responses
+    ) {
         return;
     }
     let leading = conversation
@@ -383,7 +421,12 @@ pub(crate) fn lacks_signed_thinking(conversation: &mut Conversation<'_>, redacte
         return false;
     };
     match first.parts.first().map(|part| &part.content) {
-        Some(Content::Thinking { signature, .. }) => signature.is_none(),
+        Some(Content::Thinking { signature, .. }) => {
+            let own = signature
+                .as_ref()
+                .and_then(|signature| Signer::Anthropic.own(signature));
+            own.is_none()
+        }
         Some(Content::Other { kind }) => !(redacted && kind.is("redacted_thinking")),
         _ => true,
     }
@@ -404,6 +447,26 @@ pub(crate) fn drop_open_thinking(conversation: &mut Conversation<'_>) {
     }
     if dropped {
         conversation.drop_reported("thinking of earlier turns");
+    }
+}
+
+/// Tells earlier calls and their results as text, for models that take none where no tools are offered.
+pub(crate) fn tell_calls_as_text(conversation: &mut Conversation<'_>) {
+    for turn in &mut conversation.turns {
+        let parts = std::mem::take(&mut turn.parts);
+        for part in parts {
+            match part.content {
+                Content::ToolCall(call) => {
+                    let told = format!("Called {} with {}", call.name.decode(), call.arguments);
+                    turn.parts.push(Part::text(Text::of(&told)));
+                }
+                Content::ToolResult(result) if result.parts.iter().all(is_blank) => {
+                    turn.parts.push(Part::text(Text::of("The tool gave nothing.")));
+                }
+                Content::ToolResult(result) => turn.parts.extend(result.parts),
+                _ => turn.parts.push(part),
+            }
+        }
     }
 }
 

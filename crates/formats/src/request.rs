@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::conversation::Conversation;
 use crate::error::Path;
-use crate::json::{Document, Object, find_text, replace_lone_surrogates};
+use crate::json::{Document, Object, Value, find_text, replace_lone_surrogates};
 use crate::target::Target;
 use crate::{
     AgentFormat, AgentTools, ModelFormat, ReadError, azure, azure_responses, chat, claude, cohere, converse,
@@ -24,6 +24,10 @@ pub struct RequestHead<'a> {
 
 /// A request in the route's format.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each says one thing about the answer, and none follows from another"
+)]
 pub struct UpstreamRequest {
     /// What it is written in: the target's format, or the one beside it that the same deployment speaks.
     pub format: ModelFormat,
@@ -37,6 +41,10 @@ pub struct UpstreamRequest {
     pub include_usage: bool,
     /// The tools whose calls the agent expects in another form than the model makes them.
     pub tools: AgentTools,
+    /// Responses: the earlier answer that the request goes on from, which only its own deployment has.
+    pub previous_answer: Option<String>,
+    /// Whether the deployment keeps the answer, so that the agent may ask for it by its id.
+    pub is_kept: bool,
     /// What was left out, by name.
     pub dropped: Vec<Cow<'static, str>>,
     /// An estimate of the input tokens; 0 where the answer does not stream and so needs none.
@@ -71,7 +79,14 @@ pub fn write_request(
     body: &[u8],
     target: &Target<'_>,
 ) -> Result<UpstreamRequest, ReadError> {
-    read_body(body, |document| write(head, document, target))
+    read_body(body, |document| {
+        if head.format == AgentFormat::Gemini
+            && let Some(body) = gemini::schema::as_json_schema(document)
+        {
+            return write(head, &Document::read(&body)?, target);
+        }
+        write(head, document, target)
+    })
 }
 
 fn write(
@@ -85,6 +100,9 @@ fn write(
         conversation.stream = head.streams;
     }
     let target = &target.chosen_for(&conversation);
+    if agent == AgentFormat::Responses && target.format != ModelFormat::AzureResponses {
+        responses::request::check_stateless(&conversation)?;
+    }
     let stream = conversation.stream;
     let include_usage = match agent {
         AgentFormat::ChatCompletions => chat::request::include_usage(conversation.members)?,
@@ -108,20 +126,60 @@ fn write(
         ModelFormat::Vertex => vertex::request::write(&mut conversation, target, &mut out),
         ModelFormat::Converse => converse::request::write(&mut conversation, target, &mut out),
         ModelFormat::OpenAiCompatible => {
-            openai_compatible::request::write(&mut conversation, target, &mut out)
+            openai_compatible::request::write(&mut conversation, target, &mut out);
         }
         ModelFormat::Cohere => cohere::request::write(&mut conversation, target, &mut out),
     }
     report_unread(agent, target.format, &mut conversation);
+    let is_own = agent == AgentFormat::Responses && target.format == ModelFormat::AzureResponses;
+    let own_member = |name| conversation.members.get(name).filter(|_| is_own);
+    let previous_answer = own_member("previous_response_id").and_then(Value::text);
+    let previous_answer = previous_answer.map(|id| id.decode().into_owned());
+    let is_kept = is_own && own_member("store").is_none_or(|store| store.get() != "false");
     Ok(UpstreamRequest {
         format: target.format,
         body: out,
         stream,
         upstream_streams: conversation.stream,
         include_usage,
+        previous_answer,
+        is_kept,
         tools: conversation.agent_tools,
         dropped: conversation.dropped,
         estimated_input,
+    })
+}
+
+/// Reads a request to compact a conversation (OpenAI's `/responses/compact`) and writes it for a route that does so.
+///
+/// # Errors
+/// When the body cannot be read, or the route cannot compact.
+pub fn write_compaction(body: &[u8], target: &Target<'_>) -> Result<UpstreamRequest, ReadError> {
+    read_body(body, |document| {
+        let mut conversation = read(AgentFormat::Responses, document)?;
+        let target = &target.chosen_for(&conversation);
+        if target.format != ModelFormat::AzureResponses {
+            return Err(ReadError::new(
+                "model",
+                "is reached by a route that cannot compact a conversation; let the agent sum it up itself, or choose a model of OpenAI's with a deployment of its own",
+            ));
+        }
+        let mut out = Vec::with_capacity(document.root().get().len() + 1024);
+        azure_responses::request::write_compaction(&mut conversation, target, &mut out);
+        let previous = conversation.members.get("previous_response_id");
+        let previous = previous.and_then(Value::text);
+        Ok(UpstreamRequest {
+            format: target.format,
+            body: out,
+            stream: false,
+            upstream_streams: false,
+            include_usage: false,
+            previous_answer: previous.map(|id| id.decode().into_owned()),
+            is_kept: false,
+            tools: conversation.agent_tools,
+            dropped: conversation.dropped,
+            estimated_input: 0,
+        })
     })
 }
 
@@ -130,7 +188,13 @@ fn write(
 /// # Errors
 /// When the body cannot be read.
 pub fn count_tokens(agent: AgentFormat, body: &[u8]) -> Result<u64, ReadError> {
-    read_body(body, |document| Ok(tokens::estimate(&read(agent, document)?)))
+    read_body(body, |document| {
+        let conversation = match agent {
+            AgentFormat::Gemini => gemini::request::read(gemini::request::counted(members(document)?)),
+            _ => read(agent, document),
+        };
+        Ok(tokens::estimate(&conversation?))
+    })
 }
 
 fn text(body: &[u8]) -> Result<&str, ReadError> {
@@ -183,7 +247,10 @@ fn report_unread(agent: AgentFormat, route: ModelFormat, conversation: &mut Conv
         (AgentFormat::Messages, _) => &messages::request::UNDERSTOOD,
         (AgentFormat::ChatCompletions, _) => &chat::request::UNDERSTOOD,
         (AgentFormat::Responses, _) => &responses::request::UNDERSTOOD,
-        (AgentFormat::Gemini, _) => &gemini::request::UNDERSTOOD,
+        (AgentFormat::Gemini, _) => {
+            gemini::request::report_unread(conversation);
+            &gemini::request::UNDERSTOOD
+        }
     };
     for (name, value) in conversation.members.members() {
         if !understood.contains(&&*name.decode()) && !value.is_null() {

@@ -14,9 +14,11 @@ use crate::model_rules::Beta;
 pub use crate::model_rules::{MaxTokensName, ModelRules, ThinkingKind};
 
 /// Members that Coretap writes itself, so that no row can have an agent's written beside them.
-const WRITTEN: [&str; 6] = [
+const WRITTEN: [&str; 8] = [
     "anthropic_version",
     "anthropic_beta",
+    "input",
+    "instructions",
     "max_completion_tokens",
     "messages",
     "model",
@@ -70,6 +72,8 @@ struct ModelRow {
     patterns: Vec<String>,
     formats: Option<Vec<ModelFormat>>,
     thinking: Option<ThinkingKind>,
+    thinking_budgets: Option<[u64; 2]>,
+    thinking_off: Option<bool>,
     efforts: Option<Vec<String>>,
     effort_with_tools: Option<bool>,
     #[serde(default)]
@@ -79,12 +83,18 @@ struct ModelRow {
     max_output_tokens: Option<u64>,
     max_tokens_name: Option<MaxTokensName>,
     structured_output: Option<bool>,
+    structured_output_with_tools: Option<bool>,
+    signed_calls: Option<bool>,
     cache_marks: Option<bool>,
     cache_ttl: Option<bool>,
     thinking_replay: Option<bool>,
     refuses_blank_stop: Option<bool>,
     prefill: Option<bool>,
     streaming: Option<bool>,
+    tools: Option<bool>,
+    short_call_ids: Option<bool>,
+    chat_completions: Option<bool>,
+    responses: Option<bool>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -197,6 +207,9 @@ impl Rules {
             prefill: true,
             cache_ttl: true,
             streaming: true,
+            tools: true,
+            chat_completions: true,
+            responses: true,
             ..ModelRules::default()
         };
         for row in self.routes.iter().filter(|row| row.format == format) {
@@ -220,6 +233,10 @@ impl Rules {
                     .collect()
             });
             rules.thinking = row.thinking.unwrap_or(rules.thinking);
+            if let Some([least, most]) = row.thinking_budgets {
+                rules.thinking_budgets = (least, most);
+            }
+            rules.thinking_off = row.thinking_off.unwrap_or(rules.thinking_off);
             rules.effort_with_tools = row.effort_with_tools.unwrap_or(rules.effort_with_tools);
             for field in &row.refused {
                 rules.limit(&Limitation::Field(field.clone()));
@@ -231,12 +248,20 @@ impl Rules {
             rules.max_output_tokens = row.max_output_tokens.or(rules.max_output_tokens);
             rules.max_tokens_name = row.max_tokens_name.unwrap_or(rules.max_tokens_name);
             rules.structured_output = row.structured_output.unwrap_or(rules.structured_output);
+            rules.structured_output_with_tools = row
+                .structured_output_with_tools
+                .unwrap_or(rules.structured_output_with_tools);
+            rules.signed_calls = row.signed_calls.unwrap_or(rules.signed_calls);
             rules.cache_marks = row.cache_marks.unwrap_or(rules.cache_marks);
             rules.thinking_replay = row.thinking_replay.unwrap_or(rules.thinking_replay);
             rules.refuses_blank_stop = row.refuses_blank_stop.unwrap_or(rules.refuses_blank_stop);
             rules.prefill = row.prefill.unwrap_or(rules.prefill);
             rules.cache_ttl = row.cache_ttl.unwrap_or(rules.cache_ttl);
             rules.streaming = row.streaming.unwrap_or(rules.streaming);
+            rules.tools = row.tools.unwrap_or(rules.tools);
+            rules.short_call_ids = row.short_call_ids.unwrap_or(rules.short_call_ids);
+            rules.chat_completions = row.chat_completions.unwrap_or(rules.chat_completions);
+            rules.responses = row.responses.unwrap_or(rules.responses);
         }
         for row in self.betas.iter().filter(|row| applies(&row.patterns)) {
             rules.betas.push(Beta {

@@ -9,6 +9,16 @@ use crate::rules::ModelRules;
 /// Writes `,"name":value` for every parameter that the model takes. One whose value is the default anyway is left out
 /// where the model refuses it; the loss of any other is reported.
 pub(crate) fn write(conversation: &mut Conversation<'_>, rules: &ModelRules, out: &mut Vec<u8>) {
+    write_named(conversation, rules, |name| name, out);
+}
+
+/// The same for a route that spells the names in its own way.
+pub(crate) fn write_named(
+    conversation: &mut Conversation<'_>,
+    rules: &ModelRules,
+    spell: impl Fn(&'static str) -> &'static str,
+    out: &mut Vec<u8>,
+) {
     let parameters = std::mem::take(&mut conversation.parameters);
     let temperature = parameters.iter().any(|(name, _)| *name == "temperature") && rules.takes("temperature");
     for (name, value) in parameters {
@@ -23,7 +33,7 @@ pub(crate) fn write(conversation: &mut Conversation<'_>, rules: &ModelRules, out
         if let Cow::Owned(_) = value {
             conversation.drop_reported("temperature above the model's highest");
         }
-        write_name(name, out);
+        write_name(spell(name), out);
         out.extend_from_slice(value.as_bytes());
     }
 }

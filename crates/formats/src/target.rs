@@ -23,11 +23,12 @@ impl Target<'_> {
     /// The format in which this conversation is sent: that of the route, or Azure's other one, for agents that speak it and
     /// for what Chat Completions refuses (sap-wire.md §3.2).
     pub(crate) fn chosen_for(&self, conversation: &Conversation<'_>) -> Self {
-        let other = self.responses.filter(|_| {
+        let other = self.responses.filter(|responses| {
             let reasons_with_tools = !conversation.tools.is_empty()
                 && (conversation.effort.is_some() || conversation.thinking.is_some());
-            conversation.origin == AgentFormat::Responses
-                || !self.rules.effort_with_tools && reasons_with_tools
+            let better = conversation.origin == AgentFormat::Responses
+                || !self.rules.effort_with_tools && reasons_with_tools;
+            !self.rules.chat_completions || better && responses.responses
         });
         match other {
             Some(rules) => Target {

@@ -103,6 +103,7 @@ fn status_of_word(word: &str) -> Option<u16> {
         | "too_many_requests"
         | "rate_limit_exceeded"
         | "rate_limit_error"
+        | "rate_limited"
         | "throttling_exception"
         | "ThrottlingException"
         | "throttlingException"
@@ -206,6 +207,11 @@ fn collect(text: &str, depth: usize, reports: &mut Vec<Report>) {
     .into_iter()
     .find_map(|raw| Some(Text::from_raw(raw?)?.decode().into_owned()))
     .filter(|message| !message.is_empty())
+    // Mistral's validator says in an object what is wrong where.
+    .or_else(|| {
+        let object = members.message.map(RawValue::get);
+        object.filter(|object| object.starts_with('{')).map(str::to_owned)
+    })
     .or_else(|| words.first().cloned());
     if message.is_some() {
         let retry_after = members.headers.and_then(retry_after);
@@ -299,6 +305,13 @@ mod tests {
             (
                 r#"{"error":{"code":"content_filter","message":null,"innererror":{"code":"Policy","message":"Inner."}}}"#,
                 told("Inner.", Some("content_filter")),
+            ),
+            (
+                r#"{"object":"error","message":{"detail":[{"loc":["body","seed"]}]},"type":"invalid_request_error","param":null}"#,
+                told(
+                    r#"{"detail":[{"loc":["body","seed"]}]}"#,
+                    Some("invalid_request_error"),
+                ),
             ),
             (
                 r#"{"message":"Too many tokens, please wait."}"#,

@@ -8,7 +8,9 @@ use coretap_formats::{Answer, EmbeddingFormat, Encoding, embedding_answer, write
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use EmbeddingFormat::{AzureOpenAi, Orchestration};
+use EmbeddingFormat::{AzureOpenAi, Nvidia, Orchestration, Titan, Vertex};
+
+const FORMATS: [EmbeddingFormat; 5] = [Orchestration, AzureOpenAi, Vertex, Titan, Nvidia];
 
 const MODEL: &str = "text-embedding-3-small";
 
@@ -17,7 +19,7 @@ fn written(body: &Value, format: EmbeddingFormat) -> (String, Encoding, Vec<Stri
         write_embedding_request(body.to_string().as_bytes(), format, MODEL, &ModelRules::default()).unwrap();
     let dropped = request.dropped.into_iter().map(std::borrow::Cow::into_owned);
     (
-        String::from_utf8(request.body).unwrap(),
+        String::from_utf8(request.bodies.join(&b'\n')).unwrap(),
         request.encoding,
         dropped.collect(),
     )
@@ -30,7 +32,7 @@ fn refused(body: &Value, format: EmbeddingFormat) -> String {
 }
 
 fn answer(body: &str, format: EmbeddingFormat, encoding: Encoding) -> Result<Answer, Failure> {
-    embedding_answer(body.as_bytes(), format, "asked", encoding)
+    embedding_answer(&[body], format, "asked", encoding)
 }
 
 #[test]
@@ -91,7 +93,7 @@ fn what_a_model_refuses_is_left_out_where_the_vectors_stay_the_same() {
         (AzureOpenAi, r#"{"input":"a","dimensions":256}"#),
     ] {
         let request = write_embedding_request(asked.to_string().as_bytes(), format, MODEL, &rules).unwrap();
-        assert_eq!(String::from_utf8(request.body).unwrap(), expected);
+        assert_eq!(String::from_utf8(request.bodies.concat()).unwrap(), expected);
         assert_eq!(
             request.encoding,
             Encoding::Base64,
@@ -104,7 +106,7 @@ fn what_a_model_refuses_is_left_out_where_the_vectors_stay_the_same() {
 #[test]
 fn what_cannot_be_asked_is_told_by_its_member() {
     let many = vec!["x"; 2049];
-    for format in [Orchestration, AzureOpenAi] {
+    for format in FORMATS {
         for (body, words) in [
             (json!({"model": "m"}), "input: is required"),
             (json!({"input": null}), "input: is required"),
@@ -160,6 +162,103 @@ fn what_cannot_be_asked_is_told_by_its_member() {
             refused(&json!({ "input": input }), Orchestration),
             "input: is a list of tokens, and SAP's orchestration takes text only: send text, or use foundation mode"
         );
+        for format in [Vertex, Titan, Nvidia] {
+            assert_eq!(
+                refused(&json!({ "input": input }), format),
+                "input: is a list of tokens, and this model takes text only: send text"
+            );
+        }
+    }
+    for format in [Vertex, Nvidia] {
+        assert_eq!(
+            refused(&json!({"input": "a", "input_type": "clustering"}), format),
+            "input_type: expected \"query\", \"passage\" or \"document\""
+        );
+    }
+}
+
+#[test]
+fn models_that_take_one_text_a_call_get_a_body_for_each() {
+    let asked = json!({"model": "m", "input": ["a", "b \"c\""], "dimensions": 256, "encoding_format": "base64", "user": "u",
+        "input_type": "query"});
+    let (bodies, encoding, dropped) = written(&asked, Titan);
+    assert_eq!(
+        bodies,
+        "{\"inputText\":\"a\",\"dimensions\":256}\n{\"inputText\":\"b \\\"c\\\"\",\"dimensions\":256}"
+    );
+    assert_eq!(
+        (encoding, dropped),
+        (Encoding::Base64, vec!["input_type".to_owned(), "user".to_owned()])
+    );
+    let (bodies, encoding, dropped) = written(&asked, Vertex);
+    assert_eq!(
+        bodies,
+        "{\"instances\":[{\"content\":\"a\",\"task_type\":\"RETRIEVAL_QUERY\"}],\"parameters\":{\"outputDimensionality\":256}}\n\
+         {\"instances\":[{\"content\":\"b \\\"c\\\"\",\"task_type\":\"RETRIEVAL_QUERY\"}],\"parameters\":{\"outputDimensionality\":256}}"
+    );
+    assert_eq!((encoding, dropped), (Encoding::Base64, vec!["user".to_owned()]));
+    for (format, expected) in [
+        (Titan, r#"{"inputText":"a"}"#),
+        (Vertex, r#"{"instances":[{"content":"a"}]}"#),
+    ] {
+        assert_eq!(written(&json!({"input": "a"}), format).0, expected);
+    }
+    let task = json!({"input": "a", "taskType": "CLUSTERING", "input_type": "document"});
+    assert_eq!(
+        written(&task, Vertex).0,
+        r#"{"instances":[{"content":"a","task_type":"CLUSTERING"}]}"#
+    );
+}
+
+#[test]
+fn nvidias_models_are_told_what_the_texts_are_for() {
+    for (asked, word) in [
+        (json!(null), "passage"),
+        (json!("document"), "passage"),
+        (json!("passage"), "passage"),
+        (json!("query"), "query"),
+    ] {
+        let body = json!({"input": "a", "input_type": asked, "dimensions": 9, "encoding_format": "float", "truncate": "END"});
+        let (body, _, dropped) = written(&body, Nvidia);
+        assert_eq!(
+            body,
+            format!(
+                r#"{{"model":"{MODEL}","input_type":"{word}","input":["a"],"dimensions":9,"encoding_format":"float"}}"#
+            )
+        );
+        assert_eq!(dropped, ["truncate"]);
+    }
+    let (body, ..) = written(&json!({"input": ["a", "b"]}), Nvidia);
+    assert!(body.contains(r#""input":["a","b"]"#), "{body}");
+}
+
+#[test]
+fn several_answers_are_one_list_in_their_order() {
+    let titan = [
+        r#"{"embedding":[0.5, -1],"inputTextTokenCount":3}"#,
+        r#"{"inputTextTokenCount":4,"embedding":[1,2E-1],"embeddingsByType":{}}"#,
+    ];
+    let vertex = [
+        r#"{"predictions":[{"embeddings":{"values":[0.5, -1],"statistics":{"token_count":3,"truncated":false}}}],"metadata":{}}"#,
+        r#"{"predictions":[{"embeddings":{"statistics":{"token_count":4.0},"values":[1,2E-1]}}]}"#,
+    ];
+    for (bodies, format) in [(titan, Titan), (vertex, Vertex)] {
+        let answer = embedding_answer(&bodies, format, "asked", Encoding::Float).unwrap();
+        assert_eq!(
+            String::from_utf8(answer.body).unwrap(),
+            r#"{"object":"list","data":[{"object":"embedding","index":0,"embedding":[0.5, -1]},{"object":"embedding","index":1,"embedding":[1,2E-1]}],"model":"asked","usage":{"prompt_tokens":7,"total_tokens":7}}"#
+        );
+        assert_eq!(answer.outcome.usage.input, Some(7));
+        let answer = embedding_answer(&bodies[..1], format, "asked", Encoding::Base64).unwrap();
+        let body: Value = serde_json::from_slice(&answer.body).unwrap();
+        assert_eq!(body["data"][0]["embedding"], "AAAAPwAAgL8=");
+        // One that fails is the failure of all.
+        let failing = [
+            bodies[0],
+            r#"{"message":"Too many tokens, please wait before trying again."}"#,
+        ];
+        let failure = embedding_answer(&failing, format, "asked", Encoding::Float).unwrap_err();
+        assert_eq!(failure.status, 429);
     }
 }
 
@@ -215,13 +314,22 @@ fn a_vector_that_comes_in_another_encoding_is_converted() {
 #[test]
 fn what_is_no_answer_is_a_failure() {
     let refusal = r#"{"error":{"request_id":"r","code":429,"message":"429 - Embedding Module: slow down","location":"x"}}"#;
-    for format in [Orchestration, AzureOpenAi] {
+    for format in FORMATS {
         let failure = answer(refusal, format, Encoding::Float).unwrap_err();
         assert_eq!(
             (failure.status, failure.message.as_str()),
             (429, "429 - Embedding Module: slow down")
         );
-        for broken in ["", "<html>", "{}", "[]", r#"{"final_result": {"data": [{}]}}"#] {
+        for broken in [
+            "",
+            "<html>",
+            "{}",
+            "[]",
+            r#"{"final_result": {"data": [{}]}}"#,
+            r#"{"predictions": []}"#,
+            r#"{"predictions": [{"embeddings": {}}]}"#,
+            r#"{"embedding": 5}"#,
+        ] {
             assert_eq!(
                 answer(broken, format, Encoding::Float).unwrap_err().status,
                 502,
@@ -263,13 +371,15 @@ proptest! {
     /// Real requests and answers, some of whose bytes were changed, taken away or put in.
     #[test]
     fn damaged_bytes_are_told_or_become_json(
-        which in 0..4_usize,
+        which in 0..6_usize,
         damage in proptest::collection::vec((any::<prop::sample::Index>(), 0..3_u8, any::<u8>()), 1..6),
     ) {
         let base64 = r#"{"float": [1, -2.5], "base64": "AACAPwAAIMA="}"#;
         let request = json!({"model": MODEL, "input": ["a", "b\u{fc}"], "dimensions": 256, "encoding_format": "base64", "user": "u"});
         let tokens = json!({"input": [[1, 2], [3]], "metadata": {}});
-        let sound = [request.to_string(), tokens.to_string(), orchestration(base64), orchestration(NUMBERS)];
+        let titan = format!(r#"{{"embedding":{NUMBERS},"inputTextTokenCount":3}}"#);
+        let vertex = format!(r#"{{"predictions":[{{"embeddings":{{"values":{NUMBERS},"statistics":{{"token_count":3}}}}}}]}}"#);
+        let sound = [request.to_string(), tokens.to_string(), orchestration(base64), orchestration(NUMBERS), titan, vertex];
         let mut body = sound[which].clone().into_bytes();
         for (place, kind, byte) in damage {
             let at = place.index(body.len());
@@ -279,14 +389,15 @@ proptest! {
                 _ => body.insert(at, byte),
             }
         }
-        let is_json = |text: &[u8]| serde_json::from_slice::<Value>(text).is_ok();
-        for format in [Orchestration, AzureOpenAi] {
+        // A damaged number may be too large for any type; it is JSON all the same.
+        let is_json = |text: &[u8]| serde_json::from_slice::<&serde_json::value::RawValue>(text).is_ok();
+        for format in FORMATS {
             match write_embedding_request(&body, format, MODEL, &ModelRules::default()) {
-                Ok(request) => prop_assert!(is_json(&request.body), "{:?}", request.body),
+                Ok(request) => prop_assert!(request.bodies.iter().all(|body| is_json(body)), "{:?}", request.bodies),
                 Err(error) => prop_assert!(!error.to_string().is_empty()),
             }
             for encoding in [Encoding::Float, Encoding::Base64] {
-                match embedding_answer(&body, format, "asked", encoding) {
+                match embedding_answer(&[&body], format, "asked", encoding) {
                     Ok(answer) => prop_assert!(is_json(&answer.body), "{:?}", answer.body),
                     Err(failure) => prop_assert!(failure.status >= 400),
                 }
@@ -298,9 +409,9 @@ proptest! {
     fn no_input_makes_it_panic(body in proptest::collection::vec(any::<u8>(), 0..200), text in r#"[\[\]{}",:0-9a\-.]{0,60}"#) {
         let body = [body, text.into_bytes()];
         for body in &body {
-            for format in [Orchestration, AzureOpenAi] {
+            for format in FORMATS {
                 drop(write_embedding_request(body, format, MODEL, &ModelRules::default()));
-                drop(embedding_answer(body, format, MODEL, Encoding::Base64));
+                drop(embedding_answer(&[body], format, MODEL, Encoding::Base64));
             }
         }
     }

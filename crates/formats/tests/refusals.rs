@@ -21,6 +21,72 @@ fn field(name: &str) -> Limitation {
 }
 
 #[test]
+fn the_smaller_vendors_refusals_name_what_is_left_out() {
+    use ModelFormat::{Cohere, Converse, OpenAiCompatible};
+    let cases = [
+        (
+            OpenAiCompatible,
+            r#"{"detail":[{"type":"extra_forbidden","loc":["body","presence_penalty"],"msg":"Extra inputs are not permitted","input":1},{"type":"missing","loc":["body","top_p"]}]}"#,
+            vec![field("presence_penalty")],
+        ),
+        (
+            OpenAiCompatible,
+            r#"{"detail":[{"type":"extra_forbidden","loc":["body","tools",0,"function","strict"],"msg":"x"}]}"#,
+            vec![field("tools.strict")],
+        ),
+        (
+            OpenAiCompatible,
+            "['seed']: Extra inputs are not permitted",
+            vec![field("seed")],
+        ),
+        (
+            OpenAiCompatible,
+            "Last message must have role `user` or `tool`.",
+            vec![Limitation::Prefill],
+        ),
+        (
+            OpenAiCompatible,
+            "max_tokens must be less than or equal to 8192",
+            vec![Limitation::MaxOutputTokens(8192)],
+        ),
+        (
+            Cohere,
+            "invalid request: unknown field: parameter 'seed' is not a valid field",
+            vec![field("seed")],
+        ),
+        (
+            Converse,
+            "Malformed input request: #/inferenceConfig: extraneous key [topP] is not permitted, please reformat your input and try again.",
+            vec![field("top_p")],
+        ),
+        (
+            Converse,
+            "This model doesn't support assistant message prefill. The conversation must end with a user message.",
+            vec![Limitation::Prefill],
+        ),
+        (
+            Converse,
+            "This model doesn't support the cachePoint field. Remove cachePoint and try again.",
+            vec![Limitation::CacheMarks],
+        ),
+        (
+            Converse,
+            "The toolConfig field must be defined when using toolUse and toolResult content blocks.",
+            vec![],
+        ),
+        (
+            OpenAiCompatible,
+            "Unexpected role 'user' after role 'tool'",
+            vec![],
+        ),
+        (Cohere, "invalid request: tool names must be unique", vec![]),
+    ];
+    for (format, text, expected) in cases {
+        assert_eq!(read(text, format), expected, "{text}");
+    }
+}
+
+#[test]
 fn claudes_refusals_name_what_is_left_out() {
     let beta = |flag: &str| Limitation::Beta(flag.to_owned());
     let effort = |level: &str| Limitation::Effort(level.to_owned());
@@ -269,6 +335,65 @@ fn orchestrations_refusals_name_what_is_left_out() {
 }
 
 #[test]
+fn googles_refusals_name_what_is_left_out() {
+    let unknown = |name: &str, place: &str| {
+        format!("Invalid JSON payload received. Unknown name \"{name}\" at '{place}': Cannot find field.")
+    };
+    let cases = [
+        (unknown("presencePenalty", "generation_config"), vec![field("presence_penalty")]),
+        (unknown("mediaResolution", "generation_config"), vec![field("mediaResolution")]),
+        (unknown("stopSequences", "generation_config"), vec![field("stop")]),
+        (
+            unknown("responseJsonSchema", "generation_config"),
+            vec![Limitation::StructuredOutput],
+        ),
+        (
+            unknown("thinkingConfig", "generation_config"),
+            vec![Limitation::Thinking(ThinkingKind::None)],
+        ),
+        (
+            unknown("thinkingLevel", "generation_config.thinking_config"),
+            vec![Limitation::Thinking(ThinkingKind::Budget)],
+        ),
+        (
+            unknown("responseJsonSchema", "tools[0].function_declarations[3]"),
+            vec![field("tools.responseJsonSchema")],
+        ),
+        (
+            unknown("videoMetadata", "contents[2].parts[0]"),
+            vec![field("messages.videoMetadata")],
+        ),
+        (
+            "Invalid JSON payload received. Unknown name \"safetySettings\": Cannot find field.".to_owned(),
+            vec![field("safetySettings")],
+        ),
+        (
+            format!("{}\n{}", unknown("topK", "generation_config"), unknown("seed", "generation_config")),
+            vec![field("top_k"), field("seed")],
+        ),
+        (
+            "Function calling with a response mime type: 'application/json' is unsupported".to_owned(),
+            vec![Limitation::StructuredOutput],
+        ),
+        (
+            "Unable to submit request because it has a maxOutputTokens value of 99999 but the supported range is from 1 (inclusive) to 8193 (exclusive).".to_owned(),
+            vec![Limitation::MaxOutputTokens(8192)],
+        ),
+        (
+            "Penalty is not enabled for models/gemini-2.5-flash-lite".to_owned(),
+            vec![field("presence_penalty"), field("frequency_penalty")],
+        ),
+        ("Thinking level is not supported for this model.".to_owned(), vec![Limitation::Thinking(ThinkingKind::Budget)]),
+        (unknown("parametersJsonSchema", "tools[0].function_declarations[0]"), vec![]),
+        (unknown("thoughtSignature", "contents[1].parts[0]"), vec![]),
+        (unknown("contents", ""), vec![]),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(read(&text, ModelFormat::Vertex), expected, "{text}");
+    }
+}
+
+#[test]
 fn what_a_request_is_made_of_and_every_other_refusal_stays() {
     for text in [
         "",
@@ -315,6 +440,7 @@ fn what_a_request_is_made_of_and_every_other_refusal_stays() {
             ModelFormat::Claude,
             ModelFormat::AzureChat,
             ModelFormat::Orchestration,
+            ModelFormat::Vertex,
         ] {
             assert_eq!(read(text, format), [], "{format:?} {text}");
         }
@@ -391,12 +517,14 @@ fn limitations() -> Vec<Limitation> {
     all
 }
 
-const ROUTES: [(ModelFormat, &str); 5] = [
+const ROUTES: [(ModelFormat, &str); 7] = [
     (ModelFormat::Orchestration, "anthropic--claude-4.5-sonnet"),
     (ModelFormat::Orchestration, "gpt-4o"),
     (ModelFormat::Claude, "anthropic--claude-4.5-sonnet"),
     (ModelFormat::Claude, "anthropic--claude-4.8-opus"),
     (ModelFormat::AzureChat, "gpt-4o"),
+    (ModelFormat::Vertex, "gemini-2.5-pro"),
+    (ModelFormat::Vertex, "gemini-3.5-flash"),
 ];
 
 fn write(
@@ -445,6 +573,25 @@ fn rich(agent: AgentFormat) -> Value {
                     {"type": "tool_result", "tool_use_id": "toolu_1", "content": "plum-result", "is_error": true},
                     {"type": "text", "text": "plum-last"}]},
                 {"role": "assistant", "content": "plum-prefill"}]
+        })
+    } else if agent == AgentFormat::Gemini {
+        json!({
+            "contents": [
+                {"role": "user", "parts": [{"text": "plum-question", "videoMetadata": {"fps": 1}}]},
+                {"role": "model", "parts": [
+                    {"text": "plum-before"},
+                    {"functionCall": {"name": "plum_tool", "args": {"plum_member": "plum-argument"}}, "thoughtSignature": "cGx1bQ=="}]},
+                {"role": "user", "parts": [
+                    {"functionResponse": {"name": "plum_tool", "response": {"output": "plum-result"}}},
+                    {"text": "plum-last"}]}],
+            "systemInstruction": {"parts": [{"text": "plum-system"}]},
+            "tools": [{"functionDeclarations": [{"name": "plum_tool", "description": "plum-description", "responseJsonSchema": {},
+                        "parametersJsonSchema": {"type": "object", "properties": {"plum_member": {"type": "string"}}}}]}],
+            "toolConfig": {"functionCallingConfig": {"mode": "AUTO"}},
+            "safetySettings": [],
+            "generationConfig": {"maxOutputTokens": 30000, "temperature": 0.5, "topP": 0.5, "topK": 3, "seed": 5, "stopSequences": ["plum-stop"],
+                "mediaResolution": "MEDIA_RESOLUTION_LOW", "thinkingConfig": {"thinkingBudget": 2000},
+                "responseMimeType": "application/json", "responseSchema": {"type": "OBJECT", "title": "plum-schema"}}
         })
     } else {
         json!({
@@ -513,7 +660,64 @@ fn a_refused_thing_is_all_that_is_left_out_and_it_is_told() {
     let opus = (ModelFormat::Claude, "anthropic--claude-4.5-opus");
     let gpt = (ModelFormat::AzureChat, "gpt-4o");
     let harmonized = (ModelFormat::Orchestration, "gpt-4o");
-    let cases: [(AgentFormat, _, Limitation, &[&str], &[&str]); 18] = [
+    let gemini = (ModelFormat::Vertex, "gemini-3.5-flash");
+    let cases: [(AgentFormat, _, Limitation, &[&str], &[&str]); 25] = [
+        (
+            AgentFormat::Gemini,
+            gemini,
+            field("top_k"),
+            &[".generationConfig.topK"],
+            &["top_k"],
+        ),
+        (
+            AgentFormat::Gemini,
+            gemini,
+            field("mediaResolution"),
+            &[".generationConfig.mediaResolution"],
+            &["generationConfig.mediaResolution"],
+        ),
+        (
+            AgentFormat::Gemini,
+            gemini,
+            field("safetySettings"),
+            &[".safetySettings"],
+            &["safetySettings"],
+        ),
+        (
+            AgentFormat::Gemini,
+            gemini,
+            field("tools.responseJsonSchema"),
+            &[".tools.0.functionDeclarations.0.responseJsonSchema"],
+            &["tools.responseJsonSchema"],
+        ),
+        (
+            AgentFormat::Gemini,
+            gemini,
+            field("messages.videoMetadata"),
+            &[".contents.0.parts.0.videoMetadata"],
+            &["messages.videoMetadata"],
+        ),
+        (
+            AgentFormat::Gemini,
+            gemini,
+            Limitation::Thinking(ThinkingKind::Budget),
+            &[
+                ".generationConfig.thinkingConfig.thinkingBudget",
+                ".generationConfig.thinkingConfig.thinkingLevel",
+            ],
+            &[],
+        ),
+        (
+            AgentFormat::Gemini,
+            gemini,
+            Limitation::StructuredOutput,
+            &[
+                ".generationConfig.responseJsonSchema",
+                ".generationConfig.responseMimeType",
+                ".systemInstruction.parts",
+            ],
+            &[],
+        ),
         (
             AgentFormat::Messages,
             claude,
@@ -685,7 +889,7 @@ proptest! {
         ".{0,12}",
     ], 0..14)) {
         let text = pieces.concat();
-        for format in [ModelFormat::Claude, ModelFormat::AzureChat, ModelFormat::Orchestration] {
+        for format in [ModelFormat::Claude, ModelFormat::AzureChat, ModelFormat::Orchestration, ModelFormat::Vertex] {
             let limitations = read_refusal(&text, format);
             prop_assert!(limitations.len() <= 16);
             for limitation in limitations {
@@ -701,7 +905,7 @@ proptest! {
     /// Whatever is left out, the body stays JSON and says all that was said, with all tools.
     #[test]
     fn no_limitation_takes_away_what_is_said(chosen in prop::collection::vec(prop::sample::select(limitations()), 1..5)) {
-        for agent in [AgentFormat::Messages, AgentFormat::ChatCompletions] {
+        for agent in [AgentFormat::Messages, AgentFormat::ChatCompletions, AgentFormat::Gemini] {
             for route in ROUTES {
                 let request = write(agent, &rich(agent), route, &chosen);
                 let body = parsed(&request).to_string();

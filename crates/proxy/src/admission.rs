@@ -4,13 +4,16 @@
 //! choose its `Host` (a rebound DNS name stays in it) nor leave its `Origin` out, and it does not know the local key.
 
 use http::HeaderMap;
-use http::header::{AUTHORIZATION, HOST, HeaderName, ORIGIN};
+use http::header::{AUTHORIZATION, HOST, HeaderName, HeaderValue, ORIGIN};
 use http::uri::{Authority, Uri};
 
 use crate::configuration::Configuration;
+use crate::gemini_path::query_value;
 use crate::problem::Problem;
 
 const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+/// Google's header for a key.
+pub(crate) const X_GOOG_API_KEY: HeaderName = HeaderName::from_static("x-goog-api-key");
 
 /// Checks that a request was made for this machine and not by a foreign page.
 pub(crate) fn check_origin(
@@ -39,13 +42,22 @@ pub(crate) fn check_origin(
     }
 }
 
-/// Checks the local key, as `Authorization: Bearer` or as `x-api-key`. Agents that have both send both, and one of
-/// them may be meant for somebody else: one right key is enough.
-pub(crate) fn check_key(configuration: &Configuration, headers: &HeaderMap) -> Result<(), Problem> {
+/// Checks the local key, as `Authorization: Bearer`, as `x-api-key`, or as Google's clients give it: as `x-goog-api-key`
+/// or in the query. Agents that have several send them all, and one of them may be meant for somebody else: one right key
+/// is enough.
+pub(crate) fn check_key(
+    configuration: &Configuration,
+    uri: &Uri,
+    headers: &HeaderMap,
+) -> Result<(), Problem> {
     let mut given = false;
-    for value in headers.get_all(&X_API_KEY) {
+    let in_header = headers.get_all(&X_API_KEY).iter();
+    let in_header = in_header.chain(headers.get_all(&X_GOOG_API_KEY));
+    let in_query = query_value(uri, "key");
+    let keys = in_header.map(HeaderValue::as_bytes);
+    for key in keys.chain(in_query.as_deref().map(str::as_bytes)) {
         given = true;
-        if configuration.local_key.matches(value.as_bytes()) {
+        if configuration.local_key.matches(key) {
             return Ok(());
         }
     }

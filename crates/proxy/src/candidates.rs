@@ -15,6 +15,7 @@ use crate::attempt::Fault;
 use crate::balance::{Balance, Cause, ConversationKey, Place};
 use crate::configuration::{Configuration, Connected};
 use crate::exchange::Ongoing;
+use crate::kept_answers::Kept;
 use crate::problem::{Concern, Problem, seconds_to_next_minute};
 use crate::retry::status_and_code;
 
@@ -101,8 +102,26 @@ impl<'a> Candidates<'a> {
     }
 
     /// The connection to ask now.
+    pub(crate) fn connection(&self) -> &'a Connected {
+        self.now.connection
+    }
+
+    /// The same as a client.
     pub(crate) fn aicore(&self) -> &'a AiCore {
         &self.now.connection.aicore
+    }
+
+    /// Asks the deployment that keeps an answer, and no other one; those that were found, if its connection is no more.
+    pub(crate) fn stay_at(&mut self, configuration: &'a Configuration, kept: &Kept, ongoing: &mut Ongoing) {
+        let Some(connection) = configuration.named(&kept.connection) else {
+            return;
+        };
+        self.now = Candidate::new(connection, &kept.route);
+        self.choice = None;
+        ongoing.in_flight = None;
+        if !configuration.others.is_empty() {
+            ongoing.exchange.connection = Some(Arc::clone(&connection.name));
+        }
     }
 
     /// The route to ask now.

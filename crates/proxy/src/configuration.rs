@@ -31,6 +31,11 @@ impl Configuration {
     pub(crate) fn connections(&self) -> impl Iterator<Item = &Connected> {
         std::iter::once(&self.selected).chain(&self.others)
     }
+
+    /// The connection of this name, if it is one of them.
+    pub(crate) fn named(&self, name: &str) -> Option<&Connected> {
+        self.connections().find(|connection| *connection.name == *name)
+    }
 }
 
 /// A connection to SAP AI Core.

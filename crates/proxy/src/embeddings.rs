@@ -1,5 +1,6 @@
 //! What is special about a request for embeddings on its way (see `forward`): its answer is always whole.
 
+use std::iter;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -7,6 +8,7 @@ use coretap_aicore::{AiCore, Endpoint, Family, InferenceRequest, Route};
 use coretap_formats::{
     EmbeddingFormat, EmbeddingRequest, Encoding, embedding_answer, write_embedding_request,
 };
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use tokio::time::Instant;
 
 use crate::attempt::{Begun, Fault, reach, read_whole};
@@ -16,13 +18,18 @@ use crate::forward::{Prepared, Wanted};
 use crate::knowledge::ModelKnowledge;
 use crate::problem::Problem;
 
+/// How many calls of one request are under way at a time, where a model takes one text a call.
+const AT_ONCE: usize = 4;
+
 /// How the answer is to be read and written.
 pub(crate) struct Vectors {
     format: EmbeddingFormat,
     encoding: Encoding,
+    /// The bodies behind the first one, where a model takes one text a call.
+    others: Vec<Bytes>,
 }
 
-/// Sends `body` once and waits for the answer.
+/// Sends `body`, and those that follow it, once and waits for the answers. One that fails is the failure of all.
 pub(crate) async fn attempt(
     aicore: &AiCore,
     route: &Route,
@@ -32,14 +39,21 @@ pub(crate) async fn attempt(
     body: Bytes,
 ) -> Result<Begun, Fault> {
     let deadline = Instant::now() + limits.first_byte;
-    let request = InferenceRequest {
-        stream: false,
-        endpoint: Endpoint::Own,
-        body,
+    let call = |body| async move {
+        let request = InferenceRequest {
+            stream: false,
+            endpoint: Endpoint::Own,
+            body,
+        };
+        let (upstream, upstream_id) = reach(aicore, route, limits, request, deadline).await?;
+        Ok((read_whole(upstream, deadline, limits).await?, upstream_id))
     };
-    let (upstream, upstream_id) = reach(aicore, route, limits, request, deadline).await?;
-    let whole = read_whole(upstream, deadline, limits).await?;
-    let answer = embedding_answer(&whole, vectors.format, asked, vectors.encoding)
+    let bodies = iter::once(body).chain(vectors.others.iter().cloned());
+    let calls = stream::iter(bodies.map(call)).buffered(AT_ONCE);
+    let (answers, upstream_ids): (Vec<Bytes>, Vec<_>) =
+        calls.try_collect::<Vec<_>>().await?.into_iter().unzip();
+    let upstream_id = upstream_ids.into_iter().flatten().next();
+    let answer = embedding_answer(&answers, vectors.format, asked, vectors.encoding)
         .map_err(|failure| Fault::Refused(failure.into()))?;
     Ok(Begun::Whole { answer, upstream_id })
 }
@@ -60,7 +74,7 @@ pub(crate) fn prepare(
         _ => EmbeddingFormat::AzureOpenAi,
     };
     let EmbeddingRequest {
-        body,
+        bodies,
         encoding,
         dropped,
     } = write_embedding_request(body, format, &route.model, &model.rules)?;
@@ -68,10 +82,17 @@ pub(crate) fn prepare(
     ongoing.exchange.deployment = Some(Arc::clone(&model.deployment));
     ongoing.exchange.route = Some(model.format);
     ongoing.exchange.dropped = dropped;
+    let mut bodies = bodies.into_iter().map(Bytes::from);
     Ok(Prepared {
         route,
         model,
-        body: Bytes::from(body),
-        answer: Wanted::Vectors(Vectors { format, encoding }),
+        other: None,
+        // An input without a text was refused, so that there is a first one.
+        body: bodies.next().unwrap_or_default(),
+        answer: Wanted::Vectors(Vectors {
+            format,
+            encoding,
+            others: bodies.collect(),
+        }),
     })
 }

@@ -6,33 +6,38 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use coretap_aicore::{Endpoint, InferenceRequest, Purpose, Route};
+use coretap_aicore::{AiCore, Endpoint, InferenceRequest, Purpose, Route};
 use coretap_formats::{
     AgentFormat, AgentTools, AnswerOptions, ModelFormat, RequestHead, Target, UpstreamRequest,
-    hash_beginning, model_name, write_request,
+    hash_beginning, model_name, write_compaction, write_request,
 };
 use http::{HeaderMap, HeaderName};
 
 use crate::attempt::{Begun, Fault, attempt};
 use crate::candidates::Candidates;
-use crate::configuration::Configuration;
+use crate::configuration::{Configuration, Limits};
 use crate::embeddings::{self, Vectors};
 use crate::exchange::Ongoing;
 use crate::heal::Healing;
 use crate::knowledge::{Knowledge, ModelKnowledge};
 use crate::problem::Problem;
 use crate::retry;
+use crate::server::Shared;
 
 /// An answer that has begun, and what stands in its head.
 pub(crate) struct Forwarded {
     pub(crate) begun: Begun,
     pub(crate) model: Arc<ModelKnowledge>,
+    /// Whether its stream is a JSON array.
+    pub(crate) as_array: bool,
 }
 
 /// What an agent asks for.
 pub(crate) enum Wish<'a> {
     /// The next message.
     Message(MessageWish<'a>),
+    /// The conversation, compacted by the model's vendor.
+    Compaction,
     /// Vectors.
     Embeddings,
 }
@@ -94,7 +99,7 @@ impl<'a> Wish<'a> {
 
     fn purpose(&self) -> Purpose {
         match self {
-            Wish::Message(_) => Purpose::Chat,
+            Wish::Message(_) | Wish::Compaction => Purpose::Chat,
             Wish::Embeddings => Purpose::Embeddings,
         }
     }
@@ -104,6 +109,8 @@ impl<'a> Wish<'a> {
 pub(crate) struct Prepared {
     pub(crate) route: Arc<Route>,
     pub(crate) model: Arc<ModelKnowledge>,
+    /// What is known of the model in Azure's other API, where the deployment has two.
+    pub(crate) other: Option<Arc<ModelKnowledge>>,
     pub(crate) body: Bytes,
     pub(crate) answer: Wanted,
 }
@@ -114,6 +121,10 @@ pub(crate) enum Wanted {
     Vectors(Vectors),
 }
 
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each says one thing about the answer, and none follows from another"
+)]
 pub(crate) struct Message {
     agent: AgentFormat,
     /// What the upstream is asked for.
@@ -123,17 +134,22 @@ pub(crate) struct Message {
     as_array: bool,
     include_usage: bool,
     tools: AgentTools,
+    /// Whether the deployment keeps the answer.
+    is_kept: bool,
+    /// The earlier answer that the request goes on from.
+    previous_answer: Option<String>,
     estimated_input: u64,
 }
 
 /// Takes a request to SAP AI Core and waits for its answer to begin.
 pub(crate) async fn forward(
     configuration: &Configuration,
-    knowledge: &Knowledge,
+    shared: &Shared,
     wish: &Wish<'_>,
     body: &Bytes,
     ongoing: &mut Ongoing,
 ) -> Result<Forwarded, Problem> {
+    let knowledge: &Knowledge = &shared.knowledge;
     let asked = wish.model(body)?;
     ongoing.exchange.asked_model = Some(asked.clone());
     let purpose = wish.purpose();
@@ -159,42 +175,39 @@ pub(crate) async fn forward(
             } else {
                 let route = Arc::clone(candidates.route());
                 let model = knowledge.of(&route);
-                prepare(knowledge, wish, model, body, route, ongoing).map_err(Fault::Final)?
+                let ready = prepare(knowledge, wish, model, None, body, route, ongoing);
+                let ready = ready.map_err(Fault::Final)?;
+                match shared.kept_answers.of_previous(&ready) {
+                    // Only the deployment that gave the earlier answer can go on from it.
+                    Some(kept) => {
+                        candidates.stay_at(configuration, &kept, ongoing);
+                        let route = Arc::clone(candidates.route());
+                        let model = knowledge.of(&route);
+                        prepare(knowledge, wish, model, None, body, route, ongoing).map_err(Fault::Final)?
+                    }
+                    None => ready,
+                }
             };
             let ready = prepared.insert(ready);
-            let aicore = candidates.aicore();
-            let begun = match &ready.answer {
-                Wanted::Message(message) => {
-                    let options = message.options(&ready.model, &asked, &ongoing.exchange.id);
-                    let request = InferenceRequest {
-                        stream: message.streams,
-                        endpoint: message.endpoint,
-                        body: ready.body.clone(),
-                    };
-                    attempt(
-                        aicore,
-                        &ready.route,
-                        limits,
-                        options,
-                        request,
-                        message.agent_streams,
-                    )
-                    .await?
-                }
-                Wanted::Vectors(vectors) => {
-                    embeddings::attempt(aicore, &ready.route, limits, vectors, &asked, ready.body.clone())
-                        .await?
-                }
-            };
+            let begun = begin(candidates.aicore(), limits, ready, &asked, &ongoing.exchange.id).await?;
             candidates.answered(ongoing);
             Ok(Forwarded {
                 begun,
                 model: Arc::clone(&ready.model),
+                as_array: matches!(&ready.answer, Wanted::Message(message) if message.as_array),
             })
         };
         let fault = match tried.await {
             Ok(forwarded) => {
                 healing.remember(knowledge, &forwarded.model);
+                if let (Some(ready), Some(candidates)) = (&prepared, &candidates) {
+                    shared.kept_answers.remember_begun(
+                        &forwarded.begun,
+                        ready,
+                        candidates.connection(),
+                        &asked,
+                    );
+                }
                 return Ok(forwarded);
             }
             Err(fault) => fault,
@@ -210,9 +223,16 @@ pub(crate) async fn forward(
                     ongoing.exchange.retries += 1;
                     continue;
                 }
-            } else if refusal.status == 400 {
+            }
+            let azure = matches!(
+                ready.model.format,
+                ModelFormat::AzureChat | ModelFormat::AzureResponses
+            );
+            // Mistral's validator answers 422, and Azure's 404 may mean that the deployment has no such path.
+            if matches!(refusal.status, 400 | 422) || refusal.status == 404 && azure {
                 let healed = healing.heal(&refusal.text, &ready.model, |model| {
-                    let healed = prepare(knowledge, wish, model, body, Arc::clone(&ready.route), ongoing)?;
+                    let (other, route) = (ready.other.clone(), Arc::clone(&ready.route));
+                    let healed = prepare(knowledge, wish, model, other, body, route, ongoing)?;
                     Ok(healed.differs_from(ready).then_some(healed))
                 })?;
                 if healed.is_some() {
@@ -220,7 +240,9 @@ pub(crate) async fn forward(
                     ongoing.exchange.retries += 1;
                     continue;
                 }
-                healing.remember(knowledge, &ready.model);
+                if refusal.status == 400 {
+                    healing.remember(knowledge, &ready.model);
+                }
             }
         }
         let going_on = match &mut candidates {
@@ -249,22 +271,55 @@ pub(crate) async fn forward(
     }
 }
 
+/// Sends a request once and waits for its answer to begin.
+async fn begin(
+    aicore: &AiCore,
+    limits: &Limits,
+    ready: &Prepared,
+    asked: &str,
+    id: &str,
+) -> Result<Begun, Fault> {
+    match &ready.answer {
+        Wanted::Message(message) => {
+            let options = message.options(&ready.model, asked, id);
+            let request = InferenceRequest {
+                stream: message.streams,
+                endpoint: message.endpoint,
+                body: ready.body.clone(),
+            };
+            attempt(
+                aicore,
+                &ready.route,
+                limits,
+                options,
+                request,
+                message.agent_streams,
+            )
+            .await
+        }
+        Wanted::Vectors(vectors) => {
+            embeddings::attempt(aicore, &ready.route, limits, vectors, asked, ready.body.clone()).await
+        }
+    }
+}
+
 /// Writes the request in the route's format. `model` is what is known of the model in the format of the route's family,
-/// or, after something was learned, in the one that was written before.
+/// or, after something was learned, in the one that was written before; `other` is then what it had beside it.
 fn prepare(
     knowledge: &Knowledge,
     wish: &Wish<'_>,
     model: Arc<ModelKnowledge>,
+    other: Option<Arc<ModelKnowledge>>,
     body: &[u8],
     route: Arc<Route>,
     ongoing: &mut Ongoing,
 ) -> Result<Prepared, Problem> {
-    let Wish::Message(wish) = wish else {
-        return embeddings::prepare(model, body, route, ongoing);
+    let (model, responses) = match model.format {
+        _ if matches!(wish, Wish::Embeddings) => return embeddings::prepare(model, body, route, ongoing),
+        ModelFormat::AzureResponses => (other.unwrap_or_else(|| knowledge.of(&route)), Some(model)),
+        ModelFormat::AzureChat => (model, other.or_else(|| knowledge.of_responses(&route))),
+        _ => (model, None),
     };
-    let responses = (model.format == ModelFormat::AzureChat)
-        .then(|| knowledge.of_responses(&route))
-        .flatten();
     let target = Target {
         format: model.format,
         model: &route.model,
@@ -272,10 +327,20 @@ fn prepare(
         rules: &model.rules,
         responses: responses.as_deref().map(|responses| &responses.rules),
     };
-    let head = RequestHead {
-        format: wish.agent,
-        betas: &wish.betas,
-        streams: wish.path.as_ref().is_some_and(|path| path.streams),
+    let (agent, path) = match wish {
+        Wish::Message(wish) => (wish.agent, wish.path.as_ref()),
+        Wish::Compaction | Wish::Embeddings => (AgentFormat::Responses, None),
+    };
+    let written = match wish {
+        Wish::Message(wish) => {
+            let head = RequestHead {
+                format: agent,
+                betas: &wish.betas,
+                streams: path.is_some_and(|path| path.streams),
+            };
+            write_request(&head, body, &target)?
+        }
+        Wish::Compaction | Wish::Embeddings => write_compaction(body, &target)?,
     };
     let UpstreamRequest {
         format,
@@ -285,38 +350,61 @@ fn prepare(
         include_usage,
         tools,
         dropped,
+        previous_answer,
+        is_kept,
         estimated_input,
-    } = write_request(&head, body, &target)?;
-    let model = responses
-        .filter(|responses| responses.format == format)
-        .unwrap_or(model);
+    } = written;
+    let (model, other) = match responses {
+        Some(responses) if responses.format == format => (responses, Some(model)),
+        responses => (model, responses),
+    };
     ongoing.exchange.model = Some(Arc::clone(&model.name));
     ongoing.exchange.deployment = Some(Arc::clone(&model.deployment));
     ongoing.exchange.route = Some(format);
     ongoing.exchange.stream = agent_streams;
     ongoing.exchange.dropped = dropped;
-    let endpoint = match format {
-        ModelFormat::AzureResponses => Endpoint::Responses,
+    let endpoint = match (wish, format) {
+        (Wish::Compaction, _) => Endpoint::CompactResponses,
+        (_, ModelFormat::AzureResponses) => Endpoint::Responses,
         _ => Endpoint::Own,
     };
     Ok(Prepared {
         route,
         model,
+        other,
         body: Bytes::from(body),
         answer: Wanted::Message(Message {
-            agent: wish.agent,
+            agent,
             streams,
             endpoint,
             agent_streams,
-            as_array: wish.path.as_ref().is_some_and(|path| path.as_array),
+            as_array: path.is_some_and(|path| path.as_array),
             include_usage,
             tools,
+            is_kept,
+            previous_answer,
             estimated_input,
         }),
     })
 }
 
 impl Prepared {
+    /// The earlier answer that the request goes on from, by its id.
+    pub(crate) fn previous_answer(&self) -> Option<&str> {
+        match &self.answer {
+            Wanted::Message(message) => message.previous_answer.as_deref(),
+            Wanted::Vectors(_) => None,
+        }
+    }
+
+    /// The agent's tools, where the deployment keeps the answer.
+    pub(crate) fn tools_of_kept(&self) -> Option<&AgentTools> {
+        match &self.answer {
+            Wanted::Message(message) if message.is_kept => Some(&message.tools),
+            _ => None,
+        }
+    }
+
     /// Whether the upstream is asked for something else than by `other`.
     fn differs_from(&self, other: &Prepared) -> bool {
         self.streams() != other.streams() || self.body != other.body

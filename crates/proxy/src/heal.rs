@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use coretap_formats::limitation::Limitation;
-use coretap_formats::read_refusal;
+use coretap_formats::{ModelFormat, read_refusal};
 
 use crate::knowledge::{Knowledge, Lesson, ModelKnowledge};
 use crate::problem::Problem;
@@ -25,6 +25,8 @@ pub(crate) struct Healing {
 }
 
 struct LeftOut {
+    /// The format that the deployment refused it in.
+    format: ModelFormat,
     limitation: Limitation,
     /// It was not refused again.
     helped: bool,
@@ -45,10 +47,12 @@ impl Healing {
     ) -> Result<Option<Prepared>, Problem> {
         let known = self.left_out.len();
         for limitation in read_refusal(refusal, model.format) {
-            let is_same = |former: &&mut LeftOut| former.limitation == limitation;
+            let is_same =
+                |former: &&mut LeftOut| former.limitation == limitation && former.format == model.format;
             match self.left_out.iter_mut().find(is_same) {
                 Some(former) => former.helped = false,
                 None => self.left_out.push(LeftOut {
+                    format: model.format,
                     limitation,
                     helped: true,
                 }),
@@ -75,11 +79,14 @@ impl Healing {
 
     /// Remembers what helped. To be called once the deployment has answered, or refused the request for another reason.
     pub(crate) fn remember(&self, knowledge: &Knowledge, model: &ModelKnowledge) {
-        for LeftOut { limitation, .. } in self.left_out.iter().filter(|left_out| left_out.helped) {
+        for left_out in self.left_out.iter().filter(|left_out| left_out.helped) {
+            let LeftOut {
+                format, limitation, ..
+            } = left_out;
             knowledge.learn(Lesson {
                 deployment: model.deployment.to_string(),
                 model: model.name.to_string(),
-                format: model.format,
+                format: *format,
                 limitation: limitation.clone(),
                 since: SystemTime::now(),
                 words: limitation.refused(),

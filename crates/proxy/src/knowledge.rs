@@ -205,9 +205,8 @@ fn format_of(family: Family) -> ModelFormat {
         Family::AzureOpenAi => ModelFormat::AzureChat,
         Family::Vertex => ModelFormat::Vertex,
         Family::Converse => ModelFormat::Converse,
-        Family::OpenAiCompatible => ModelFormat::OpenAiCompatible,
         Family::Cohere => ModelFormat::Cohere,
-        // They make embeddings only, whose format is chosen by the family. The rules of these are those of Azure's.
-        Family::Titan | Family::Nvidia => ModelFormat::OpenAiCompatible,
+        // The last two make embeddings only, whose format is chosen by the family. The rules of these are those of Azure's.
+        Family::OpenAiCompatible | Family::Titan | Family::Nvidia => ModelFormat::OpenAiCompatible,
     }
 }

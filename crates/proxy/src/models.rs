@@ -11,7 +11,7 @@ pub(crate) async fn list(configuration: &Configuration, agent: AgentFormat) -> R
     let models = offered(configuration, agent).await?;
     let listed: Vec<_> = models
         .iter()
-        .map(|model| listed(model, id(model, agent)))
+        .map(|(model, embeds)| listed(model, id(model, agent), *embeds))
         .collect();
     Ok(model_list(agent, &listed))
 }
@@ -23,7 +23,11 @@ pub(crate) async fn entry(
     asked: &str,
 ) -> Result<Vec<u8>, Problem> {
     let models = offered(configuration, agent).await?;
-    let named = |name: &str| models.iter().find(|model| model.name.eq_ignore_ascii_case(name));
+    let named = |name: &str| {
+        models
+            .iter()
+            .find(|(model, _)| model.name.eq_ignore_ascii_case(name))
+    };
     let model = match named(asked) {
         Some(model) => Some(model),
         // Whatever name a request may carry is a name of a model here too.
@@ -32,21 +36,24 @@ pub(crate) async fn entry(
             route => named(&route?.model),
         },
     };
-    let model = model.ok_or_else(|| Problem::model_not_listed(asked))?;
-    Ok(model_entry(agent, &listed(model, asked)))
+    let (model, embeds) = model.ok_or_else(|| Problem::model_not_listed(asked))?;
+    Ok(model_entry(agent, &listed(model, asked, *embeds)))
 }
 
-/// The models of the selected connection, and those that only others of its group have.
-async fn offered(configuration: &Configuration, agent: AgentFormat) -> Result<Vec<SelectableModel>, Problem> {
-    let with_embeddings = agent != AgentFormat::Messages;
-    let mut offered = of(configuration.selected.aicore.selection().await?, with_embeddings);
+/// Every model that agents of this format may ask for, and whether it makes embeddings: those of the selected connection, and
+/// those that only others of its group have.
+async fn offered(
+    configuration: &Configuration,
+    agent: AgentFormat,
+) -> Result<Vec<(SelectableModel, bool)>, Problem> {
+    let mut offered = of(configuration.selected.aicore.selection().await?, agent);
     for connection in &configuration.others {
         // What can't be asked now offers nothing now.
         let Ok(selection) = connection.aicore.selection().await else {
             continue;
         };
-        for model in of(selection, with_embeddings) {
-            if offered.iter().all(|known| known.name != model.name) {
+        for model in of(selection, agent) {
+            if offered.iter().all(|(known, _)| known.name != model.0.name) {
                 offered.push(model);
             }
         }
@@ -54,12 +61,15 @@ async fn offered(configuration: &Configuration, agent: AgentFormat) -> Result<Ve
     Ok(offered)
 }
 
-fn of(selection: Selection, with_embeddings: bool) -> Vec<SelectableModel> {
-    let mut models = selection.models;
-    if with_embeddings {
-        models.extend(selection.embeddings);
+fn of(selection: Selection, agent: AgentFormat) -> Vec<(SelectableModel, bool)> {
+    let Selection {
+        models, embeddings, ..
+    } = selection;
+    let mut offered: Vec<_> = models.into_iter().map(|model| (model, false)).collect();
+    if agent != AgentFormat::Messages {
+        offered.extend(embeddings.into_iter().map(|model| (model, true)));
     }
-    models
+    offered
 }
 
 /// Claude Code tells what a model can do by its name, so it gets the names that it knows; everybody else gets SAP's.
@@ -70,7 +80,7 @@ fn id(model: &SelectableModel, agent: AgentFormat) -> &str {
     }
 }
 
-fn listed<'a>(model: &'a SelectableModel, id: &'a str) -> ListedModel<'a> {
+fn listed<'a>(model: &'a SelectableModel, id: &'a str, embeds: bool) -> ListedModel<'a> {
     ListedModel {
         id,
         display_name: &model.display_name,
@@ -78,5 +88,7 @@ fn listed<'a>(model: &'a SelectableModel, id: &'a str) -> ListedModel<'a> {
         created: 0,
         deprecated: model.deprecated,
         retirement_date: model.retirement_date.as_deref(),
+        embeds,
+        context_length: model.context_length,
     }
 }

@@ -7,16 +7,20 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::Response;
-use coretap_formats::{AgentFormat, count_tokens};
+use bytes::Bytes;
+use coretap_aicore::AnswerCall;
+use coretap_formats::{AgentFormat, count_tokens, gemini_embedding_answer, gemini_embedding_request};
 use futures_util::FutureExt;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, UPGRADE};
-use http::{Method, request};
+use http::{Method, Uri, request};
 
 use crate::admission;
 use crate::attempt::Begun;
 use crate::configuration::Configuration;
 use crate::exchange::{Exchange, Ongoing, set_request_id};
-use crate::forward::{Forwarded, Wish, forward};
+use crate::forward::{Forwarded, GeminiPath, Wish, forward};
+use crate::gemini_path::{GeminiAction, model_and_action, percent_decoded, query_value};
+use crate::kept_answers;
 use crate::models;
 use crate::problem::Problem;
 use crate::request_body;
@@ -34,8 +38,18 @@ enum Endpoint<'a> {
     CountTokens,
     /// `/v1/models`
     Models,
+    /// `/v1/responses/compact`
+    Compact,
+    /// `/v1/responses/{id}`: an answer that a deployment keeps.
+    KeptAnswer(&'a str),
+    /// `/v1/responses/{id}/cancel`
+    CancelAnswer(&'a str),
+    /// `/v1/responses/{id}/input_items`
+    AnswerInput(&'a str),
     /// `/v1/models/{id}`, as it stands in the path.
     Model(&'a str),
+    /// `/v1beta/models/{model}:generateContent` and the like, the model as it stands in the path.
+    Gemini(&'a str, GeminiAction),
     /// `/health`
     Health,
     /// `/` and `/api/hello`, where agents look whether somebody is there.
@@ -53,18 +67,31 @@ struct Place<'a> {
     path: &'a str,
 }
 
-fn find<'a>(path: &'a str, headers: &HeaderMap) -> Place<'a> {
-    use AgentFormat::{ChatCompletions, Messages, Responses};
+fn find<'a>(uri: &'a Uri, headers: &HeaderMap) -> Place<'a> {
+    use AgentFormat::{ChatCompletions, Gemini, Messages, Responses};
+    let path = uri.path();
     let whole = path.strip_suffix('/').unwrap_or(path);
-    let (path, prefixed) = match (below(whole, "/anthropic"), below(whole, "/openai")) {
-        (Some(path), _) => (path, Some(Messages)),
-        (_, Some(path)) => (path, Some(ChatCompletions)),
-        _ => (whole, None),
-    };
-    // Paths that several formats have: Anthropic's clients say their version.
+    let prefixes = [
+        ("/anthropic", Messages),
+        ("/openai", ChatCompletions),
+        ("/gemini", Gemini),
+    ];
+    let inside = prefixes
+        .iter()
+        .find_map(|(prefix, format)| Some((below(whole, prefix)?, Some(*format))));
+    let (path, wanted) = inside.unwrap_or((whole, None));
+    // Paths that several formats have: Anthropic's clients say their version, Google's have a place of their own for the
+    // key.
     let told = || {
         let anthropic = headers.contains_key(const { HeaderName::from_static("anthropic-version") });
-        prefixed.unwrap_or(if anthropic { Messages } else { ChatCompletions })
+        let google = || headers.contains_key(admission::X_GOOG_API_KEY) || query_value(uri, "key").is_some();
+        wanted.unwrap_or(if anthropic {
+            Messages
+        } else if google() {
+            Gemini
+        } else {
+            ChatCompletions
+        })
     };
     let (endpoint, format) = match path {
         "/v1/messages" => (Endpoint::Answer, Messages),
@@ -72,18 +99,39 @@ fn find<'a>(path: &'a str, headers: &HeaderMap) -> Place<'a> {
         "/v1/embeddings" => (Endpoint::Embeddings, ChatCompletions),
         "/v1/messages/count_tokens" => (Endpoint::CountTokens, Messages),
         "/v1/models" => (Endpoint::Models, told()),
+        "/v1beta/models" => (Endpoint::Models, Gemini),
         "/v1/responses" => (Endpoint::Answer, Responses),
-        "/health" if prefixed.is_none() => (Endpoint::Health, ChatCompletions),
+        "/v1/responses/compact" => (Endpoint::Compact, Responses),
+        "/health" if wanted.is_none() => (Endpoint::Health, ChatCompletions),
         "" | "/api/hello" => (Endpoint::Alive, told()),
-        _ => match path.strip_prefix("/v1/models/") {
-            Some(id) => (Endpoint::Model(id), told()),
-            None => (Endpoint::Unknown, told()),
+        _ => match (
+            path.strip_prefix("/v1/models/"),
+            path.strip_prefix("/v1beta/models/"),
+            path.strip_prefix("/v1/responses/"),
+        ) {
+            (Some(rest), ..) | (_, Some(rest), _) if let Some((model, action)) = model_and_action(rest) => {
+                (Endpoint::Gemini(model, action), Gemini)
+            }
+            (Some(id), ..) => (Endpoint::Model(id), told()),
+            (_, Some(id), _) => (Endpoint::Model(id), Gemini),
+            (.., Some(answer)) => (about_answer(answer), Responses),
+            _ => (Endpoint::Unknown, told()),
         },
     };
     Place {
         endpoint,
         format,
         path,
+    }
+}
+
+/// What is wanted of a kept answer, by what stands behind `/v1/responses/`.
+fn about_answer(rest: &str) -> Endpoint<'_> {
+    match rest.split_once('/') {
+        None => Endpoint::KeptAnswer(rest),
+        Some((id, "cancel")) => Endpoint::CancelAnswer(id),
+        Some((id, "input_items")) => Endpoint::AnswerInput(id),
+        Some(_) => Endpoint::Unknown,
     }
 }
 
@@ -96,8 +144,14 @@ fn below<'a>(path: &'a str, prefix: &str) -> Option<&'a str> {
 impl Endpoint<'_> {
     fn methods(self) -> &'static str {
         match self {
-            Endpoint::Answer | Endpoint::Embeddings | Endpoint::CountTokens => "POST",
-            Endpoint::Models | Endpoint::Model(_) | Endpoint::Health => "GET",
+            Endpoint::Answer
+            | Endpoint::Compact
+            | Endpoint::CancelAnswer(_)
+            | Endpoint::Embeddings
+            | Endpoint::CountTokens
+            | Endpoint::Gemini(..) => "POST",
+            Endpoint::Models | Endpoint::Model(_) | Endpoint::AnswerInput(_) | Endpoint::Health => "GET",
+            Endpoint::KeptAnswer(_) => "GET or DELETE",
             Endpoint::Alive | Endpoint::Unknown => "HEAD",
         }
     }
@@ -106,6 +160,7 @@ impl Endpoint<'_> {
         match self.methods() {
             "POST" => method == Method::POST,
             "GET" => method == Method::GET || method == Method::HEAD,
+            "GET or DELETE" => method == Method::GET || method == Method::DELETE,
             _ => method == Method::HEAD,
         }
     }
@@ -119,7 +174,13 @@ impl Endpoint<'_> {
     fn name(self, path: &str) -> Cow<'static, str> {
         match self {
             Endpoint::Embeddings => Cow::Borrowed("/v1/embeddings"),
+            Endpoint::Gemini(_, action) => Cow::Borrowed(action.path()),
             Endpoint::CountTokens => Cow::Borrowed("/v1/messages/count_tokens"),
+            Endpoint::Compact => Cow::Borrowed("/v1/responses/compact"),
+            Endpoint::KeptAnswer(_) => Cow::Borrowed("/v1/responses/{id}"),
+            Endpoint::CancelAnswer(_) => Cow::Borrowed("/v1/responses/{id}/cancel"),
+            Endpoint::AnswerInput(_) => Cow::Borrowed("/v1/responses/{id}/input_items"),
+            Endpoint::Models if path == "/v1beta/models" => Cow::Borrowed("/v1beta/models"),
             Endpoint::Models => Cow::Borrowed("/v1/models"),
             Endpoint::Health => Cow::Borrowed("/health"),
             Endpoint::Answer if path == "/v1/messages" => Cow::Borrowed("/v1/messages"),
@@ -138,7 +199,7 @@ impl Endpoint<'_> {
 /// Answers one request, whatever happens.
 pub(crate) async fn handle(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     let (head, body) = request.into_parts();
-    let place = find(head.uri.path(), &head.headers);
+    let place = find(&head.uri, &head.headers);
     let ongoing = Ongoing::new(
         Arc::clone(&shared),
         head.method.clone(),
@@ -225,7 +286,7 @@ fn admit(configuration: &Configuration, place: &Place<'_>, head: &request::Parts
     if place.endpoint.is_open(&head.method) {
         return Ok(());
     }
-    admission::check_key(configuration, &head.headers)?;
+    admission::check_key(configuration, &head.uri, &head.headers)?;
     if place.endpoint == Endpoint::Unknown {
         return Err(Problem::path_unknown(head.uri.path()));
     }
@@ -264,27 +325,50 @@ async fn respond(
     ongoing: &mut Ongoing,
 ) -> Result<Answered, Problem> {
     let json = match place.endpoint {
-        Endpoint::Answer | Endpoint::Embeddings => {
+        Endpoint::Answer | Endpoint::Compact | Endpoint::Embeddings => {
             ongoing.counts();
             let body = request_body::read(&head.headers, body, &configuration.limits).await?;
             #[cfg(feature = "panic-injection")]
             coretap_aicore::panic_injection::at("handler", &body);
-            let wish = if place.endpoint == Endpoint::Embeddings {
-                Wish::Embeddings
-            } else {
-                Wish::message(place.format, &head.headers)
+            let wish = match place.endpoint {
+                Endpoint::Embeddings => Wish::Embeddings,
+                Endpoint::Compact => Wish::Compaction,
+                _ => Wish::message(place.format, &head.headers),
             };
-            return forward(configuration, &shared.knowledge, &wish, &body, ongoing)
+            return forward(configuration, shared, &wish, &body, ongoing)
                 .await
                 .map(Answered::Model);
+        }
+        Endpoint::KeptAnswer(id) | Endpoint::CancelAnswer(id) | Endpoint::AnswerInput(id) => {
+            request_body::discard(body).await;
+            let (call, query) = match place.endpoint {
+                Endpoint::CancelAnswer(_) => (AnswerCall::Cancel, None),
+                Endpoint::AnswerInput(_) => (AnswerCall::InputItems, head.uri.query()),
+                _ if head.method == Method::DELETE => (AnswerCall::Delete, None),
+                _ => (AnswerCall::Get, None),
+            };
+            let asked = kept_answers::ask(configuration, &shared.kept_answers, call, id, query);
+            return asked.await.map(Answered::Whole);
         }
         Endpoint::CountTokens => {
             let body = request_body::read(&head.headers, body, &configuration.limits).await?;
             format!(r#"{{"input_tokens":{}}}"#, count_tokens(place.format, &body)?).into_bytes()
         }
+        Endpoint::Gemini(_, GeminiAction::CountTokens) => {
+            let body = request_body::read(&head.headers, body, &configuration.limits).await?;
+            format!(r#"{{"totalTokens":{}}}"#, count_tokens(place.format, &body)?).into_bytes()
+        }
+        Endpoint::Gemini(model, action) => {
+            ongoing.counts();
+            let body = request_body::read(&head.headers, body, &configuration.limits).await?;
+            let model = percent_decoded(model);
+            return gemini(shared, configuration, (model, action), &head.uri, &body, ongoing)
+                .await
+                .map(Answered::Model);
+        }
         Endpoint::Models => models::list(configuration, place.format).await?,
         Endpoint::Model(id) => models::entry(configuration, place.format, &percent_decoded(id)).await?,
-        Endpoint::Health => health(shared, configuration, &head.headers),
+        Endpoint::Health => health(shared, configuration, head),
         Endpoint::Alive | Endpoint::Unknown => {
             return Ok(Answered::Whole(Response::new(Body::empty())));
         }
@@ -294,10 +378,38 @@ async fn respond(
     Ok(Answered::Whole(response))
 }
 
+/// The answer of a model, or vectors, for one of Google's clients.
+async fn gemini(
+    shared: &Shared,
+    configuration: &Configuration,
+    (model, action): (Cow<'_, str>, GeminiAction),
+    uri: &Uri,
+    body: &Bytes,
+    ongoing: &mut Ongoing,
+) -> Result<Forwarded, Problem> {
+    if let GeminiAction::Embed { batch } = action {
+        let body = Bytes::from(gemini_embedding_request(body, &model, batch)?);
+        let mut forwarded = forward(configuration, shared, &Wish::Embeddings, &body, ongoing).await?;
+        if let Begun::Whole { answer, .. } = &mut forwarded.begun {
+            answer.body = gemini_embedding_answer(&answer.body, batch).map_err(|failure| {
+                Problem::refused(failure.status, failure.message, None, failure.retry_after)
+            })?;
+        }
+        return Ok(forwarded);
+    }
+    let streams = action == GeminiAction::Generate { streams: true };
+    let wish = Wish::gemini(GeminiPath {
+        model,
+        streams,
+        as_array: streams && query_value(uri, "alt").is_none_or(|alt| alt != "sse"),
+    });
+    forward(configuration, shared, &wish, body, ongoing).await
+}
+
 /// That somebody is there, which anybody may know; the holder of the local key learns more. A wrong key is no more than
 /// none, because whoever only looks whether somebody is there must not be turned away.
-fn health(shared: &Shared, configuration: &Configuration, headers: &HeaderMap) -> Vec<u8> {
-    let report = admission::check_key(configuration, headers)
+fn health(shared: &Shared, configuration: &Configuration, head: &request::Parts) -> Vec<u8> {
+    let report = admission::check_key(configuration, &head.uri, &head.headers)
         .ok()
         .and_then(|()| serde_json::to_vec(&shared.health.report(configuration)).ok());
     report.unwrap_or_else(|| HEALTH.as_bytes().to_vec())
@@ -312,7 +424,11 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// The head for a model's answer, and its body: whole, or as a stream that takes the exchange with it.
 fn forwarded_response(configuration: &Configuration, forwarded: Forwarded, mut ongoing: Ongoing) -> Response {
-    let Forwarded { begun, model } = forwarded;
+    let Forwarded {
+        begun,
+        model,
+        as_array,
+    } = forwarded;
     let mut headers = HeaderMap::with_capacity(8);
     set_request_id(&mut headers, ongoing.exchange.format, &ongoing.exchange.id);
     if let Some(name) = &model.header {
@@ -325,7 +441,7 @@ fn forwarded_response(configuration: &Configuration, forwarded: Forwarded, mut o
     let streams = ongoing.exchange.stream;
     headers.insert(
         CONTENT_TYPE,
-        if streams {
+        if streams && !as_array {
             HeaderValue::from_static(EVENT_STREAM)
         } else {
             JSON
@@ -377,37 +493,19 @@ fn fitting_header(text: &str) -> Option<HeaderValue> {
     HeaderValue::try_from(text.chars().take(LONGEST).map(fit).collect::<String>()).ok()
 }
 
-/// A path's segments may hold `%2F` and the like: `sap%2Fgpt-4o`.
-fn percent_decoded(text: &str) -> Cow<'_, str> {
-    if !text.contains('%') {
-        return Cow::Borrowed(text);
-    }
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&first, after)) = rest.split_first() {
-        let decoded = after
-            .split_at_checked(2)
-            .filter(|_| first == b'%')
-            .and_then(|(digits, behind)| {
-                let digits = std::str::from_utf8(digits).ok()?;
-                Some((u8::from_str_radix(digits, 16).ok()?, behind))
-            });
-        let (byte, behind) = decoded.unwrap_or((first, after));
-        bytes.push(byte);
-        rest = behind;
-    }
-    Cow::Owned(String::from_utf8_lossy(&bytes).into_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn uri(text: &str) -> Uri {
+        text.parse().unwrap()
+    }
 
     #[test]
     fn each_path_is_found_below_each_prefix() {
         use AgentFormat::{ChatCompletions, Messages};
         let none = HeaderMap::new();
-        for prefix in ["", "/anthropic", "/openai"] {
+        for prefix in ["", "/anthropic", "/openai", "/gemini"] {
             for slash in ["", "/"] {
                 for (path, endpoint, format) in [
                     ("/v1/messages", Endpoint::Answer, Messages),
@@ -417,7 +515,7 @@ mod tests {
                 ] {
                     let whole = format!("{prefix}{path}{slash}");
                     assert_eq!(
-                        find(&whole, &none),
+                        find(&uri(&whole), &none),
                         Place {
                             endpoint,
                             format,
@@ -436,11 +534,15 @@ mod tests {
             "/v2/models",
             "//",
         ] {
-            assert_eq!(find(unknown, &none).endpoint, Endpoint::Unknown, "{unknown}");
+            assert_eq!(
+                find(&uri(unknown), &none).endpoint,
+                Endpoint::Unknown,
+                "{unknown}"
+            );
         }
-        assert_eq!(find("/health", &none).endpoint, Endpoint::Health);
+        assert_eq!(find(&uri("/health"), &none).endpoint, Endpoint::Health);
         for alive in ["/", "/api/hello", "/anthropic/", "/anthropic/api/hello"] {
-            assert_eq!(find(alive, &none).endpoint, Endpoint::Alive, "{alive}");
+            assert_eq!(find(&uri(alive), &none).endpoint, Endpoint::Alive, "{alive}");
         }
     }
 
@@ -450,14 +552,61 @@ mod tests {
         let none = HeaderMap::new();
         let mut anthropic = HeaderMap::new();
         anthropic.insert("anthropic-version", HeaderValue::from_static("2023-06-01"));
-        assert_eq!(find("/v1/models", &none).format, ChatCompletions);
-        assert_eq!(find("/v1/models", &anthropic).format, Messages);
-        assert_eq!(find("/anthropic/v1/models", &none).format, Messages);
-        assert_eq!(find("/openai/v1/models", &anthropic).format, ChatCompletions);
-        let one = find("/v1/models/anthropic--claude-4.5-sonnet", &anthropic);
+        assert_eq!(find(&uri("/v1/models"), &none).format, ChatCompletions);
+        assert_eq!(find(&uri("/v1/models"), &anthropic).format, Messages);
+        assert_eq!(find(&uri("/anthropic/v1/models"), &none).format, Messages);
+        assert_eq!(
+            find(&uri("/openai/v1/models"), &anthropic).format,
+            ChatCompletions
+        );
+        let one = uri("/v1/models/anthropic--claude-4.5-sonnet");
+        let one = find(&one, &anthropic);
         assert_eq!(
             (one.endpoint, one.format),
             (Endpoint::Model("anthropic--claude-4.5-sonnet"), Messages)
+        );
+    }
+
+    #[test]
+    fn googles_paths_are_found_below_both_versions() {
+        use AgentFormat::{ChatCompletions, Gemini, Messages};
+        let none = HeaderMap::new();
+        let mut google = HeaderMap::new();
+        google.insert(admission::X_GOOG_API_KEY, HeaderValue::from_static("k"));
+        for prefix in ["", "/gemini"] {
+            for version in ["/v1", "/v1beta"] {
+                let action = uri(&format!(
+                    "{prefix}{version}/models/sap%2Fm:streamGenerateContent?alt=sse&key=secret"
+                ));
+                let place = find(&action, &none);
+                let generate = GeminiAction::Generate { streams: true };
+                assert_eq!(
+                    (place.endpoint, place.format),
+                    (Endpoint::Gemini("sap%2Fm", generate), Gemini)
+                );
+                let name = place.endpoint.name(place.path);
+                assert_eq!(
+                    name, "/v1beta/models:streamGenerateContent",
+                    "no key and no model"
+                );
+                let list = uri(&format!("{prefix}{version}/models"));
+                let entry = uri(&format!("{prefix}{version}/models/m"));
+                assert_eq!(find(&list, &google).format, Gemini);
+                assert_eq!(
+                    (find(&entry, &google).endpoint, find(&entry, &google).format),
+                    (Endpoint::Model("m"), Gemini)
+                );
+            }
+        }
+        let formats = |path: &str| find(&uri(path), &none).format;
+        assert_eq!(formats("/v1beta/models"), Gemini);
+        assert_eq!(formats("/v1/models?key=k"), Gemini);
+        assert_eq!(formats("/v1/models"), ChatCompletions);
+        google.insert("anthropic-version", HeaderValue::from_static("2023-06-01"));
+        assert_eq!(find(&uri("/v1/models"), &google).format, Messages);
+        assert_eq!(
+            find(&uri("/v1beta/models/m:predict"), &none).endpoint,
+            Endpoint::Model("m:predict")
         );
     }
 
@@ -467,15 +616,6 @@ mod tests {
         assert_eq!(response.status(), 500);
         assert_eq!(response.headers()["x-coretap-code"], "PROXY-INTERNAL");
         assert_eq!(response.headers()["request-id"], "id");
-    }
-
-    #[test]
-    fn names_in_paths_are_decoded() {
-        assert_eq!(percent_decoded("gpt-4o"), "gpt-4o");
-        assert_eq!(percent_decoded("sap%2Fgpt-4o"), "sap/gpt-4o");
-        assert_eq!(percent_decoded("%e2%82%ac%5b1m%5D"), "€[1m]");
-        assert_eq!(percent_decoded("100%"), "100%");
-        assert_eq!(percent_decoded("%zz%ff"), "%zz\u{fffd}");
     }
 
     #[test]

@@ -16,6 +16,7 @@ use crate::configuration::Configuration;
 use crate::connection::serve;
 use crate::exchange::Exchange;
 use crate::health::{self, Health};
+use crate::kept_answers::KeptAnswers;
 use crate::knowledge::Knowledge;
 use crate::network;
 use crate::open_files;
@@ -97,6 +98,7 @@ fn by(owner: Option<&PortOwner>) -> String {
 pub(crate) struct Shared {
     configuration: watch::Receiver<Arc<Configuration>>,
     pub(crate) knowledge: Arc<Knowledge>,
+    pub(crate) kept_answers: KeptAnswers,
     pub(crate) exchanges: Option<mpsc::Sender<Exchange>>,
     pub(crate) lost_exchanges: AtomicU64,
     pub(crate) health: Health,
@@ -137,6 +139,7 @@ impl Proxy {
             shared: Arc::new(Shared {
                 configuration,
                 knowledge,
+                kept_answers: KeptAnswers::default(),
                 exchanges,
                 lost_exchanges: AtomicU64::new(0),
                 health: Health::new(),

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use coretap_formats::event::Failure;
-use coretap_formats::{AnswerStream, Progress};
+use coretap_formats::{AgentFormat, AnswerStream, Progress};
 use http_body::{Body, Frame};
 use tokio::time::{Instant, Sleep};
 
@@ -159,7 +159,12 @@ where
     }
 
     fn fail(&mut self, failure: &Failure, problem: &Problem) {
-        self.stage = Stage::Failed;
+        // Gemini CLI dies of a connection that breaks; that its answer is not whole the last object says (agents.md §4).
+        self.stage = if self.ongoing.exchange.format == AgentFormat::Gemini {
+            Stage::Over
+        } else {
+            Stage::Failed
+        };
         self.answer.fail(failure, &mut self.out);
         self.ongoing.failed(problem);
     }

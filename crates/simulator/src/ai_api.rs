@@ -4,7 +4,7 @@ use http::Method;
 use serde_json::{Map, Value, json};
 
 use crate::answer::Answer;
-use crate::catalogue::{self, Family, MODELS, Model};
+use crate::catalogue::{self, Family, Model};
 use crate::deployments::{self, Deployment, RESOURCE_GROUPS, Restriction};
 use crate::options::{BackendDetails, Options};
 use crate::query;
@@ -65,7 +65,7 @@ pub(crate) fn answer(
                 ),
             }
         }
-        ["lm", "scenarios", "foundation-models", "models"] => models(),
+        ["lm", "scenarios", "foundation-models", "models"] => models(group),
         ["lm", "scenarios", _, "models"] => {
             Answer::json(200, json!({"count": 0, "resources": []}).to_string())
         }
@@ -264,8 +264,8 @@ fn spelt(details: &Value, spelling: BackendDetails) -> Value {
     Value::Object(object)
 }
 
-fn models() -> Answer {
-    let rows: Vec<Value> = MODELS.iter().map(model_row).collect();
+fn models(group: &str) -> Answer {
+    let rows: Vec<Value> = catalogue::of_group(group).map(model_row).collect();
     Answer::json(200, json!({"count": rows.len(), "resources": rows}).to_string())
 }
 

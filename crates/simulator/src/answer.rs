@@ -81,6 +81,10 @@ pub(crate) enum Framing {
     Sse,
     /// AWS's binary event stream.
     Aws,
+    /// One JSON array, an item for each event.
+    JsonArray,
+    /// `data: …`, where the data is no JSON but a dictionary as Python writes it.
+    Python,
 }
 
 impl Answer {
@@ -128,6 +132,29 @@ impl Answer {
             content_type: "application/vnd.amazon.eventstream",
             framing: Framing::Aws,
             ..Self::events(events)
+        }
+    }
+
+    /// A stream of server-sent events whose data are Python's dictionaries.
+    pub(crate) fn python_events(events: Vec<Bytes>) -> Self {
+        Self {
+            framing: Framing::Python,
+            ..Self::events(events)
+        }
+    }
+
+    /// A stream that is one JSON array.
+    pub(crate) fn json_array(items: &[String]) -> Self {
+        let last = items.len().saturating_sub(1);
+        let piece = |(index, item): (usize, &String)| {
+            let opening = if index == 0 { "[" } else { ",\r\n" };
+            let closing = if index == last { "]" } else { "" };
+            Bytes::from(format!("{opening}{item}{closing}"))
+        };
+        Self {
+            content_type: "application/json",
+            framing: Framing::JsonArray,
+            ..Self::events(items.iter().enumerate().map(piece).collect())
         }
     }
 

@@ -1,14 +1,16 @@
-//! Azure OpenAI: `/chat/completions?api-version=…` and `/embeddings?api-version=…` (sap-wire.md §3.2).
+//! Azure OpenAI: `/chat/completions?api-version=…`, `/embeddings?api-version=…` and `/responses` (sap-wire.md §3.2).
 
 mod answer;
 mod embeddings;
 mod read;
 mod request;
+mod responses;
 mod rules;
 
 use serde_json::{Value, json};
 
 pub(crate) use embeddings::embeddings;
+pub(crate) use responses::{Kept, compact, create as respond, kept};
 
 use crate::answer::Answer;
 use crate::catalogue::{Family, Model};
@@ -64,6 +66,12 @@ fn opened(asked: &Asked<'_>) -> Result<(&'static Model, Value), Answer> {
         let body = json!({"error": {"code": "404", "message": "Resource not found"}});
         return Err(Answer::json(404, body.to_string()).because("api-version is missing"));
     }
+    model_and_body(asked)
+}
+
+/// The model and the body of a request.
+#[expect(clippy::result_large_err, reason = "the refusal goes out at once")]
+fn model_and_body(asked: &Asked<'_>) -> Result<(&'static Model, Value), Answer> {
     let model = asked.model().ok_or_else(|| {
         refuse(&Refusal::of(
             "model",
@@ -85,7 +93,7 @@ pub(crate) fn chat(asked: &Asked<'_>) -> Answer {
         Ok(opened) => opened,
         Err(refused) => return refused,
     };
-    if model.family == Family::Embedding {
+    if model.family == Family::Embedding || model.responses_only {
         return refuse(&Refusal::unsupported("chatCompletion", model));
     }
     let conversation = request::validate(&body)

@@ -8,11 +8,11 @@ mod rules;
 mod wish;
 
 use crate::answer::Answer;
+use crate::catalogue::Family;
 use crate::json;
-use crate::model;
 use crate::server::Asked;
 
-pub(crate) use answer::aws_exception;
+pub(crate) use answer::{aws_event, aws_exception};
 pub(crate) use wish::{NO_PREFILL, Wish, too_many_tokens};
 
 /// Answers `/invoke`, or as a stream `/invoke-with-response-stream`.
@@ -20,6 +20,10 @@ pub(crate) fn invoke(asked: &Asked<'_>, streaming: bool) -> Answer {
     let Some(model) = asked.model() else {
         return refuse("The provided model identifier is invalid.");
     };
+    if model.family != Family::Claude {
+        // Other models have bodies of their own here; Converse is for all (sap-wire.md §3.4).
+        return refuse("Malformed input request, please reformat your input and try again.");
+    }
     let body = match json::parse(asked.body) {
         Ok(body) => body,
         Err(error) => {
@@ -36,12 +40,7 @@ pub(crate) fn invoke(asked: &Asked<'_>, streaming: bool) -> Answer {
         Ok(conversation) => conversation,
         Err(message) => return refuse(&message),
     };
-    let mut reply = model::answer(&conversation, asked.number);
-    if asked.filtered {
-        reply.text.clear();
-        reply.calls.clear();
-        reply.end = model::End::Filtered;
-    }
+    let reply = asked.reply(&conversation);
     let cache = asked.state.cache.look(model.name, &conversation.prompt);
     let answered = answer::Answered {
         asked,

@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::conversation::{Call, Choice, Conversation, Part, Tool, Turn};
 use crate::fill::{Filling, type_of};
 use crate::model::user_texts;
-use crate::wants::{Want, wants};
+use crate::wants::{Want, steps};
 
 /// The calls to make now: name and arguments.
 pub(crate) fn next_calls(conversation: &Conversation, open: &[Turn], done: &[&Call]) -> Vec<(String, Value)> {
@@ -14,18 +14,18 @@ pub(crate) fn next_calls(conversation: &Conversation, open: &[Turn], done: &[&Ca
         return Vec::new();
     }
     let texts: Vec<String> = user_texts(open).collect();
-    let wanted = texts
+    let steps = texts
         .iter()
         .rev()
-        .map(|text| wants(text, tools))
-        .find(|wants| !wants.is_empty());
-    let planned = wanted.unwrap_or_default();
-    let mut calls: Vec<(String, Value)> = planned
+        .map(|text| steps(text, tools))
+        .find(|steps| !steps.is_empty())
+        .unwrap_or_default();
+    // One step at a time: the next one waits for the results of this one.
+    let mut calls: Vec<(String, Value)> = steps
         .iter()
-        .filter(|want| !is_done(want, done))
-        .filter_map(|want| plan(conversation, want, &texts))
-        .filter(|(name, _)| !matches!(&conversation.choice, Choice::Named(named) if named != name))
-        .collect();
+        .map(|wants| calls_for(wants, conversation, done, &texts))
+        .find(|calls| !calls.is_empty())
+        .unwrap_or_default();
     if calls.is_empty() {
         calls.extend(forced_call(conversation, &texts));
     }
@@ -36,6 +36,21 @@ pub(crate) fn next_calls(conversation: &Conversation, open: &[Turn], done: &[&Ca
         calls.truncate(1);
     }
     calls
+}
+
+/// The calls that do what of `wants` has not been done yet.
+fn calls_for(
+    wants: &[Want],
+    conversation: &Conversation,
+    done: &[&Call],
+    texts: &[String],
+) -> Vec<(String, Value)> {
+    wants
+        .iter()
+        .filter(|want| !is_done(want, done))
+        .filter_map(|want| plan(conversation, want, texts))
+        .filter(|(name, _)| !matches!(&conversation.choice, Choice::Named(named) if named != name))
+        .collect()
 }
 
 /// A tool must be called though nothing fits: the named one, else the first.
@@ -100,7 +115,7 @@ fn plan(conversation: &Conversation, want: &Want, texts: &[String]) -> Option<(S
     let tools = &conversation.tools;
     match want {
         Want::Call(name, arguments) => Some((name.clone(), arguments.clone())),
-        Want::Run(command) => shell(tools).map(|tool| with(tool, "command", command, texts)),
+        Want::Run(command) => run(tools, command, texts),
         Want::Read(path) => match reader(tools) {
             Some((tool, property)) => Some(with(
                 tool,
@@ -108,7 +123,7 @@ fn plan(conversation: &Conversation, want: &Want, texts: &[String]) -> Option<(S
                 &located(conversation, tool, property, path),
                 texts,
             )),
-            None => shell(tools).map(|tool| with(tool, "command", &format!("cat {path}"), texts)),
+            None => run(tools, &format!("cat {path}"), texts),
         },
         Want::About(name, word) => {
             let tool = tools.iter().find(|tool| tool.name == *name)?;
@@ -147,15 +162,19 @@ fn has_text(tool: &Tool, property: &str) -> bool {
     schema.is_some_and(|schema| type_of(schema) == "string")
 }
 
-fn shell(tools: &[Tool]) -> Option<&Tool> {
-    let mut fitting = tools.iter().filter(|tool| has_text(tool, "command"));
-    let named = |tool: &&Tool| {
+/// The call that runs a command, by the first of the tools whose names say that they can, else by any that takes a command.
+fn run(tools: &[Tool], command: &str, texts: &[String]) -> Option<(String, Value)> {
+    // Codex names the argument `cmd`.
+    let argument = |tool: &Tool| ["command", "cmd"].into_iter().find(|name| has_text(tool, name));
+    let mut fitting = tools.iter().filter_map(|tool| Some((tool, argument(tool)?)));
+    let named = |(tool, _): &(&Tool, &str)| {
         let name = tool.name.to_lowercase();
         ["bash", "shell", "exec", "run", "terminal", "command"]
             .iter()
             .any(|word| name.contains(word))
     };
-    fitting.clone().find(named).or_else(|| fitting.next())
+    let (tool, argument) = fitting.clone().find(named).or_else(|| fitting.next())?;
+    Some(with(tool, argument, command, texts))
 }
 
 /// The tool that reads files, and the argument that takes the path.
@@ -182,7 +201,7 @@ fn reader(tools: &[Tool]) -> Option<(&Tool, &'static str)> {
         }
         if has(&[
             "write", "edit", "create", "delete", "replace", "patch", "notebook", "glob", "grep", "search",
-            "list",
+            "list", "image",
         ]) {
             score -= 10;
         }

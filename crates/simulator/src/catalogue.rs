@@ -1,5 +1,7 @@
 //! The models of the simulated tenant. Figures as in spec/models-known.json.
 
+mod hub;
+
 /// A model of the catalogue.
 #[derive(Clone, Copy)]
 #[expect(
@@ -27,6 +29,8 @@ pub(crate) struct Model {
     pub(crate) images: bool,
     /// Whether orchestration streams it.
     pub(crate) streaming: bool,
+    /// Whether an OpenAI model knows the Responses API only.
+    pub(crate) responses_only: bool,
     /// How a Claude model thinks.
     pub(crate) thinking: Thinking,
     /// Whether a Claude model takes `output_config.effort`.
@@ -98,6 +102,7 @@ const CLAUDE: Model = Model {
     output: 64_000,
     images: true,
     streaming: true,
+    responses_only: false,
     thinking: Thinking::Budget,
     effort: false,
     format: true,
@@ -126,8 +131,8 @@ const OTHER: Model = Model {
     ..GPT
 };
 
-/// Every model of the catalogue.
-pub(crate) static MODELS: &[Model] = &[
+/// The models that every resource group's catalogue has.
+static MODELS: &[Model] = &[
     Model {
         name: "gpt-4o",
         vendor: "gpt-4o-2024-08-06",
@@ -201,6 +206,33 @@ pub(crate) static MODELS: &[Model] = &[
         ..GPT_REASONING
     },
     Model {
+        name: "gpt-5.3-codex",
+        vendor: "gpt-5.3-codex-2026-02-24",
+        display: "GPT-5.3 Codex",
+        context: 400_000,
+        output: 128_000,
+        responses_only: true,
+        versions: &[Version {
+            name: "2026-02-24",
+            deprecated: false,
+            retirement: "",
+        }],
+        ..GPT_REASONING
+    },
+    Model {
+        name: "gpt-5.4",
+        vendor: "gpt-5.4-2026-03-05",
+        display: "GPT-5.4",
+        context: 1_050_000,
+        output: 128_000,
+        versions: &[Version {
+            name: "2026-03-05",
+            deprecated: false,
+            retirement: "",
+        }],
+        ..GPT_REASONING
+    },
+    Model {
         name: "gpt-5.5",
         vendor: "gpt-5.5-2026-03-05",
         display: "GPT-5.5",
@@ -208,6 +240,20 @@ pub(crate) static MODELS: &[Model] = &[
         output: 128_000,
         versions: &[Version {
             name: "2026-03-05",
+            deprecated: false,
+            retirement: "",
+        }],
+        ..GPT_REASONING
+    },
+    // Nobody has told its figures; they are those of its predecessor.
+    Model {
+        name: "gpt-5.6-sol",
+        vendor: "gpt-5.6-sol-2026-07-09",
+        display: "GPT-5.6 Sol",
+        context: 1_050_000,
+        output: 128_000,
+        versions: &[Version {
+            name: "2026-07-09",
             deprecated: false,
             retirement: "",
         }],
@@ -405,5 +451,11 @@ impl Model {
 
 /// The model of a name.
 pub(crate) fn model(name: &str) -> Option<&'static Model> {
-    MODELS.iter().find(|model| model.name == name)
+    MODELS.iter().chain(hub::MODELS).find(|model| model.name == name)
+}
+
+/// The models in the catalogue of a resource group: only `hub` has those of every family.
+pub(crate) fn of_group(group: &str) -> impl Iterator<Item = &'static Model> {
+    let more = if group == "hub" { hub::MODELS } else { &[] };
+    MODELS.iter().chain(more)
 }

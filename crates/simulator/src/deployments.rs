@@ -1,5 +1,7 @@
 //! The deployments and resource groups of the simulated tenant.
 
+use crate::catalogue::{self, Model};
+
 /// A row of the list of deployments.
 pub(crate) struct Deployment {
     /// Its id.
@@ -77,6 +79,13 @@ const fn orchestration(id: &'static str, configuration: &'static str, created: &
     }
 }
 
+const fn hub(id: &'static str, model: &'static str) -> Deployment {
+    Deployment {
+        group: "hub",
+        ..row(id, model, "RUNNING", "2026-03-01T10:00:00Z")
+    }
+}
+
 /// The deployments of all resource groups; the group `empty` has none.
 static DEPLOYMENTS: &[Deployment] = &[
     // The older twin stands first: a client that takes the first row takes the wrong one.
@@ -131,6 +140,13 @@ static DEPLOYMENTS: &[Deployment] = &[
         "RUNNING",
         "2025-11-11T11:11:11Z",
     ),
+    row("dbf1e2d3c4b5a697", "gpt-5.5", "RUNNING", "2026-05-04T06:00:00Z"),
+    row(
+        "dcf1e2d3c4b5a698",
+        "gpt-5.3-codex",
+        "RUNNING",
+        "2026-03-30T15:45:00Z",
+    ),
     // What another resource group has is not there for `default`, though it would be of use.
     Deployment {
         group: "restricted",
@@ -150,11 +166,49 @@ static DEPLOYMENTS: &[Deployment] = &[
         restriction: Restriction::Deny(&["gpt-5", "gpt-5-mini", "gpt-5.5"]),
         ..orchestration("db00c0ffee000003", "no-gpt-5", "2026-01-03T00:00:00Z")
     },
+    // One of each family, all at once; the other groups show what is not running.
+    hub("dc00feed00000001", "gemini-2.5-pro"),
+    hub("dc00feed00000002", "gemini-2.5-flash"),
+    hub("dc00feed00000003", "gemini-3.1-pro-preview-ea"),
+    hub("dc00feed00000004", "gemini-3.5-flash"),
+    hub("dc00feed00000005", "gemini-embedding"),
+    hub("dc00feed00000006", "amazon--nova-pro"),
+    hub("dc00feed00000007", "amazon--nova-micro"),
+    hub("dc00feed00000008", "amazon--titan-embed-text"),
+    hub("dc00feed00000009", "mistralai--mistral-small"),
+    hub("dc00feed0000000a", "mistralai--mistral-medium-instruct"),
+    hub("dc00feed0000000b", "sonar"),
+    hub("dc00feed0000000c", "cohere--command-a-reasoning"),
+    hub("dc00feed0000000d", "nvidia--llama-3.2-nv-embedqa-1b"),
+    hub("dc00feed0000000e", "gpt-4o"),
+    hub("dc00feed0000000f", "gpt-5"),
+    hub("dc00feed00000010", "anthropic--claude-4.5-sonnet"),
+    hub("dc00feed00000011", "anthropic--claude-4.8-opus"),
+    hub("dc00feed00000012", "text-embedding-3-small"),
+    hub("dc00feed00000013", "sonar-pro"),
+    hub("dc00feed00000014", "gemini-3.1-flash-lite"),
+    hub("dc00feed00000015", "gpt-5.5"),
+    hub("dc00feed00000016", "gpt-5.3-codex"),
+    hub("dc00feed00000017", "anthropic--claude-4.6-opus"),
+    Deployment {
+        group: "hub",
+        ..orchestration(
+            "dc00feed000000ff",
+            "defaultOrchestrationConfig",
+            "2026-03-01T10:00:00Z",
+        )
+    },
 ];
 
 /// The deployment of an id in a resource group.
 pub(crate) fn deployment(id: &str, group: &str) -> Option<&'static Deployment> {
     of_group(group).find(|deployment| deployment.id == id)
+}
+
+/// The model of a deployment, whichever group it is in.
+pub(crate) fn model(id: &str) -> Option<&'static Model> {
+    let deployment = DEPLOYMENTS.iter().find(|deployment| deployment.id == id)?;
+    catalogue::model(deployment.model)
 }
 
 /// The deployments of a resource group.
@@ -165,12 +219,11 @@ pub(crate) fn of_group(group: &str) -> impl Iterator<Item = &'static Deployment>
 }
 
 /// The resource groups.
-pub(crate) static RESOURCE_GROUPS: &[&str] = &["default", "empty", "restricted"];
+pub(crate) static RESOURCE_GROUPS: &[&str] = &["default", "empty", "restricted", "hub"];
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::catalogue::model;
 
     #[test]
     fn every_deployed_model_is_in_the_catalogue() {
@@ -178,7 +231,11 @@ mod tests {
             .iter()
             .filter(|deployment| !deployment.model.is_empty())
         {
-            assert!(model(deployment.model).is_some(), "{}", deployment.model);
+            assert!(
+                catalogue::model(deployment.model).is_some(),
+                "{}",
+                deployment.model
+            );
         }
     }
 }

@@ -11,7 +11,9 @@ use tokio::sync::watch;
 use crate::answer::{Answer, Ending, Framing, Hold, Release};
 use crate::bedrock::aws_exception;
 use crate::json::set;
+use crate::python;
 use crate::route::Route;
+use crate::vertex;
 
 /// One fault, as the control path takes it.
 #[derive(Clone, Deserialize, Debug)]
@@ -93,6 +95,14 @@ pub(crate) enum Kind {
 /// Longer than any line that a client would wait for to its end: 65 MiB.
 const HUGE_LINE_PIECES: usize = 65;
 const HUGE_LINE_PIECE: &[u8] = &[b'a'; 1024 * 1024];
+
+/// How the Responses API throttles a stream (sap-wire.md §3.2).
+const THROTTLED_RESPONSE: &[u8] =
+    br#"data: {"type":"response.failed","response":{"status":"failed","error":null}}
+
+data: {"type":"error","error":{"type":"too_many_requests","code":"too_many_requests"}}
+
+"#;
 
 /// The faults that wait for a request, and how the answers that are held go on.
 pub(crate) struct Faults {
@@ -180,8 +190,21 @@ impl Fault {
             Route::Invoke,
             Route::InvokeStream,
             Route::Chat,
+            Route::Responses,
+            Route::KeptResponse,
             Route::Embeddings,
             Route::OrchestrationEmbeddings,
+            Route::GenerateContent,
+            Route::StreamGenerateContent,
+            Route::CountTokens,
+            Route::Predict,
+            Route::Converse,
+            Route::ConverseStream,
+            Route::InvokeTitan,
+            Route::MistralChat,
+            Route::PerplexityChat,
+            Route::CohereChat,
+            Route::NvidiaEmbeddings,
             Route::Other,
         ];
         ["any", "inference"].contains(&self.route.as_str())
@@ -198,6 +221,10 @@ impl Fault {
         let mut answer = match self.kind {
             Kind::Status => self.status_answer(route),
             Kind::ExpiredToken => Answer::text(401, "Jwt is expired"),
+            // Gemini answers that with 200, in the form that the request asks for.
+            Kind::ContentFilter if matches!(route, Route::GenerateContent | Route::StreamGenerateContent) => {
+                return None;
+            }
             Kind::ContentFilter => content_filter(route),
             _ => return None,
         };
@@ -268,7 +295,9 @@ impl Fault {
                 answer.ending = Ending::Stalled;
             }
             Kind::ErrorEvent | Kind::ThrottledEvent if answer.stream => {
-                answer.pieces.truncate(keep);
+                // The Responses API is throttled only once it has said that a response is there.
+                let opened = route == Route::Responses && self.kind == Kind::ThrottledEvent;
+                answer.pieces.truncate(keep.max(usize::from(opened)));
                 answer.pieces.push(self.error_event(route, answer.framing));
             }
             _ => {}
@@ -320,15 +349,44 @@ impl Fault {
             Route::Chat => {
                 json!({"error": {"code": status.to_string(), "message": "exceeded token rate limit"}})
             }
+            Route::Responses if throttled => return Bytes::from_static(THROTTLED_RESPONSE),
+            Route::Responses => json!({
+                "type": "error",
+                "error": {
+                    "type": "server_error",
+                    "code": status.to_string(),
+                    "message": "The server had an error processing your request.",
+                    "param": Value::Null,
+                },
+                "sequence_number": self.after_events,
+            }),
             Route::Invoke | Route::InvokeStream if throttled => {
                 json!({"type": "error", "message": "ThrottlingException: Rate exceeded"})
             }
             Route::Invoke | Route::InvokeStream => {
                 json!({"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}})
             }
+            Route::ConverseStream if throttled => {
+                json!({"throttlingException": {"message": "Too many requests, please wait before trying again."}})
+            }
+            Route::ConverseStream => {
+                json!({"modelStreamErrorException": {
+                    "message": "The model's response couldn't be completed.",
+                    "originalStatusCode": status,
+                }})
+            }
+            Route::CohereChat if !throttled => json!({"type": "message-end", "delta": {
+                "finish_reason": "ERROR",
+                "error": "an internal error occurred while generating the response",
+            }}),
             _ => dialect_error(route, status, self.retry_after),
         };
-        Bytes::from(format!("data: {event}\n\n"))
+        match framing {
+            Framing::Python => python::event(&event),
+            Framing::JsonArray if self.after_events == 0 => Bytes::from(format!("[{event}]")),
+            Framing::JsonArray => Bytes::from(format!(",\r\n{event}]")),
+            Framing::Sse | Framing::Aws => Bytes::from(format!("data: {event}\n\n")),
+        }
     }
 }
 
@@ -358,7 +416,11 @@ fn dialect_error(route: Route, status: u16, retry_after: Option<u64>) -> Value {
             }
             json!({ "error": error })
         }
-        Route::Invoke | Route::InvokeStream => {
+        Route::Invoke
+        | Route::InvokeStream
+        | Route::Converse
+        | Route::ConverseStream
+        | Route::InvokeTitan => {
             let message = match status {
                 429 => "Too many tokens, please wait before trying again.",
                 400 => "The request is not valid.",
@@ -377,7 +439,42 @@ fn dialect_error(route: Route, status: u16, retry_after: Option<u64>) -> Value {
             "target": "/api/v2/lm",
             "details": {},
         }}),
-        Route::Chat | Route::Embeddings | Route::Other => {
+        Route::GenerateContent | Route::StreamGenerateContent | Route::CountTokens | Route::Predict => {
+            vertex::error(
+                status,
+                match status {
+                    429 => "Resource exhausted. Please try again later.",
+                    400 => "Request contains an invalid argument.",
+                    _ => "Internal error encountered.",
+                },
+            )
+        }
+        Route::MistralChat => json!({
+            "object": "error",
+            "message": if throttled { "Rate limit exceeded" } else { "Service unavailable." },
+            "type": if throttled { "rate_limited" } else { "internal_server_error" },
+            "param": Value::Null,
+            "code": if throttled { "1300" } else { "3000" },
+        }),
+        Route::PerplexityChat => json!({"error": {
+            "message": if throttled { "Rate limit exceeded" } else { "Internal server error" },
+            "type": if throttled { "rate_limit_exceeded" } else { "internal_error" },
+            "code": status,
+        }}),
+        Route::CohereChat => json!({
+            "id": "c5d8a1f0-0000-4000-8000-000000000000",
+            "message": if throttled {
+                "Too many requests. Please wait and try again later."
+            } else {
+                "an internal error occurred"
+            },
+        }),
+        Route::NvidiaEmbeddings => json!({"error": if throttled {
+            "Too many requests"
+        } else {
+            "Something went wrong with the request."
+        }}),
+        Route::Chat | Route::Responses | Route::KeptResponse | Route::Embeddings | Route::Other => {
             let message = if throttled {
                 "Requests to the ChatCompletions_Create Operation have exceeded the call rate limit. Please retry later."
             } else {
@@ -415,7 +512,7 @@ fn content_filter(route: Route) -> Answer {
                 "data": {"azure_content_safety": {"Hate": 4, "SelfHarm": 0, "Sexual": 0, "Violence": 0}}
             }},
         }}),
-        Route::Chat => json!({"error": {
+        Route::Chat | Route::Responses => json!({"error": {
             "message": "The response was filtered due to the prompt triggering Azure OpenAI's content \
                 management policy.",
             "type": Value::Null,
@@ -426,6 +523,18 @@ fn content_filter(route: Route) -> Answer {
                 "code": "ResponsibleAIPolicyViolation",
                 "content_filter_result": {"hate": {"filtered": true, "severity": "medium"}}
             },
+        }}),
+        Route::MistralChat => json!({
+            "object": "error",
+            "message": "The prompt was blocked by the guardrails.",
+            "type": "invalid_request_prompt",
+            "param": Value::Null,
+            "code": "3051",
+        }),
+        Route::PerplexityChat => json!({"error": {
+            "message": "The request was blocked by a content filter.",
+            "type": "content_filter",
+            "code": 400,
         }}),
         _ => json!({"message": "The content of the request is blocked by a content filter."}),
     };

@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::calls::{next_calls, numbers};
-use crate::catalogue::Family;
+use crate::catalogue::{Family, Model};
 use crate::conversation::{Call, Choice, Conversation, Form, Media, Part, Role, Turn};
 use crate::fill::Filling;
 use crate::tokens;
@@ -16,6 +16,16 @@ use base64::prelude::BASE64_STANDARD;
 const QUOTED: usize = 8 * 1024;
 /// The most bytes of the user's text that an answer quotes.
 const ECHOED: usize = 4 * 1024;
+
+/// How every signature of a thought begins.
+const SIGNED: &str = "coretap-simulator ";
+
+/// Whether this model has signed a thought so.
+pub(crate) fn is_signature(signature: &str) -> bool {
+    BASE64_STANDARD
+        .decode(signature)
+        .is_ok_and(|signed| signed.starts_with(SIGNED.as_bytes()))
+}
 
 /// An answer in no dialect.
 #[derive(Debug, PartialEq)]
@@ -82,7 +92,7 @@ pub(crate) fn answer(conversation: &Conversation, number: u64) -> Reply {
     let thinking = conversation.thinking.then(|| {
         let words: String = last_spoken(open).chars().take(120).collect();
         let thought = format!("The user says: {words}\nI answer with what I was given.");
-        let signature = BASE64_STANDARD.encode(format!("coretap-simulator {number} {}", thought.len()));
+        let signature = BASE64_STANDARD.encode(format!("{SIGNED}{number} {}", thought.len()));
         (thought, signature)
     });
     let calls = calls
@@ -90,7 +100,7 @@ pub(crate) fn answer(conversation: &Conversation, number: u64) -> Reply {
         .enumerate()
         .map(|(index, (name, arguments))| {
             (
-                call_id(conversation.model.family, number, index),
+                call_id(conversation.model, number, index),
                 name,
                 arguments.to_string(),
             )
@@ -155,15 +165,16 @@ fn within_limits(
 }
 
 /// An id in the vendor's fashion.
-fn call_id(family: Family, number: u64, index: usize) -> String {
+fn call_id(model: &Model, number: u64, index: usize) -> String {
     let mixed =
         number.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ (index as u64).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let prefix = if family == Family::Claude {
-        "toolu_bdrk_01"
-    } else {
-        "call_"
-    };
-    format!("{prefix}{mixed:016x}{index:02}")
+    match (model.family, model.executable) {
+        (Family::Claude, _) => format!("toolu_bdrk_01{mixed:016x}{index:02}"),
+        (_, "aws-bedrock") => format!("tooluse_{mixed:016x}{index:06}"),
+        // Mistral takes no other ids than these: nine letters and digits.
+        (_, "aicore-mistralai") => format!("{:07x}{index:02}", mixed >> 36),
+        _ => format!("call_{mixed:016x}{index:02}"),
+    }
 }
 
 /// The turns since the model last finished an answer.

@@ -17,7 +17,6 @@ use crate::answer::Answer;
 use crate::catalogue::Model;
 use crate::conversation::Conversation;
 use crate::json;
-use crate::model;
 use crate::refuses::{self, Found};
 use crate::server::Asked;
 use crate::shape::{Problem, Step};
@@ -108,12 +107,7 @@ pub(crate) fn complete(asked: &Asked<'_>) -> Answer {
     for modules in configurations {
         match prepare(asked, &body, modules, streaming) {
             Ok(prepared) => {
-                let mut reply = model::answer(&prepared.conversation, asked.number);
-                if asked.filtered {
-                    reply.text.clear();
-                    reply.calls.clear();
-                    reply.end = model::End::Filtered;
-                }
+                let reply = asked.reply(&prepared.conversation);
                 let cache = asked
                     .state
                     .cache

@@ -43,27 +43,37 @@ pub(crate) fn find(refused: &[Refused], body: &Value, parameters: &Value) -> Opt
             .iter()
             .any(|sent| sent.as_str() == Some(flag))
             .then_some(Found::Beta),
-        Refused::OutputTokens(most) => ["max_tokens", "max_completion_tokens"]
-            .into_iter()
-            .find_map(|name| {
-                let wished = parameters.get(name).and_then(Value::as_u64)?;
-                (wished > *most).then_some(Found::OutputTokens {
-                    name,
-                    wished,
-                    most: *most,
-                })
-            }),
+        Refused::OutputTokens(most) => [
+            "max_tokens",
+            "max_completion_tokens",
+            "max_output_tokens",
+            "maxOutputTokens",
+            "maxTokens",
+        ]
+        .into_iter()
+        .find_map(|name| {
+            let wished = parameters.get(name).and_then(Value::as_u64)?;
+            (wished > *most).then_some(Found::OutputTokens {
+                name,
+                wished,
+                most: *most,
+            })
+        }),
     })
 }
 
 /// Where a member of this name stands first. What people put in (schemas, arguments, values) is not looked into.
 fn member(name: &str, value: &Value) -> Option<Misfit> {
-    const FREE: [&str; 6] = [
+    const FREE: [&str; 10] = [
+        "args",
         "arguments",
         "input",
+        "inputSchema",
         "input_schema",
         "parameters",
+        "parametersJsonSchema",
         "placeholder_values",
+        "response",
         "schema",
     ];
     match value {

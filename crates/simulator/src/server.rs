@@ -23,17 +23,26 @@ use crate::answer::{Answer, AnswerBody, Departure};
 use crate::azure;
 use crate::bedrock;
 use crate::cache::Cache;
-use crate::catalogue::{self, Model};
+use crate::catalogue::{self, Family, Model};
 #[cfg(feature = "certificates")]
 use crate::certificates::Certificates;
+use crate::cohere;
 use crate::control;
+use crate::conversation::Conversation;
+use crate::converse;
 use crate::deployments::{self, Deployment, RESOURCE_GROUPS};
 use crate::faults::{Fault, Faults, Kind};
+use crate::mistral;
+use crate::model::{self, End, Reply};
+use crate::nvidia;
 use crate::oauth::{self, Bad, CLIENT_ID, CLIENT_SECRET, Tokens};
 use crate::options::Options;
 use crate::orchestration;
+use crate::perplexity;
 use crate::record::Record;
 use crate::route::Route;
+use crate::titan;
+use crate::vertex;
 
 /// The longest body that is taken.
 const LONGEST_BODY: usize = 20 * 1024 * 1024;
@@ -63,6 +72,7 @@ impl Simulator {
             faults: Faults::default(),
             tokens: Tokens::default(),
             cache: Cache::default(),
+            kept: azure::Kept::default(),
             count: AtomicU64::new(0),
         };
         Ok(Self {
@@ -182,6 +192,8 @@ pub(crate) struct State {
     tokens: Tokens,
     /// The prompt cache.
     pub(crate) cache: Cache,
+    /// The answers that the Responses API keeps.
+    pub(crate) kept: azure::Kept,
     count: AtomicU64,
 }
 
@@ -237,6 +249,8 @@ pub(crate) struct Asked<'a> {
     pub(crate) body: &'a [u8],
     /// Whether a content filter ends the answer.
     pub(crate) filtered: bool,
+    /// Whether a content filter refuses the prompt, where that is an answer of its own.
+    pub(crate) blocked: bool,
     /// The deployment that is called.
     pub(crate) deployment: &'static Deployment,
 }
@@ -245,6 +259,32 @@ impl Asked<'_> {
     /// The model of the deployment.
     pub(crate) fn model(&self) -> Option<&'static Model> {
         catalogue::model(self.deployment.model)
+    }
+
+    /// Whether the deployment's model makes embeddings.
+    pub(crate) fn embeds(&self) -> bool {
+        self.model()
+            .is_some_and(|model| model.family == Family::Embedding)
+    }
+
+    /// The reply of the deterministic model, as far as a content filter lets it through.
+    pub(crate) fn reply(&self, conversation: &Conversation) -> Reply {
+        let mut reply = model::answer(conversation, self.number);
+        if self.filtered {
+            reply.text.clear();
+            reply.calls.clear();
+            reply.end = End::Filtered;
+        }
+        reply
+    }
+
+    /// An answer with the headers that the gateway adds (sap-wire.md §3).
+    pub(crate) fn with_headers(&self, mut answer: Answer) -> Answer {
+        let id = self.uuid();
+        answer.headers.push(("x-request-id", id.clone()));
+        answer.headers.push(("ai-inference-id", id));
+        answer.headers.push(("x-upstream-service-time", "976".to_owned()));
+        answer
     }
 
     /// An id of this request that looks like a UUID.
@@ -315,9 +355,7 @@ async fn handle(
     let answer = match (fault.as_ref().and_then(|fault| fault.instead(route)), body) {
         (Some(answer), _) | (None, Err(answer)) => answer,
         (None, Ok(body)) => {
-            let filtered = fault
-                .as_ref()
-                .is_some_and(|fault| fault.kind == Kind::OutputFilter);
+            let kind = fault.as_ref().map(|fault| fault.kind);
             let mut answer = answer(
                 &state,
                 &options,
@@ -326,7 +364,7 @@ async fn handle(
                 query,
                 &parts.headers,
                 &body,
-                filtered,
+                kind,
                 certified,
             );
             if let Some(fault) = fault.as_ref().filter(|_| answer.status == 200) {
@@ -392,7 +430,7 @@ fn answer(
     query: &str,
     headers: &HeaderMap,
     body: &[u8],
-    filtered: bool,
+    fault: Option<Kind>,
     certified: Option<&str>,
 ) -> Answer {
     let segments: Vec<&str> = path.trim_start_matches('/').split('/').collect();
@@ -434,12 +472,15 @@ fn answer(
         }
         _ => return Answer::refusal(404, "deployment not found"),
     };
-    if method != Method::POST {
+    // What is asked about a kept response has no body.
+    let about_kept = matches!(call, ["responses", id, ..] if *id != "compact");
+    if method != Method::POST && !about_kept {
         return Answer::refusal(405, "Method Not Allowed");
     }
     // boto3, which SAP's Python SDK uses for Bedrock, names no content type.
     let content_type = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
-    let unnamed = content_type.is_none() && matches!(call, ["invoke" | "invoke-with-response-stream"]);
+    let unnamed =
+        content_type.is_none() && (about_kept || matches!(call, ["invoke" | "invoke-with-response-stream"]));
     if !unnamed && !content_type.is_some_and(|value| value.starts_with(b"application/json")) {
         return Answer::refusal(415, "Unsupported Media Type");
     }
@@ -451,17 +492,29 @@ fn answer(
         headers,
         query,
         body,
-        filtered,
+        filtered: fault == Some(Kind::OutputFilter),
+        blocked: fault == Some(Kind::ContentFilter),
         deployment,
     };
     let executable = asked.model().map_or("", |model| model.executable);
     match (call, executable) {
         (["v2", "completion"], _) if deployment.orchestration() => orchestration::complete(&asked),
         (["v2", "embeddings"], _) if deployment.orchestration() => orchestration::embed(&asked),
+        (["invoke"], "aws-bedrock") if asked.embeds() => titan::invoke(&asked),
         (["invoke"], "aws-bedrock") => bedrock::invoke(&asked, false),
         (["invoke-with-response-stream"], "aws-bedrock") => bedrock::invoke(&asked, true),
         (["chat", "completions"], "azure-openai") => azure::chat(&asked),
+        (["responses"], "azure-openai") => azure::respond(&asked),
+        (["responses", "compact"], "azure-openai") => azure::compact(&asked),
+        (["responses", id, below @ ..], "azure-openai") => azure::kept(&asked, method, id, below),
         (["embeddings"], "azure-openai") => azure::embeddings(&asked),
+        (["models", call], "gcp-vertexai") => vertex::answer(&asked, call),
+        (["converse"], "aws-bedrock") => converse::converse(&asked, false),
+        (["converse-stream"], "aws-bedrock") => converse::converse(&asked, true),
+        (["chat", "completions"], "aicore-mistralai") => mistral::chat(&asked),
+        (["chat", "completions"], "perplexity-ai") => perplexity::chat(&asked),
+        (["v2", "chat"] | ["chat"], "aicore-cohere") => cohere::chat(&asked),
+        (["embeddings"], "aicore-nvidia") => nvidia::embeddings(&asked),
         _ => Answer::refusal(404, "Not Found"),
     }
 }

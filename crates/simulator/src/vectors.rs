@@ -20,8 +20,10 @@ pub(crate) struct Wish<'a> {
 /// How many numbers a vector of the model has, and whether it may have fewer.
 pub(crate) fn dimensions(model: &Model) -> (usize, bool) {
     match model.name {
-        "text-embedding-3-large" => (3072, true),
+        "text-embedding-3-large" | "gemini-embedding" => (3072, true),
         "text-embedding-3-small" => (1536, true),
+        "nvidia--llama-3.2-nv-embedqa-1b" => (2048, true),
+        "amazon--titan-embed-text" => (1024, true),
         _ => (1536, false),
     }
 }
@@ -44,7 +46,8 @@ impl Wish<'_> {
         })
     }
 
-    fn vector(&self, input: &Value) -> Value {
+    /// The vector of one input.
+    pub(crate) fn vector(&self, input: &Value) -> Value {
         let text = input.as_str().map_or_else(|| input.to_string(), str::to_owned);
         // FNV-1a: the same text has the same seed everywhere.
         let seed = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {

@@ -2,6 +2,7 @@
 //!
 //! The deterministic model understands four: "Read the file hello.txt" (also show, open, cat, print, compare;
 //! several files), "run `ls`", "call NAME with {…}", and a question that names what a tool is about.
+//! A sentence that begins with "Then" waits for the results of what stands before it.
 
 use serde_json::Value;
 
@@ -69,8 +70,16 @@ pub(crate) fn spoken(text: &str) -> String {
     }
 }
 
-/// What one text asks for, in its order.
-pub(crate) fn wants(text: &str, tools: &[Tool]) -> Vec<Want> {
+/// What one text asks for, step by step; a step is done before the next one begins.
+pub(crate) fn steps(text: &str, tools: &[Tool]) -> Vec<Vec<Want>> {
+    text.split(". Then ")
+        .map(|step| wants(step, tools))
+        .filter(|wants| !wants.is_empty())
+        .collect()
+}
+
+/// What one step asks for, in its order.
+fn wants(text: &str, tools: &[Tool]) -> Vec<Want> {
     let mut found = calls(text, tools);
     if found.is_empty() {
         found = commands(text);
@@ -279,6 +288,15 @@ mod tests {
                 Want::About("get_weather".to_owned(), Some("Toulouse".to_owned()))
             ]
         );
+    }
+
+    #[test]
+    fn what_comes_then_is_a_step_of_its_own() {
+        assert_eq!(
+            steps("Read a.txt and say what it says. Then run `ls`.", &[]),
+            [vec![read("a.txt")], vec![Want::Run("ls".to_owned())]]
+        );
+        assert_eq!(steps("Hello. Then again", &[]), Vec::<Vec<Want>>::new());
     }
 
     #[test]

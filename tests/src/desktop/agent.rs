@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use crate::events::Format;
+use crate::formats::Format;
 use crate::http::{Answer, post, send};
 
 /// Words that the simulator's model repeats.

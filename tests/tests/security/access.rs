@@ -1,6 +1,6 @@
 //! Web pages, and programs without the key.
 
-use coretap_tests::events::Format;
+use coretap_tests::formats::Format;
 use coretap_tests::http::{empty, post, send};
 use coretap_tests::process::KEY;
 use serde_json::json;
@@ -11,7 +11,7 @@ use crate::{Ask, MODEL, demo, refused, with};
 fn paths() -> Vec<(Ask, bool)> {
     let count = json!({"model": MODEL, "messages": [{"role": "user", "content": "Hi"}]});
     let embeddings = json!({"model": "text-embedding-3-small", "input": "Hi"});
-    let ask = |format: Format, stream| post(format.path(), &format.ask(MODEL, "Hi", stream));
+    let ask = |format: Format, stream| post(&format.path(MODEL, stream), &format.ask(MODEL, "Hi", stream));
     let anthropic = &[("anthropic-version", "2023-06-01")];
     vec![
         (ask(Format::Messages, false), true),
@@ -63,7 +63,7 @@ async fn each_path_wants_the_key_and_says_so_in_its_format() {
     for format in Format::ALL {
         let bearer = format!("Bearer {KEY}");
         for headers in [[("authorization", bearer.as_str())], [("x-api-key", KEY)]] {
-            let request = post(format.path(), &format.ask(MODEL, "Hi", false));
+            let request = post(&format.path(MODEL, false), &format.ask(MODEL, "Hi", false));
             assert_eq!(send(coretap.address, with(request, &headers)).await.status, 200);
         }
     }

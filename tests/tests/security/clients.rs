@@ -4,8 +4,8 @@ use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use coretap_tests::events::Format;
 use coretap_tests::folders::{report, skipped};
+use coretap_tests::formats::Format;
 use coretap_tests::process::{KEY, binary, in_time};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;

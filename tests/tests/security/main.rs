@@ -23,7 +23,7 @@ mod upstream;
 use std::net::SocketAddr;
 
 use bytes::Bytes;
-use coretap_tests::events::Format;
+use coretap_tests::formats::Format;
 use coretap_tests::http::Answer;
 use coretap_tests::process::{Coretap, Mode, Simulator, in_time};
 use http::{HeaderValue, Request};
@@ -51,7 +51,9 @@ async fn demo() -> (Simulator, Coretap) {
 }
 
 async fn ask(coretap: &Coretap, format: Format) -> Answer {
-    coretap.post(format.path(), &format.ask(MODEL, "Hi", false)).await
+    coretap
+        .post(&format.path(MODEL, false), &format.ask(MODEL, "Hi", false))
+        .await
 }
 
 /// The error in the shape of who asked.

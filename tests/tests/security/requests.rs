@@ -2,8 +2,8 @@
 
 use std::io::Write as _;
 
-use coretap_tests::events::Format;
 use coretap_tests::folders::{report, skipped};
+use coretap_tests::formats::Format;
 use coretap_tests::http::{empty, send};
 use coretap_tests::process::{Coretap, KEY, Mode, Simulator};
 use flate2::write::GzEncoder;
@@ -30,7 +30,9 @@ async fn names_of_models_inject_nothing() {
             &"long".repeat(2560),
         ] {
             for format in Format::ALL {
-                let answer = coretap.post(format.path(), &format.ask(name, "Hi", false)).await;
+                let answer = coretap
+                    .post(&format.path(name, false), &format.ask(name, "Hi", false))
+                    .await;
                 let expected = if selected.is_empty() { 404 } else { 200 };
                 assert_eq!(answer.status, expected, "{name:?}: {answer:?}");
                 assert!(answer.complete && answer.json().is_object(), "{name:?}");
@@ -74,7 +76,7 @@ async fn a_bomb_is_refused_and_never_held() {
     for (encoding, bomb) in bombs() {
         assert!(bomb.len() < 1_200_000, "{}", bomb.len());
         for format in Format::ALL {
-            let request = Request::post(format.path())
+            let request = Request::post(format.path(MODEL, false))
                 .header("content-encoding", encoding)
                 .body(Full::from(bomb.clone()))
                 .unwrap();

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
-use coretap_tests::events::Format;
+use coretap_tests::formats::Format;
 use coretap_tests::process::{Coretap, KEY};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};

@@ -45,13 +45,16 @@ async fn each_kind_of_model_has_a_list_of_its_own() {
         ]
     );
     assert!(selection.hidden.is_empty());
-    // Directly Coretap speaks Azure's API for embeddings. Without a catalogue names say what a model is for.
+    // Without a catalogue names say what a model is for.
     for _ in 0..2 {
         let selection = stand_in.foundation().selection().await.unwrap();
         assert_eq!(names(&selection.models), [("gpt-4o".to_owned(), Some(1))]);
         assert_eq!(
             names(&selection.embeddings),
-            [("text-embedding-3-small".to_owned(), Some(2))]
+            [
+                ("amazon--titan-embed-text".to_owned(), Some(1)),
+                ("text-embedding-3-small".to_owned(), Some(2))
+            ]
         );
         stand_in.always(CATALOGUE, text(403, "RBAC: access denied"));
     }
@@ -88,12 +91,12 @@ async fn embeddings_have_routes_of_their_own() {
         );
         assert_eq!(core.route("gpt-4o").await.unwrap().model, "gpt-4o");
     }
-    let error = stand_in
+    let route = stand_in
         .foundation()
         .route_for(Purpose::Embeddings, "amazon--titan-embed-text")
         .await
-        .unwrap_err();
-    assert_eq!(error.code(), "ROUTE-FAMILY-UNSUPPORTED");
+        .unwrap();
+    assert_eq!((route.family, &*route.deployment_id), (Family::Titan, "d4444"));
 }
 
 #[tokio::test]

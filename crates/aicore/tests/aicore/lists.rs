@@ -277,9 +277,13 @@ async fn foundation_mode_offers_what_is_deployed_with_or_without_a_catalogue() {
             .collect();
         assert_eq!(
             names,
-            [("anthropic--claude-4.5-sonnet", Some(1)), ("gpt-4o", Some(2))]
+            [
+                ("anthropic--claude-4.5-sonnet", Some(1)),
+                ("gemini-2.5-pro", Some(1)),
+                ("gpt-4o", Some(2))
+            ]
         );
-        assert_eq!(models[1].display_name, display_name);
+        assert_eq!(models[2].display_name, display_name);
     }
 }
 

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use coretap_aicore::{AiCore, Connection, Error, Family, Purpose, Timeouts};
+use bytes::Bytes;
+use coretap_aicore::{AiCore, Connection, Endpoint, Error, Family, InferenceRequest, Purpose, Timeouts};
 use tokio::sync::Semaphore;
 
 use crate::stand_in::{
@@ -174,7 +175,7 @@ async fn foundation_mode_reaches_the_models_that_are_deployed() {
     let stand_in = with_deployments(&[
         model_row("d1111", "gpt-4o", "azure-openai"),
         model_row("d2222", "anthropic--claude-4.5-sonnet", "aws-bedrock"),
-        model_row("d3333", "gemini-2.5-pro", "gcp-vertexai"),
+        model_row("d3333", "sap-rpt-1-large", "aicore-sap"),
     ])
     .await;
     let core = stand_in.foundation();
@@ -188,14 +189,19 @@ async fn foundation_mode_reaches_the_models_that_are_deployed() {
     assert_eq!((route.family, &*route.deployment_id), (Family::Claude, "d2222"));
     assert_eq!(stand_in.count(CATALOGUE), 0, "every deployment says what it is");
 
-    let error = core.route("gemini-2.5-pro").await.unwrap_err();
+    let error = core.route("sap-rpt-1-large").await.unwrap_err();
     assert_eq!(error.code(), "ROUTE-FAMILY-UNSUPPORTED");
+    assert_eq!(
+        error.to_string(),
+        "'sap-rpt-1-large' can't be reached directly: Coretap does not speak its API (aicore-sap). Turn on orchestration \
+         mode, which reaches the models of every provider."
+    );
     let error = core.route("claude-opus-4-8").await.unwrap_err();
     assert_eq!(error.code(), "ROUTE-NO-DEPLOYMENT");
     assert_eq!(
         error.to_string(),
         "Resource group 'team' has no running deployment of 'anthropic--claude-4.8-opus'; \
-         running are anthropic--claude-4.5-sonnet, gemini-2.5-pro, gpt-4o."
+         running are anthropic--claude-4.5-sonnet, gpt-4o, sap-rpt-1-large."
     );
     assert_eq!(
         selecting(&stand_in, false, "sap/gpt-4o")
@@ -310,4 +316,104 @@ async fn a_long_name_comes_back_short() {
         .unwrap_err();
     assert!(error.to_string().len() < 300, "{error}");
     assert!(!error.to_string().contains('\n'));
+}
+
+#[tokio::test]
+async fn each_family_is_sent_to_its_own_paths() {
+    let rows = [
+        ("gpt-4o", "azure-openai"),
+        ("anthropic--claude-4.5-sonnet", "aws-bedrock"),
+        ("amazon--nova-pro", "aws-bedrock"),
+        ("amazon--titan-embed-text", "aws-bedrock"),
+        ("gemini-2.5-pro", "gcp-vertexai"),
+        ("gemini-embedding", "gcp-vertexai"),
+        ("mistralai--mistral-medium-instruct", "aicore-mistralai"),
+        ("sonar-pro", "perplexity-ai"),
+        ("cohere--command-a-reasoning", "aicore-cohere"),
+        ("nvidia--llama-3.2-nv-embedqa-1b", "aicore-nvidia"),
+    ];
+    let rows = rows.map(|(model, executable)| model_row("d1111", model, executable));
+    let stand_in = with_deployments(&rows).await;
+    let core = stand_in.foundation();
+    let below = "/v2/inference/deployments/d1111";
+    for (purpose, model, whole, stream) in [
+        (
+            Purpose::Chat,
+            "gpt-4o",
+            "/chat/completions?api-version=2024-12-01-preview",
+            None,
+        ),
+        (
+            Purpose::Chat,
+            "anthropic--claude-4.5-sonnet",
+            "/invoke",
+            Some("/invoke-with-response-stream"),
+        ),
+        (
+            Purpose::Chat,
+            "amazon--nova-pro",
+            "/converse",
+            Some("/converse-stream"),
+        ),
+        (
+            Purpose::Chat,
+            "gemini-2.5-pro",
+            "/models/gemini-2.5-pro:generateContent",
+            Some("/models/gemini-2.5-pro:streamGenerateContent?alt=sse"),
+        ),
+        (
+            Purpose::Chat,
+            "mistralai--mistral-medium-instruct",
+            "/chat/completions",
+            None,
+        ),
+        (Purpose::Chat, "sonar-pro", "/chat/completions", None),
+        (Purpose::Chat, "cohere--command-a-reasoning", "/v2/chat", None),
+        (Purpose::Embeddings, "amazon--titan-embed-text", "/invoke", None),
+        (
+            Purpose::Embeddings,
+            "gemini-embedding",
+            "/models/gemini-embedding:predict",
+            None,
+        ),
+        (
+            Purpose::Embeddings,
+            "nvidia--llama-3.2-nv-embedqa-1b",
+            "/embeddings",
+            None,
+        ),
+    ] {
+        let route = core.route_for(purpose, model).await.unwrap();
+        for (is_stream, path) in [(false, whole), (true, stream.unwrap_or(whole))] {
+            let request = InferenceRequest {
+                stream: is_stream,
+                endpoint: Endpoint::Own,
+                body: Bytes::from_static(b"{}"),
+            };
+            core.send(&route, request).await.unwrap();
+            let plain = path.split('?').next().unwrap();
+            let call = stand_in.seen(&format!("{below}{plain}")).pop().unwrap();
+            assert_eq!(call.uri, format!("{below}{path}"), "{model}");
+        }
+    }
+    let selection = core.selection().await.unwrap();
+    assert_eq!((selection.models.len(), selection.embeddings.len()), (7, 3));
+}
+
+#[tokio::test]
+async fn orchestration_reaches_models_whose_own_api_nobody_knows() {
+    let stand_in = with_deployments(&[orchestration_row("d0000")]).await;
+    let unknown = |model: &str, executable: &str| {
+        catalogue_row(model, "text-generation").replace(r#""executableId":"azure-openai""#, executable)
+    };
+    let rows = [
+        unknown("sap-abap-1", r#""executableId":null"#),
+        unknown("qwen3.7-max", r#""executableId":"aicore-alibaba""#),
+    ];
+    stand_in.always(CATALOGUE, json(200, list(&rows)));
+    let core = stand_in.orchestration();
+    for model in ["sap-abap-1", "qwen3.7-max"] {
+        assert_eq!(core.route(model).await.unwrap().family, Family::Orchestration);
+    }
+    assert_eq!(core.selection().await.unwrap().models.len(), 2);
 }

@@ -31,7 +31,6 @@ fn claude_code(setup: &Setup<'_>) -> String {
 fn codex(setup: &Setup<'_>) -> String {
     format!(
         "\
-# Coretap does not serve the Responses API yet, and Codex speaks nothing else.
 # The key is not in this file: Codex takes it from the variable {KEY_VARIABLE}.
 # These two lines belong above every [table] of the file.
 model = {model}

@@ -8,11 +8,6 @@ use crate::error::Error;
 /// The whole text for a shell. Beside variables it holds comments only, but for the agents that are a command.
 pub(super) fn text(agent: Option<Agent>, shell: Shell, setup: &Setup<'_>) -> Result<String, Error> {
     let mut lines = Vec::new();
-    match agent {
-        Some(Agent::Codex) => lines.push(comment(shell, "Coretap does not serve the Responses API yet")),
-        Some(Agent::GeminiCli) => lines.push(comment(shell, "Coretap does not serve the Gemini API yet")),
-        _ => {}
-    }
     for (name, value) in of(agent, setup) {
         lines.push(assignment(shell, name, &value)?);
     }
@@ -40,6 +35,7 @@ pub(super) fn of(agent: Option<Agent>, setup: &Setup<'_>) -> Vec<(&'static str, 
         None => {
             let mut all = of(Some(Agent::ClaudeCode), setup);
             all.extend(of(Some(Agent::OpenAi), setup));
+            all.extend(of(Some(Agent::GeminiCli), setup));
             all
         }
         Some(Agent::ClaudeCode) => {
@@ -287,11 +283,6 @@ mod tests {
                     "{name} in {shell_name}: {text}"
                 );
                 assert!(text.contains("127.0.0.1,localhost") || text.contains("localhost,127.0.0.1"));
-                assert_eq!(
-                    text.lines().next().unwrap().contains("does not serve"),
-                    matches!(agent, Agent::Codex | Agent::GeminiCli),
-                    "{text}"
-                );
             }
         }
     }
@@ -331,7 +322,7 @@ mod tests {
         assert_eq!(
             text(Agent::Codex),
             format!(
-                "# Coretap does not serve the Responses API yet\n$env:CORETAP_API_KEY = 'sk-it''s $x'\n{no_proxy}\
+                "$env:CORETAP_API_KEY = 'sk-it''s $x'\n{no_proxy}\
                  # Instead of the options below, ~/.codex/config.toml can hold address and model\n\
                  # Start it with: codex -m 'it\u{2019}\u{2019}s' -c 'model_provider=\"coretap\"' \
                  -c 'model_providers.coretap.name=\"Coretap\"' \

@@ -124,7 +124,9 @@ fn read_chunk(
     let unreadable = || broken("The upstream sent an event that cannot be read.");
     let document = Document::read(payload).map_err(|_| unreadable())?;
     let members = document.root().object().ok_or_else(unreadable)?;
-    if members.get("error").is_some() {
+    // Mistral's errors have no name, only a text.
+    let is_error = members.get("choices").is_none() && members.get("message").is_some();
+    if members.get("error").is_some() || is_error {
         return Err(read_failure(payload));
     }
     take(Completion::of(members).map_err(|_| unreadable())?)

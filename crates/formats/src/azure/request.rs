@@ -10,7 +10,7 @@ use crate::json::{Object, Value};
 use crate::openai::messages::{messages, place_cache_marks, user, write_message, write_tool_call_list};
 use crate::rules::ModelRules;
 use crate::target::Target;
-use crate::{AgentFormat, chat, openai, repair};
+use crate::{AgentFormat, openai, repair};
 
 /// Members of a message that Azure takes (spec chatCompletionRequest…Message).
 const MESSAGE_MEMBERS: [&str; 7] = [
@@ -37,7 +37,7 @@ pub(crate) fn write(conversation: &mut Conversation<'_>, target: &Target<'_>, ou
     openai::write_parameters(conversation, target, &mut parameters);
     openai::write_tool_choice(conversation, target.rules, &mut parameters);
     openai::drop_refused_response_format(conversation, target.rules);
-    write_other_members(conversation, target, same_format, &mut parameters);
+    openai::write_other_members(conversation, target, &mut parameters);
 
     out.extend_from_slice(b"{\"messages\":[");
     let start = out.len();
@@ -73,31 +73,6 @@ pub(crate) fn write(conversation: &mut Conversation<'_>, target: &Target<'_>, ou
 fn separate(start: usize, out: &mut Vec<u8>) {
     if out.len() > start {
         out.push(b',');
-    }
-}
-
-/// Members that the conversation has no place for: copied where the rules let them through, reported otherwise.
-fn write_other_members(
-    conversation: &mut Conversation<'_>,
-    target: &Target<'_>,
-    same_format: bool,
-    out: &mut Vec<u8>,
-) {
-    if !same_format {
-        return;
-    }
-    for (name, value) in conversation.members.members() {
-        if chat::request::UNDERSTOOD.contains(&&*name.decode()) || value.is_null() {
-            continue;
-        }
-        if target.rules.takes(name.escaped()) {
-            out.push(b',');
-            out.extend_from_slice(name.literal().as_bytes());
-            out.push(b':');
-            out.extend_from_slice(value.get().as_bytes());
-        } else {
-            conversation.drop_reported(name.decode().into_owned());
-        }
     }
 }
 

@@ -1,4 +1,6 @@
 //! Azure OpenAI Responses, as a deployment of SAP AI Core (sap-wire.md §3.2).
 
 pub(crate) mod answer;
+pub(crate) mod copy;
+mod frame;
 pub(crate) mod request;

@@ -3,6 +3,7 @@
 use crate::AnswerOptions;
 use crate::event::{Event, StopReason, Usage};
 use crate::json::{Text, write_count, write_string};
+use crate::signature::Signer;
 
 /// How an answer's id begins at OpenAI.
 pub(crate) const ID_PREFIX: &str = "chatcmpl-";
@@ -17,6 +18,8 @@ pub(crate) struct Whole {
     text: String,
     thinking: String,
     calls: Vec<Call>,
+    /// Google's signature, which the next tool call carries.
+    signature: Option<Text<'static>>,
     stop: Option<StopReason>,
     usage: Usage,
 }
@@ -26,6 +29,7 @@ struct Call {
     id: Text<'static>,
     name: Text<'static>,
     arguments: String,
+    signature: Option<Text<'static>>,
 }
 
 impl Whole {
@@ -33,7 +37,10 @@ impl Whole {
     pub(crate) fn take(&mut self, event: &Event<'_>) {
         match event {
             Event::Start { id } => self.id = id.clone().map(Text::into_owned),
-            Event::Text(text) => self.text.push_str(text.escaped()),
+            Event::Text(text) => {
+                self.signature = None;
+                self.text.push_str(text.escaped());
+            }
             Event::Thinking(thinking) => self.thinking.push_str(thinking.escaped()),
             Event::ToolCall { id, name, .. } => {
                 let (id, name) = (id.clone().into_owned(), name.clone().into_owned());
@@ -41,6 +48,7 @@ impl Whole {
                     id,
                     name,
                     arguments: String::new(),
+                    signature: self.signature.take(),
                 });
             }
             Event::ToolArguments { index, piece } => {
@@ -50,7 +58,10 @@ impl Whole {
             }
             Event::Stop { reason, .. } => self.stop = Some(*reason),
             Event::Usage(usage) => self.usage.update(*usage),
-            Event::Signature(_) | Event::RedactedThinking(_) | Event::End | Event::Failure(_) => {}
+            Event::Signature(given) => {
+                self.signature = Signer::Google.own(given).map(Text::into_owned);
+            }
+            Event::RedactedThinking(_) | Event::End | Event::Failure(_) => {}
         }
     }
 
@@ -92,7 +103,9 @@ impl Whole {
                 },
                 &mut out,
             );
-            out.extend_from_slice(b"}}");
+            out.push(b'}');
+            write_thought_signature(call.signature.as_ref(), &mut out);
+            out.push(b'}');
         }
         if !self.calls.is_empty() {
             out.push(b']');
@@ -103,6 +116,15 @@ impl Whole {
         write_usage(&self.usage, options, &mut out);
         out.push(b'}');
         out
+    }
+}
+
+/// Writes `,"extra_content":…` behind a tool call's function, as Google's own OpenAI-compatible API has it.
+pub(crate) fn write_thought_signature(signature: Option<&Text<'_>>, out: &mut Vec<u8>) {
+    if let Some(signature) = signature {
+        out.extend_from_slice(b",\"extra_content\":{\"google\":{\"thought_signature\":");
+        out.extend_from_slice(signature.literal().as_bytes());
+        out.extend_from_slice(b"}}");
     }
 }
 

@@ -256,9 +256,14 @@ impl CompletionReader {
         if let Some(text) = said(content) {
             emit(Event::Text(text));
         } else if let Some(parts) = content.and_then(Value::list) {
-            // Some vendors give the text in items, as it is sent to them.
-            for text in parts.filter_map(|part| said(part.object()?.get("text"))) {
-                emit(Event::Text(text));
+            // Some vendors give the text in items, as it is sent to them; Mistral its thinking too.
+            for part in parts.filter_map(Value::object) {
+                if let Some(thinking) = part.get("thinking") {
+                    read_reasoning(thinking, emit);
+                }
+                if let Some(text) = said(part.get("text")) {
+                    emit(Event::Text(text));
+                }
             }
         }
         if let Some(refusal) = said(delta.get("refusal")) {
@@ -321,7 +326,7 @@ impl CompletionReader {
     /// What a finish reason means. Some providers say "stop" after calling tools.
     fn stop_reason(&self, literal: Value<'_>) -> StopReason {
         match literal.get() {
-            "\"length\"" => StopReason::MaxTokens,
+            "\"length\"" | "\"model_length\"" => StopReason::MaxTokens,
             "\"tool_calls\"" | "\"function_call\"" => StopReason::ToolUse,
             "\"content_filter\"" => StopReason::Refusal,
             _ if self.refused => StopReason::Refusal,
@@ -331,14 +336,15 @@ impl CompletionReader {
     }
 }
 
-/// Orchestration gives a list of blocks (spec `ReasoningBlock`), OpenAI-compatible vendors a plain string.
+/// Orchestration gives a list of blocks (spec `ReasoningBlock`), OpenAI-compatible vendors a plain string, Mistral a list of
+/// texts.
 fn read_reasoning(reasoning: Value<'_>, emit: &mut impl FnMut(Event<'_>)) {
     if let Some(thinking) = said(Some(reasoning)) {
         emit(Event::Thinking(thinking));
         return;
     }
     for block in reasoning.list().into_iter().flatten().filter_map(Value::object) {
-        if let Some(thinking) = said(block.get("content")) {
+        if let Some(thinking) = said(block.get("content").or(block.get("text"))) {
             emit(Event::Thinking(thinking));
         }
         if let Some(signature) = said(block.get("signature")) {

@@ -8,6 +8,7 @@ use crate::conversation::{
 };
 use crate::error::Path;
 use crate::json::{Document, Object, Text, Value, replace_lone_surrogates};
+use crate::signature::Signer;
 use crate::{AgentFormat, ReadError};
 
 /// Sampling parameters of Chat Completions.
@@ -139,6 +140,7 @@ fn turn<'a>(value: Value<'a>, path: &Path<'_>) -> Result<Turn<'a>, ReadError> {
             let mut parts = content(false)?;
             if let Some(calls) = message.list("tool_calls", path)? {
                 for (position, call) in calls.enumerate() {
+                    parts.extend(thought_signature(call));
                     parts.push(tool_call(call, &path.member("tool_calls").entry(position))?);
                 }
             }
@@ -225,7 +227,7 @@ fn part<'a>(value: Value<'a>, path: &Path<'_>) -> Result<Part<'a>, ReadError> {
 }
 
 /// A data URL is taken apart; any other address stays one.
-fn source(url: Text<'_>) -> Source<'_> {
+pub(crate) fn source(url: Text<'_>) -> Source<'_> {
     let parts = url
         .escaped()
         .strip_prefix("data:")
@@ -238,6 +240,16 @@ fn source(url: Text<'_>) -> Source<'_> {
         },
         None => Source::Url(url),
     }
+}
+
+/// Google's signature on a call, where its own OpenAI-compatible API has it.
+fn thought_signature(call: Value<'_>) -> Option<Part<'_>> {
+    let extra = call.object()?.get("extra_content")?.object()?;
+    let signature = extra.get("google")?.object()?.get("thought_signature")?.text()?;
+    Some(Part::made(Content::Thinking {
+        text: Text::of(""),
+        signature: Some(Signer::Google.sign(&signature)),
+    }))
 }
 
 fn tool_call<'a>(value: Value<'a>, path: &Path<'_>) -> Result<Part<'a>, ReadError> {
@@ -268,7 +280,7 @@ fn tool_call<'a>(value: Value<'a>, path: &Path<'_>) -> Result<Part<'a>, ReadErro
 
 /// The arguments as the JSON text of an object; nothing when the model left them empty or broken, because services
 /// answer 500 to such a text (sap-wire.md §4.1).
-fn arguments_of(arguments: &Text<'_>) -> Option<String> {
+pub(crate) fn arguments_of(arguments: &Text<'_>) -> Option<String> {
     let decoded = arguments.decode();
     let decoded = replace_lone_surrogates(&decoded);
     let document = Document::read(&decoded).ok()?;

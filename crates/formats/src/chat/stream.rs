@@ -1,9 +1,10 @@
 //! Answers as a stream of Chat Completions' chunks.
 
 use crate::AnswerOptions;
-use crate::chat::answer::{CALL_ID_PREFIX, ID_PREFIX, finish_reason, write_usage};
+use crate::chat::answer::{CALL_ID_PREFIX, ID_PREFIX, finish_reason, write_thought_signature, write_usage};
 use crate::event::{Event, StopReason, Usage};
 use crate::json::{Text, write_count, write_string};
+use crate::signature::Signer;
 
 /// Writes a stream's chunks.
 #[derive(Debug)]
@@ -12,6 +13,8 @@ pub(crate) struct Encoder {
     head: Vec<u8>,
     /// Tool calls of which no piece of the arguments has come.
     bare_calls: Vec<usize>,
+    /// Google's signature, which the next tool call carries.
+    signature: Option<Text<'static>>,
     stop: Option<StopReason>,
     usage: Usage,
 }
@@ -21,13 +24,14 @@ impl Encoder {
         Encoder {
             head: Vec::new(),
             bare_calls: Vec::new(),
+            signature: None,
             stop: None,
             usage: Usage::default(),
         }
     }
 
     /// Appends what an event means to the agent. Thinking becomes `reasoning_content`, a plain string as the vendors of
-    /// open models spell it; its signatures and what only the vendor can read have no place here.
+    /// open models spell it. Of signatures only Google's have a place here, on tool calls; what only the vendor can read has none.
     pub(crate) fn write(&mut self, event: &Event<'_>, options: &AnswerOptions, out: &mut Vec<u8>) {
         match event {
             Event::Start { id } => {
@@ -36,17 +40,25 @@ impl Encoder {
                     out.extend_from_slice(b"\"role\":\"assistant\",\"content\":\"\"");
                 });
             }
-            Event::Text(text) => self.write_text(b"\"content\":", text, out),
+            Event::Text(text) => {
+                self.signature = None;
+                self.write_text(b"\"content\":", text, out);
+            }
             Event::Thinking(thinking) => self.write_text(b"\"reasoning_content\":", thinking, out),
-            Event::Signature(_) | Event::RedactedThinking(_) | Event::Failure(_) => {}
+            Event::Signature(given) => {
+                self.signature = Signer::Google.own(given).map(Text::into_owned);
+            }
+            Event::RedactedThinking(_) | Event::Failure(_) => {}
             Event::ToolCall { index, id, name } => {
                 self.bare_calls.push(*index);
+                let signature = self.signature.take();
                 self.write_call(*index, out, |out| {
                     out.extend_from_slice(b",\"id\":");
                     options.write_call_id(CALL_ID_PREFIX, id, *index, out);
                     out.extend_from_slice(b",\"type\":\"function\",\"function\":{\"name\":");
                     out.extend_from_slice(name.literal().as_bytes());
                     out.extend_from_slice(b",\"arguments\":\"\"}");
+                    write_thought_signature(signature.as_ref(), out);
                 });
             }
             Event::ToolArguments { index, piece } => {

@@ -4,6 +4,7 @@ use crate::conversation::{Attachment, Cache, Content, Part, Source, ToolResult};
 use crate::json::{Object, write_string};
 use crate::repair::is_blank;
 use crate::rules::ModelRules;
+use crate::signature::Signer;
 
 /// Writes lists of blocks, and gathers what has no place among them.
 pub(crate) struct BlockWriter<'w> {
@@ -35,6 +36,13 @@ impl BlockWriter<'_> {
         match &part.content {
             Content::Thinking { signature: None, .. } => {
                 self.dropped.push("thinking without signature".to_owned());
+                return false;
+            }
+            Content::Thinking {
+                signature: Some(signature),
+                ..
+            } if Signer::Anthropic.own(signature).is_none() => {
+                self.dropped.push("thinking of another vendor's model".to_owned());
                 return false;
             }
             Content::Other { kind } if !self.takes(part, &kind.decode()) => {

@@ -6,17 +6,14 @@
 use std::borrow::Cow;
 
 use crate::claude::blocks::{BlockWriter, write_cache};
-use crate::conversation::{
-    Content, Conversation, Effort, Part, ResponseFormat, Role, Thinking, Tool, ToolChoice,
-};
+use crate::conversation::{Content, Conversation, Effort, ResponseFormat, Role, Thinking, Tool, ToolChoice};
 use crate::json::{Text, Value, write_count, write_string};
-use crate::model_rules::{Beta, ModelRules};
-use crate::repair::{self, CACHE_MARKS};
+use crate::model_rules::Beta;
 use crate::rules::ThinkingKind;
 use crate::target::Target;
-use crate::{AgentFormat, messages, openai, sampling};
+use crate::{AgentFormat, messages, openai, repair, sampling};
 
-/// The output limit where the agent gives none; a deployment demands one.
+/// The output limit where the agent gives none and the model's own is not known; a deployment demands one.
 const DEFAULT_MAX_TOKENS: u64 = 4096;
 
 /// The smallest thinking budget that Claude takes.
@@ -32,8 +29,10 @@ pub(crate) fn write(
     repair::repair(conversation);
     repair::repair_tools(conversation, false);
     let rules = target.rules;
-    limit_cache_marks(conversation, rules);
-    let limit = rules.output_limit(conversation, DEFAULT_MAX_TOKENS);
+    repair::limit_cache_marks(conversation, rules);
+    // Who names no limit means the model's own, as with orchestration (sap-wire.md §4.1).
+    let default = rules.max_output_tokens.unwrap_or(DEFAULT_MAX_TOKENS);
+    let limit = rules.output_limit(conversation, default);
     let thinking = thinking(conversation, target, limit);
     if thinking.is_none() {
         repair::drop_open_thinking(conversation);
@@ -145,25 +144,13 @@ fn thinking(conversation: &mut Conversation<'_>, target: &Target<'_>, limit: u64
     }
     let budget = match wanted {
         Thinking::Budget(budget) => budget,
-        _ => budget_of(conversation.effort.unwrap_or(Effort::High)),
+        _ => conversation.effort.unwrap_or(Effort::High).budget(),
     };
     if limit <= LEAST_BUDGET || repair::lacks_signed_thinking(conversation, true) {
         conversation.drop_reported("thinking");
         return None;
     }
     Some(Thinking::Budget(budget.clamp(LEAST_BUDGET, limit - 1)))
-}
-
-/// The budget for an effort, where a model knows budgets only.
-fn budget_of(effort: Effort) -> u64 {
-    match effort {
-        Effort::None | Effort::Minimal => LEAST_BUDGET,
-        Effort::Low => 2048,
-        Effort::Medium => 8192,
-        Effort::High => 16_384,
-        Effort::ExtraHigh => 24_576,
-        Effort::Max => 31_999,
-    }
 }
 
 fn effort(conversation: &mut Conversation<'_>, target: &Target<'_>) -> Option<Effort> {
@@ -271,19 +258,7 @@ fn write_member(name: &Text<'_>, value: Value<'_>, out: &mut Vec<u8>) {
 
 fn write_system(conversation: &mut Conversation<'_>, target: &Target<'_>, out: &mut Vec<u8>) {
     // A model that takes no schema is asked for it in words.
-    let asked_for = match conversation.response_format.take() {
-        Some(ResponseFormat::JsonSchema { schema, .. }) => Some(format!(
-            "Answer with JSON that follows this JSON schema, and with nothing else:\n{}",
-            schema.get()
-        )),
-        Some(ResponseFormat::JsonObject) => {
-            Some("Answer with one JSON object, and with nothing else.".to_owned())
-        }
-        None => None,
-    };
-    if let Some(words) = asked_for {
-        conversation.system.push(Part::text(Text::of(&words)));
-    }
+    repair::ask_for_form_in_words(conversation);
     let given = conversation.system.len();
     conversation
         .system
@@ -299,30 +274,6 @@ fn write_system(conversation: &mut Conversation<'_>, target: &Target<'_>, out: &
     blocks.write(&conversation.system, out);
     for kind in blocks.dropped {
         conversation.drop_reported(kind);
-    }
-}
-
-/// At most four marks: the last ones hold, since a later prefix contains the earlier ones. None where they are refused.
-fn limit_cache_marks(conversation: &mut Conversation<'_>, rules: &ModelRules) {
-    if !rules.cache_ttl {
-        repair::forget_cache_ttl(conversation);
-    }
-    let system = conversation.system.iter_mut().map(|part| &mut part.cache);
-    let turns = conversation
-        .turns
-        .iter_mut()
-        .flat_map(|turn| &mut turn.parts)
-        .map(|part| &mut part.cache);
-    let tools = conversation.tools.iter_mut().map(|tool| &mut tool.cache);
-    let mut marks: Vec<_> = tools
-        .chain(system)
-        .chain(turns)
-        .filter(|cache| cache.is_some())
-        .collect();
-    let most = if rules.cache_marks { CACHE_MARKS } else { 0 };
-    let surplus = marks.len().saturating_sub(most);
-    for mark in marks.iter_mut().take(surplus) {
-        **mark = None;
     }
 }
 

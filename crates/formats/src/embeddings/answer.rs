@@ -11,45 +11,42 @@ use crate::event::{Failure, Usage};
 use crate::json::{Text, write_count, write_string};
 use crate::upstream_error::{broken, read_failure};
 
-/// Reads a route's answer and writes OpenAI's list. `model` is the name that the agent asked for, `encoding` how it wants
-/// the vectors written: one that comes so keeps its text, any other is converted.
+/// Reads a route's answers, one for each body that was sent, and writes OpenAI's list. `model` is the name that the agent
+/// asked for, `encoding` how it wants the vectors written: one that comes so keeps its text, any other is converted.
 ///
 /// # Errors
-/// When the body is an error, or is no answer.
+/// When a body is an error, or is no answer.
 pub fn embedding_answer(
-    body: &[u8],
+    bodies: &[impl AsRef<[u8]>],
     format: EmbeddingFormat,
     model: &str,
     encoding: Encoding,
 ) -> Result<Answer, Failure> {
-    let text =
-        std::str::from_utf8(body).map_err(|_| broken("The upstream sent an answer that is no text."))?;
-    let list = match format {
-        EmbeddingFormat::Orchestration => {
-            serde_json::from_str::<Envelope<'_>>(text).map(|envelope| envelope.final_result)
-        }
-        EmbeddingFormat::AzureOpenAi
-        | EmbeddingFormat::Vertex
-        | EmbeddingFormat::Titan
-        | EmbeddingFormat::Nvidia => serde_json::from_str::<List<'_>>(text),
-    }
-    .map_err(|_| failure(text))?;
+    let lists: Vec<List<'_>> = bodies
+        .iter()
+        .map(|body| read(body.as_ref(), format))
+        .collect::<Result<_, _>>()?;
+    let length: usize = bodies.iter().map(|body| body.as_ref().len()).sum();
 
-    let mut out = Vec::with_capacity(body.len() + 128);
+    let mut out = Vec::with_capacity(length + 128);
     out.extend_from_slice(b"{\"object\":\"list\",\"data\":[");
-    for (position, entry) in list.data.iter().enumerate() {
+    for (position, entry) in lists.iter().flat_map(|list| &list.data).enumerate() {
         out.extend_from_slice(if position > 0 { b"," } else { b"" });
         out.extend_from_slice(b"{\"object\":\"embedding\",\"index\":");
-        write_count(&mut out, entry.index.unwrap_or(position as u64));
+        // Each of several answers counts for itself.
+        let index = entry.index.filter(|_| lists.len() == 1);
+        write_count(&mut out, index.unwrap_or(position as u64));
         out.extend_from_slice(b",\"embedding\":");
         write_vector(entry.embedding.get(), encoding, &mut out)
             .ok_or_else(|| broken("The upstream sent a vector that cannot be read."))?;
         out.push(b'}');
     }
-    let Counts {
-        prompt_tokens,
-        total_tokens,
-    } = list.usage.unwrap_or_default();
+    let counts = || lists.iter().filter_map(|list| list.usage.as_ref());
+    let sum = |count: fn(&Counts) -> u64| counts().map(count).fold(0, u64::saturating_add);
+    let (prompt_tokens, total_tokens) = (
+        sum(|counts| counts.prompt_tokens),
+        sum(|counts| counts.total_tokens),
+    );
     out.extend_from_slice(b"],\"model\":");
     write_string(&mut out, model);
     out.extend_from_slice(b",\"usage\":{\"prompt_tokens\":");
@@ -68,7 +65,23 @@ pub fn embedding_answer(
             usage,
             stop_reason: None,
         },
+        id: None,
     })
+}
+
+/// Reads one answer.
+fn read(body: &[u8], format: EmbeddingFormat) -> Result<List<'_>, Failure> {
+    let text =
+        std::str::from_utf8(body).map_err(|_| broken("The upstream sent an answer that is no text."))?;
+    match format {
+        EmbeddingFormat::Orchestration => {
+            serde_json::from_str::<Envelope<'_>>(text).map(|envelope| envelope.final_result)
+        }
+        EmbeddingFormat::AzureOpenAi | EmbeddingFormat::Nvidia => serde_json::from_str(text),
+        EmbeddingFormat::Vertex => serde_json::from_str::<Predictions<'_>>(text).map(List::from),
+        EmbeddingFormat::Titan => serde_json::from_str::<TitanVector<'_>>(text).map(List::from),
+    }
+    .map_err(|_| failure(text))
 }
 
 /// Orchestration's answer (spec `EmbeddingsPostResponse`).
@@ -100,6 +113,78 @@ struct Counts {
     total_tokens: u64,
 }
 
+/// The answer of Vertex AI's `:predict` (sap-wire.md §3.5) to one text.
+#[derive(Deserialize)]
+struct Predictions<'a> {
+    #[serde(borrow)]
+    predictions: [Prediction<'a>; 1],
+}
+
+#[derive(Deserialize)]
+struct Prediction<'a> {
+    #[serde(borrow)]
+    embeddings: VertexVector<'a>,
+}
+
+#[derive(Deserialize)]
+struct VertexVector<'a> {
+    #[serde(borrow)]
+    values: &'a RawValue,
+    statistics: Option<Statistics>,
+}
+
+#[derive(Deserialize)]
+struct Statistics {
+    /// A whole number, which a JSON of Google's may write as `5.0`.
+    token_count: Option<f64>,
+}
+
+impl<'a> From<Predictions<'a>> for List<'a> {
+    fn from(
+        Predictions {
+            predictions: [prediction],
+        }: Predictions<'a>,
+    ) -> Self {
+        let VertexVector { values, statistics } = prediction.embeddings;
+        let tokens = statistics.and_then(|statistics| statistics.token_count);
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "what is no count of tokens becomes the nearest one"
+        )]
+        List::of_one(values, tokens.map(|tokens| tokens as u64))
+    }
+}
+
+/// Titan's answer (sap-wire.md §3.4).
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct TitanVector<'a> {
+    #[serde(borrow)]
+    embedding: &'a RawValue,
+    input_text_token_count: Option<u64>,
+}
+
+impl<'a> From<TitanVector<'a>> for List<'a> {
+    fn from(vector: TitanVector<'a>) -> Self {
+        List::of_one(vector.embedding, vector.input_text_token_count)
+    }
+}
+
+impl<'a> List<'a> {
+    fn of_one(embedding: &'a RawValue, tokens: Option<u64>) -> Self {
+        let data = vec![Entry {
+            index: None,
+            embedding,
+        }];
+        let usage = tokens.map(|tokens| Counts {
+            prompt_tokens: tokens,
+            total_tokens: tokens,
+        });
+        List { data, usage }
+    }
+}
+
 /// A vector in each of the encodings that were asked for (spec `EmbeddingMultiFormat`).
 #[derive(Deserialize)]
 struct Encodings<'a> {
@@ -112,12 +197,14 @@ struct Encodings<'a> {
 fn failure(body: &str) -> Failure {
     #[derive(Deserialize)]
     struct Refusal<'a> {
-        #[serde(borrow, rename = "error")]
-        _error: &'a RawValue,
+        #[serde(borrow)]
+        error: Option<&'a RawValue>,
+        #[serde(borrow)]
+        message: Option<&'a RawValue>,
     }
-    match serde_json::from_str::<Refusal<'_>>(body) {
-        Ok(_) => read_failure(body),
-        Err(_) => broken("The upstream's answer holds no embeddings."),
+    match serde_json::from_str(body) {
+        Ok(Refusal { error, message }) if error.or(message).is_some() => read_failure(body),
+        _ => broken("The upstream's answer holds no embeddings."),
     }
 }
 

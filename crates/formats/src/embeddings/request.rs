@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use crate::ReadError;
 use crate::embeddings::{EmbeddingFormat, Encoding};
 use crate::error::Path;
-use crate::json::{Document, Object, Value, write_count, write_name, write_string};
+use crate::json::{Document, Object, Text, Value, write_count, write_name, write_string};
 use crate::request::{members, read_body};
 use crate::rules::ModelRules;
 
@@ -15,8 +15,8 @@ const MOST_INPUTS: usize = 2048;
 /// A request for embeddings in the route's format.
 #[derive(Clone, Debug)]
 pub struct EmbeddingRequest {
-    /// The body to send.
-    pub body: Vec<u8>,
+    /// The bodies to send: one, or one for each text where the route takes only one at a time.
+    pub bodies: Vec<Vec<u8>>,
     /// How the agent wants the vectors written.
     pub encoding: Encoding,
     /// What was left out, by name.
@@ -45,16 +45,30 @@ fn write(
 ) -> Result<EmbeddingRequest, ReadError> {
     let members = members(document)?;
     let request = Request::read(members)?;
-    let mut out = Vec::with_capacity(members.literal().len() + 256);
-    match format {
-        EmbeddingFormat::Orchestration => request.write_orchestration(model, rules, &mut out)?,
-        EmbeddingFormat::AzureOpenAi
-        | EmbeddingFormat::Vertex
-        | EmbeddingFormat::Titan
-        | EmbeddingFormat::Nvidia => request.write_azure(rules, &mut out),
+    if request.is_tokens && format != EmbeddingFormat::AzureOpenAi {
+        let sentence = match format {
+            EmbeddingFormat::Orchestration => {
+                "is a list of tokens, and SAP's orchestration takes text only: send text, or use foundation mode"
+            }
+            _ => "is a list of tokens, and this model takes text only: send text",
+        };
+        return Err(ReadError::new("input", sentence));
     }
+    let bodies = match format {
+        EmbeddingFormat::Orchestration => vec![request.write_orchestration(model, rules)],
+        EmbeddingFormat::AzureOpenAi => vec![request.write_azure(rules)],
+        EmbeddingFormat::Nvidia => vec![request.write_nvidia(model, rules)?],
+        EmbeddingFormat::Vertex => {
+            let task = request.vertex_task()?;
+            let texts = request.texts();
+            texts
+                .map(|text| request.write_vertex(text, task.as_ref()))
+                .collect()
+        }
+        EmbeddingFormat::Titan => request.texts().map(|text| request.write_titan(text)).collect(),
+    };
     Ok(EmbeddingRequest {
-        body: out,
+        bodies,
         encoding: request.encoding.unwrap_or_default(),
         dropped: dropped(members, format, rules),
     })
@@ -68,6 +82,15 @@ struct Request<'a> {
     /// `None` where the agent leaves it to the service, which gives floats.
     encoding: Option<Encoding>,
     user: Option<Value<'a>>,
+    members: Object<'a>,
+}
+
+/// What the texts are for, where a model makes different vectors of them.
+enum InputType {
+    /// They are looked for.
+    Query,
+    /// They are found.
+    Passage,
 }
 
 impl<'a> Request<'a> {
@@ -105,25 +128,38 @@ impl<'a> Request<'a> {
             dimensions,
             encoding,
             user: members.get("user"),
+            members,
         })
+    }
+
+    /// The texts, one by one.
+    fn texts(&self) -> impl Iterator<Item = Value<'a>> {
+        let one = self.input.text().is_some().then_some(self.input);
+        one.into_iter().chain(self.input.list().into_iter().flatten())
+    }
+
+    /// What the agent says that the texts are for, in NVIDIA's words or in those of others.
+    fn input_type(&self) -> Result<Option<InputType>, ReadError> {
+        let body = Path::Body;
+        let Some(word) = self.members.text("input_type", &body)? else {
+            return Ok(None);
+        };
+        match &*word.decode() {
+            "query" | "search_query" => Ok(Some(InputType::Query)),
+            "passage" | "document" | "search_document" => Ok(Some(InputType::Passage)),
+            _ => Err(ReadError::expected(
+                &body.member("input_type"),
+                "\"query\", \"passage\" or \"document\"",
+            )),
+        }
     }
 
     /// Orchestration gets the text in `input` and everything else as a parameter of the model (spec
     /// `EmbeddingsPostRequest`, which takes no other member).
-    fn write_orchestration(
-        &self,
-        model: &str,
-        rules: &ModelRules,
-        out: &mut Vec<u8>,
-    ) -> Result<(), ReadError> {
-        if self.is_tokens {
-            return Err(ReadError::new(
-                "input",
-                "is a list of tokens, and SAP's orchestration takes text only: send text, or use foundation mode",
-            ));
-        }
+    fn write_orchestration(&self, model: &str, rules: &ModelRules) -> Vec<u8> {
+        let mut out = self.room();
         out.extend_from_slice(b"{\"config\":{\"modules\":{\"embeddings\":{\"model\":{\"name\":");
-        write_string(out, model);
+        write_string(&mut out, model);
         out.extend_from_slice(b",\"version\":\"latest\"");
         let mut parameters = Vec::new();
         self.write_parameters(rules, &mut parameters);
@@ -142,19 +178,94 @@ impl<'a> Request<'a> {
         out.extend_from_slice(b"}}}},\"input\":{\"text\":");
         out.extend_from_slice(self.input.get().as_bytes());
         out.extend_from_slice(b"}}");
-        Ok(())
+        out
     }
 
     /// Azure's deployment knows its model, and refuses members that it does not know.
-    fn write_azure(&self, rules: &ModelRules, out: &mut Vec<u8>) {
+    fn write_azure(&self, rules: &ModelRules) -> Vec<u8> {
+        let mut out = self.room();
         out.extend_from_slice(b"{\"input\":");
         out.extend_from_slice(self.input.get().as_bytes());
-        self.write_parameters(rules, out);
+        self.write_parameters(rules, &mut out);
         if let Some(user) = self.user.filter(|_| !rules.refuses("user")) {
-            write_name("user", out);
+            write_name("user", &mut out);
             out.extend_from_slice(user.get().as_bytes());
         }
         out.push(b'}');
+        out
+    }
+
+    /// NVIDIA's models make other vectors of a question than of what answers it, and must be told which it is (sap-wire.md
+    /// §3.6). An agent that does not say it stores what it sends.
+    fn write_nvidia(&self, model: &str, rules: &ModelRules) -> Result<Vec<u8>, ReadError> {
+        let mut out = self.room();
+        out.extend_from_slice(b"{\"model\":");
+        write_string(&mut out, model);
+        out.extend_from_slice(match self.input_type()? {
+            Some(InputType::Query) => b",\"input_type\":\"query\"".as_slice(),
+            Some(InputType::Passage) | None => b",\"input_type\":\"passage\"",
+        });
+        out.extend_from_slice(b",\"input\":");
+        // It takes a list only.
+        if self.input.text().is_some() {
+            out.push(b'[');
+            out.extend_from_slice(self.input.get().as_bytes());
+            out.push(b']');
+        } else {
+            out.extend_from_slice(self.input.get().as_bytes());
+        }
+        self.write_parameters(rules, &mut out);
+        out.push(b'}');
+        Ok(out)
+    }
+
+    /// Google's word for what the texts are for, a JSON string: the agent's own, or the one for its `input_type`.
+    fn vertex_task(&self) -> Result<Option<Text<'a>>, ReadError> {
+        for name in ["task_type", "taskType"] {
+            if let Some(task) = self.members.text(name, &Path::Body)? {
+                return Ok(Some(task));
+            }
+        }
+        Ok(self.input_type()?.map(|input_type| match input_type {
+            InputType::Query => Text::of("RETRIEVAL_QUERY"),
+            InputType::Passage => Text::of("RETRIEVAL_DOCUMENT"),
+        }))
+    }
+
+    /// One text as Vertex AI takes it (sap-wire.md §3.5): gemini-embedding takes no more at a time.
+    fn write_vertex(&self, text: Value<'a>, task: Option<&Text<'a>>) -> Vec<u8> {
+        let mut out = b"{\"instances\":[{\"content\":".to_vec();
+        out.extend_from_slice(text.get().as_bytes());
+        if let Some(task) = task {
+            write_name("task_type", &mut out);
+            out.extend_from_slice(task.literal().as_bytes());
+        }
+        out.extend_from_slice(b"}]");
+        if let Some(dimensions) = self.dimensions {
+            write_name("parameters", &mut out);
+            out.extend_from_slice(b"{\"outputDimensionality\":");
+            write_count(&mut out, dimensions);
+            out.push(b'}');
+        }
+        out.push(b'}');
+        out
+    }
+
+    /// One text as Titan takes it (sap-wire.md §3.4).
+    fn write_titan(&self, text: Value<'a>) -> Vec<u8> {
+        let mut out = b"{\"inputText\":".to_vec();
+        out.extend_from_slice(text.get().as_bytes());
+        if let Some(dimensions) = self.dimensions {
+            write_name("dimensions", &mut out);
+            write_count(&mut out, dimensions);
+        }
+        out.push(b'}');
+        out
+    }
+
+    /// Room for a body that holds all that the agent has sent.
+    fn room(&self) -> Vec<u8> {
+        Vec::with_capacity(self.members.literal().len() + 256)
     }
 
     /// Each with the comma before it. Dimensions are never left out: vectors of another length would be of no use. The
@@ -250,6 +361,8 @@ fn dropped(members: Object<'_>, format: EmbeddingFormat, rules: &ModelRules) -> 
     let taken = |name: &str| match name {
         "model" | "input" | "dimensions" | "encoding_format" => true,
         "user" => format == EmbeddingFormat::AzureOpenAi && !rules.refuses("user"),
+        "input_type" => matches!(format, EmbeddingFormat::Nvidia | EmbeddingFormat::Vertex),
+        "task_type" | "taskType" => format == EmbeddingFormat::Vertex,
         _ => false,
     };
     let mut dropped = Vec::new();

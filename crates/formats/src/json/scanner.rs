@@ -41,6 +41,17 @@ pub(super) fn scan(text: &str) -> Result<Scanned, usize> {
     }
 }
 
+/// The string that JSON text begins with, quotes included, and what stands behind it; nothing where it begins with
+/// anything else.
+pub(super) fn split_string(text: &str) -> Option<(&str, &str)> {
+    if !text.starts_with('"') {
+        return None;
+    }
+    let mut scanner = Scanner::new(text.as_bytes(), 1);
+    scanner.string()?;
+    text.split_at_checked(scanner.at)
+}
+
 /// The literal of the member `name` of the object that a body begins with, where it is a string. Nothing behind it is
 /// looked at. Nothing also where that cannot be told so simply; then the body has to be read as a whole.
 pub(super) fn find_string<'a>(body: &'a [u8], name: &str) -> Option<&'a str> {

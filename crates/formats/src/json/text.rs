@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
+use super::scanner::split_string;
 use super::write::{replace_lone_surrogates, write_string};
 
 /// A JSON string as it stands in a body: quotes and escapes included. It cannot hold anything but one valid literal.
@@ -29,6 +30,12 @@ impl<'a> Text<'a> {
     /// The string that valid JSON text stands for, or nothing when it is another kind of value.
     pub(super) fn from_literal(json: &'a str) -> Option<Self> {
         json.starts_with('"').then_some(Text(Cow::Borrowed(json)))
+    }
+
+    /// The string that JSON text begins with, and what stands behind it; nothing where it begins with anything else.
+    pub(crate) fn split_from(json: &'a str) -> Option<(Self, &'a str)> {
+        let (literal, rest) = split_string(json)?;
+        Some((Text(Cow::Borrowed(literal)), rest))
     }
 
     /// The literal whose inside is `escaped`, which must be a run of whole escapes and letters cut out of a literal.

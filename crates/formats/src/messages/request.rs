@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use crate::agent_tools::available;
 use crate::conversation::{
     Attachment, Cache, Content, Conversation, Effort, Part, ResponseFormat, Role, Source, Thinking, Tool,
     ToolCall, ToolChoice, ToolResult, Turn,
@@ -166,10 +167,7 @@ fn part<'a>(value: Value<'a>, path: &Path<'_>) -> Result<Part<'a>, ReadError> {
         "tool_reference" => {
             let name = block.required_text("tool_name", path)?;
             // A reference to a tool that was loaded late: the model sees it among the tools, plain.
-            return Ok(Part::text(Text::of(&format!(
-                "Tool {} is available.",
-                name.decode()
-            ))));
+            return Ok(Part::text(Text::of(&available(&name.decode()))));
         }
         "thinking" => Content::Thinking {
             text: block.required_text("thinking", path)?,

@@ -9,6 +9,7 @@ use crate::json::{Text, write_escaped, write_string};
 use crate::orchestration::template::{Placeholders, break_braces, escape_braces};
 use crate::repair::CACHE_MARKS;
 use crate::rules::ModelRules;
+use crate::signature::Signer;
 
 /// A message as OpenAI spells it, borrowed from the conversation.
 pub(crate) enum Message<'r, 'a> {
@@ -78,6 +79,72 @@ pub(crate) fn messages<'r, 'a>(
     messages
 }
 
+/// Takes from every picture how closely it is to be looked at, for vendors that know no such member.
+pub(crate) fn forget_detail(conversation: &mut Conversation<'_>) {
+    fn forget(parts: &mut [Part<'_>]) -> bool {
+        let mut forgotten = false;
+        for part in parts {
+            forgotten |= match &mut part.content {
+                Content::Image(image) => image.detail.take().is_some(),
+                Content::ToolResult(result) => forget(&mut result.parts),
+                _ => false,
+            };
+        }
+        forgotten
+    }
+    let mut forgotten = false;
+    for turn in &mut conversation.turns {
+        forgotten |= forget(&mut turn.parts);
+    }
+    if forgotten {
+        conversation.drop_reported("image_url.detail");
+    }
+}
+
+/// The conversation as messages of vendors that know pictures but neither documents nor cache marks, and that may want a
+/// plain string wherever one is enough, and none of them empty.
+pub(crate) fn plain_messages<'r, 'a>(
+    conversation: &'r Conversation<'a>,
+    rules: &ModelRules,
+    dropped: &mut Vec<Cow<'static, str>>,
+) -> Vec<Message<'r, 'a>> {
+    let mut messages = messages(conversation, rules, dropped);
+    place_cache_marks(&mut messages, &mut [], false);
+    for message in &mut messages {
+        let items = match message {
+            Message::Items { items, .. } => items,
+            Message::Tool { text, .. } => {
+                if text.is_blank() {
+                    *text = Text::of(".");
+                }
+                continue;
+            }
+            Message::Assistant { .. } => continue,
+        };
+        let given = items.len();
+        items.retain(|item| !matches!(item.content, ItemContent::File(_)));
+        if items.len() < given {
+            dropped.push(Cow::Borrowed("document"));
+        }
+        let text = |item: &Item<'_, 'a>| match &item.content {
+            ItemContent::Text(text) => Some(text.clone()),
+            _ => None,
+        };
+        if let Some(texts) = items.iter().map(text).collect::<Option<Vec<_>>>() {
+            let text = if texts.is_empty() {
+                Text::of(".")
+            } else {
+                Text::join(&texts, "\n")
+            };
+            *items = vec![Item {
+                content: ItemContent::Text(text),
+                cache: None,
+            }];
+        }
+    }
+    messages
+}
+
 fn assistant<'r, 'a>(
     turn: &'r Turn<'a>,
     rules: &ModelRules,
@@ -92,7 +159,7 @@ fn assistant<'r, 'a>(
             Content::Thinking {
                 text,
                 signature: Some(signature),
-            } if rules.thinking_replay => {
+            } if rules.thinking_replay && Signer::Anthropic.own(signature).is_some() => {
                 thinking.push((text, signature));
             }
             Content::Thinking { .. } => dropped.push(Cow::Borrowed("thinking of earlier turns")),
@@ -417,7 +484,7 @@ fn write_attachment(attachment: &Attachment<'_>, image: bool, out: &mut Vec<u8>)
     out.push(b'}');
 }
 
-fn file_name(attachment: &Attachment<'_>) -> String {
+pub(crate) fn file_name(attachment: &Attachment<'_>) -> String {
     let name = attachment
         .name
         .as_ref()
@@ -426,7 +493,7 @@ fn file_name(attachment: &Attachment<'_>) -> String {
     name.replace(['{', '}'], "_")
 }
 
-fn write_url(source: &Source<'_>, out: &mut Vec<u8>) {
+pub(crate) fn write_url(source: &Source<'_>, out: &mut Vec<u8>) {
     match source {
         Source::Base64 { media_type, data } => {
             out.extend_from_slice(b"\"data:");

@@ -8,10 +8,17 @@ use crate::conversation::{Conversation, Effort, ResponseFormat, Thinking, Tool, 
 use crate::json::{Text, Value, write_count, write_name, write_string};
 use crate::rules::{ModelRules, ThinkingKind};
 use crate::target::Target;
-use crate::{AgentFormat, repair, sampling};
+use crate::{AgentFormat, chat, repair, sampling};
 
 /// The name of an answer's schema where the agent gives none, or one that OpenAI would refuse.
 const SCHEMA_NAME: &str = "answer";
+
+/// The name of an answer's schema: the agent's where OpenAI takes it.
+pub(crate) fn schema_name<'t>(name: Option<&'t Text<'_>>) -> Cow<'t, str> {
+    name.map(Text::decode)
+        .filter(|name| repair::is_openai_name(name))
+        .unwrap_or(Cow::Borrowed(SCHEMA_NAME))
+}
 
 /// Writes `,"name":value` for every parameter that the model takes; the others are reported.
 pub(crate) fn write_parameters(conversation: &mut Conversation<'_>, target: &Target<'_>, out: &mut Vec<u8>) {
@@ -32,7 +39,7 @@ pub(crate) fn write_parameters(conversation: &mut Conversation<'_>, target: &Tar
         repair::end_with_user(conversation);
     }
     sampling::write(conversation, rules, out);
-    write_stop_sequences(conversation, target, out);
+    write_stop_sequences(conversation, rules, "stop", out);
     if let Some(effort) = effort {
         write_name("reasoning_effort", out);
         write_string(out, effort.word());
@@ -43,16 +50,24 @@ pub(crate) fn write_parameters(conversation: &mut Conversation<'_>, target: &Tar
     }
 }
 
-/// OpenAI takes four stop sequences and no empty one, Claude no blank one; the rest is reported.
-fn write_stop_sequences(conversation: &mut Conversation<'_>, target: &Target<'_>, out: &mut Vec<u8>) {
+/// Writes the stop sequences as a list of this name. OpenAI and Nova take four and no empty one, Claude no blank one; the
+/// rest is reported.
+pub(crate) fn write_stop_sequences(
+    conversation: &mut Conversation<'_>,
+    rules: &ModelRules,
+    name: &str,
+    out: &mut Vec<u8>,
+) {
     const MOST: usize = 4;
-    let rules = target.rules;
     let given = conversation.stop.len();
     let stop = &mut conversation.stop;
     stop.retain(|sequence| !(sequence.is_empty() || rules.refuses_blank_stop && sequence.is_blank()));
     stop.truncate(if rules.refuses("stop") { 0 } else { MOST });
+    if !stop.is_empty() {
+        write_name(name, out);
+    }
     for (position, sequence) in stop.iter().enumerate() {
-        out.extend_from_slice(if position > 0 { b"," } else { b",\"stop\":[" });
+        out.push(if position > 0 { b',' } else { b'[' });
         out.extend_from_slice(sequence.literal().as_bytes());
     }
     if !stop.is_empty() {
@@ -63,15 +78,36 @@ fn write_stop_sequences(conversation: &mut Conversation<'_>, target: &Target<'_>
     }
 }
 
+/// Copies the members of a Chat Completions request that the conversation has no place for, where the rules let them through;
+/// the others are reported.
+pub(crate) fn write_other_members(
+    conversation: &mut Conversation<'_>,
+    target: &Target<'_>,
+    out: &mut Vec<u8>,
+) {
+    if conversation.origin != AgentFormat::ChatCompletions {
+        return;
+    }
+    for (name, value) in conversation.members.members() {
+        if chat::request::UNDERSTOOD.contains(&&*name.decode()) || value.is_null() {
+            continue;
+        }
+        if target.rules.takes(name.escaped()) {
+            out.push(b',');
+            out.extend_from_slice(name.literal().as_bytes());
+            out.push(b':');
+            out.extend_from_slice(value.get().as_bytes());
+        } else {
+            conversation.drop_reported(name.decode().into_owned());
+        }
+    }
+}
+
 /// The effort that stands for the thinking the agent asked for (mapping of requests in docs/formats.md).
-fn effort(conversation: &mut Conversation<'_>, target: &Target<'_>) -> Option<Effort> {
+pub(crate) fn effort(conversation: &mut Conversation<'_>, target: &Target<'_>) -> Option<Effort> {
     let wanted = match (conversation.thinking, conversation.effort) {
         (Some(Thinking::Disabled), _) => Some(Effort::None),
-        (Some(Thinking::Budget(budget)), effort) => Some(effort.unwrap_or(match budget {
-            ..4096 => Effort::Low,
-            4096..16_384 => Effort::Medium,
-            _ => Effort::High,
-        })),
+        (Some(Thinking::Budget(budget)), effort) => Some(effort.unwrap_or(Effort::of_budget(budget))),
         (Some(Thinking::Adaptive), effort) => Some(effort.unwrap_or(Effort::Medium)),
         // An effort without thinking is Claude's own notion; it does not switch thinking on.
         (None, Some(_)) => None,
@@ -83,15 +119,20 @@ fn effort(conversation: &mut Conversation<'_>, target: &Target<'_>) -> Option<Ef
         .and_then(|wanted| rules.effort(wanted))
         .filter(|_| with_tools && !excluded(conversation, rules.thinking));
     if effort.is_none() && wanted != Some(Effort::None) {
-        conversation.drop_reported(match (conversation.origin, wanted) {
-            (AgentFormat::ChatCompletions, _) => "reasoning_effort",
-            (AgentFormat::Responses, _) => "reasoning",
-            (AgentFormat::Gemini, _) => "generationConfig.thinkingConfig",
-            (AgentFormat::Messages, Some(_)) => "thinking",
-            (AgentFormat::Messages, None) => "output_config.effort",
-        });
+        report_thinking(conversation);
     }
     effort
+}
+
+/// Says, in the words of the agent's format, that a wish to think was left out.
+pub(crate) fn report_thinking(conversation: &mut Conversation<'_>) {
+    conversation.drop_reported(match (conversation.origin, conversation.thinking) {
+        (AgentFormat::ChatCompletions, _) => "reasoning_effort",
+        (AgentFormat::Responses, _) => "reasoning",
+        (AgentFormat::Gemini, _) => "generationConfig.thinkingConfig",
+        (AgentFormat::Messages, Some(_)) => "thinking",
+        (AgentFormat::Messages, None) => "output_config.effort",
+    });
 }
 
 /// Whether Claude cannot be asked to think in this very request.
@@ -166,11 +207,7 @@ pub(crate) fn write_response_format(
         return;
     };
     out.extend_from_slice(b"{\"type\":\"json_schema\",\"json_schema\":{\"name\":");
-    let name = name
-        .as_ref()
-        .map(Text::decode)
-        .filter(|name| repair::is_openai_name(name));
-    write_string(out, name.as_deref().unwrap_or(SCHEMA_NAME));
+    write_string(out, &schema_name(name.as_ref()));
     if let Some(description) = description {
         out.extend_from_slice(b",\"description\":");
         out.extend_from_slice(text(description.literal()).as_bytes());
@@ -234,4 +271,16 @@ pub(crate) fn write_function(
         });
     }
     out.push(b'}');
+}
+
+/// Writes `,"tools":[…]` where there are any.
+pub(crate) fn write_tools(tools: &[Tool<'_>], rules: &ModelRules, out: &mut Vec<u8>) {
+    for (position, tool) in tools.iter().enumerate() {
+        out.extend_from_slice(if position == 0 { b",\"tools\":[" } else { b"," });
+        write_function(tool, rules, |json| Cow::Borrowed(json), out);
+        out.push(b'}');
+    }
+    if !tools.is_empty() {
+        out.push(b']');
+    }
 }

@@ -1,4 +1,5 @@
 //! Gemini on Vertex AI, as a deployment of SAP AI Core (sap-wire.md §3.5).
 
 pub(crate) mod answer;
+mod contents;
 pub(crate) mod request;

@@ -1,6 +1,6 @@
 //! Whole translations, as they were read and approved.
 
-use coretap_formats::{Answer, AnswerOptions, answer, answer_as_stream};
+use coretap_formats::{AgentFormat, Answer, AnswerOptions, answer, answer_as_stream};
 
 use crate::{AGENTS, UPSTREAMS, grammar, options, translate, upstream_files};
 
@@ -46,7 +46,12 @@ fn whole_bodies() {
                 };
                 if let Ok(answer) = answer(&options, &bytes) {
                     let body: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
-                    assert_eq!(body["model"], options.model, "{upstream}/{name}");
+                    let member = if agent == AgentFormat::Gemini {
+                        "modelVersion"
+                    } else {
+                        "model"
+                    };
+                    assert_eq!(body[member], options.model, "{upstream}/{name}");
                     let streamed = answer_as_stream(&options, &bytes).unwrap();
                     grammar::check_events(agent, &String::from_utf8(streamed.body).unwrap());
                     assert_eq!(streamed.outcome, answer.outcome);
@@ -62,7 +67,7 @@ fn whole_bodies() {
 fn usage_goes_out_only_when_it_was_asked_for() {
     for (format, upstream) in UPSTREAMS {
         for (name, bytes) in upstream_files(upstream, "sse") {
-            let mut options = options(format, coretap_formats::AgentFormat::ChatCompletions);
+            let mut options = options(format, AgentFormat::ChatCompletions);
             options.include_usage = false;
             let translated = translate(&options, [bytes.as_slice()]);
             assert!(

@@ -16,17 +16,27 @@ mod steps;
 use std::path::{Path, PathBuf};
 
 use coretap_formats::event::Failure;
-use coretap_formats::{AgentFormat, AgentTools, AnswerOptions, AnswerStream, ModelFormat, Outcome, Progress};
+use coretap_formats::{
+    AgentFormat, AgentTool, AgentToolKind, AgentTools, AnswerOptions, AnswerStream, ModelFormat, Outcome,
+    Progress,
+};
 
-const AGENTS: [(AgentFormat, &str); 2] = [
+const AGENTS: [(AgentFormat, &str); 4] = [
     (AgentFormat::Messages, "messages"),
     (AgentFormat::ChatCompletions, "chat"),
+    (AgentFormat::Responses, "responses"),
+    (AgentFormat::Gemini, "gemini"),
 ];
 
-const UPSTREAMS: [(ModelFormat, &str); 3] = [
+const UPSTREAMS: [(ModelFormat, &str); 8] = [
     (ModelFormat::Orchestration, "orchestration"),
     (ModelFormat::Claude, "claude"),
     (ModelFormat::AzureChat, "azure"),
+    (ModelFormat::AzureResponses, "azure-responses"),
+    (ModelFormat::Vertex, "vertex"),
+    (ModelFormat::Converse, "converse"),
+    (ModelFormat::OpenAiCompatible, "openai-compatible"),
+    (ModelFormat::Cohere, "cohere"),
 ];
 
 fn options(upstream: ModelFormat, agent: AgentFormat) -> AnswerOptions {
@@ -38,9 +48,34 @@ fn options(upstream: ModelFormat, agent: AgentFormat) -> AnswerOptions {
         created: 1_763_000_001,
         include_usage: true,
         as_array: false,
-        tools: AgentTools::default(),
+        tools: agent_tools(agent),
         estimated_input: 99,
     }
+}
+
+/// Tools that an agent that speaks Responses knows in another form than the model.
+fn agent_tools(agent: AgentFormat) -> AgentTools {
+    let mut tools = AgentTools::default();
+    if agent == AgentFormat::Responses {
+        for (offered_as, name, namespace, kind) in [
+            ("exec", "exec", None, AgentToolKind::Custom),
+            (
+                "functions__wait",
+                "wait",
+                Some("functions"),
+                AgentToolKind::Function,
+            ),
+            ("tool_search", "tool_search", None, AgentToolKind::ToolSearch),
+        ] {
+            tools.add(AgentTool {
+                offered_as: offered_as.to_owned(),
+                name: name.to_owned(),
+                namespace: namespace.map(str::to_owned),
+                kind,
+            });
+        }
+    }
+    tools
 }
 
 /// What became of a stream that was pushed in pieces.

@@ -1,7 +1,7 @@
 //! A stream step by step: what each push gives, and what is known then.
 
 use coretap_formats::event::Failure;
-use coretap_formats::{AgentFormat, AnswerStream, ModelFormat, Progress};
+use coretap_formats::{AgentFormat, AnswerOptions, AnswerStream, ModelFormat, Progress};
 
 use crate::{AGENTS, UPSTREAMS, options, upstream_files};
 
@@ -11,6 +11,18 @@ fn events(bytes: &[u8]) -> Vec<&[u8]> {
         .split_inclusive(|byte| *byte == b'\n')
         .filter(|line| line.starts_with(b"data:"))
         .collect()
+}
+
+/// Whether an event says the regular end, in any model's format.
+fn is_end(event: &str) -> bool {
+    let ends = [
+        "[DONE]",
+        "message_stop",
+        "\"response.completed\"",
+        "'metadata'",
+        "message-end",
+    ];
+    ends.iter().any(|end| event.contains(end))
 }
 
 fn file(upstream: &str, name: &str) -> Vec<u8> {
@@ -35,15 +47,18 @@ fn what_only_opens_leaves_the_stream_opening() {
                 let says_something = text.contains("Grüße");
                 let expected = match (says_something, std::str::from_utf8(event).unwrap()) {
                     (false, _) => Progress::Opening,
-                    (true, event) if event.contains("[DONE]") || event.contains("message_stop") => {
-                        Progress::Ended
-                    }
+                    (true, event) if is_end(event) => Progress::Ended,
                     (true, _) => Progress::Running,
                 };
                 assert_eq!(progress, expected, "{upstream}: {text}");
                 saw_opening |= progress == Progress::Opening && !out.is_empty();
             }
-            assert!(saw_opening, "{upstream}: the opening is written at once");
+            // Gemini's format has nothing that only opens.
+            let expected = agent != AgentFormat::Gemini || format == ModelFormat::Vertex;
+            assert_eq!(
+                saw_opening, expected,
+                "{upstream}: the opening is written at once"
+            );
         }
     }
 }
@@ -55,11 +70,10 @@ fn every_event_goes_out_as_soon_as_its_line_is_complete() {
             let bytes = file(upstream, "text");
             let mut stream = AnswerStream::new(options(format, agent));
             let mut out = Vec::new();
+            let says = |bytes: &[u8]| String::from_utf8_lossy(bytes).contains("world");
             for event in events(&bytes) {
-                let before = out.len();
                 stream.push(event, &mut out);
-                let says = |bytes: &[u8]| String::from_utf8_lossy(bytes).contains("world");
-                assert!(!says(event) || says(&out[before..]), "{upstream}");
+                assert!(!says(event) || says(&out), "{upstream}");
             }
         }
     }
@@ -91,6 +105,8 @@ fn a_sign_of_life_comes_only_between_the_opening_and_the_end() {
                 "event: ping\ndata: {\"type\":\"ping\"}\n\n",
             ),
             (AgentFormat::ChatCompletions, ": keep-alive\n\n"),
+            (AgentFormat::Responses, ": keep-alive\n\n"),
+            (AgentFormat::Gemini, ": keep-alive\n\n"),
         ] {
             let bytes = file(upstream, "text");
             let mut stream = AnswerStream::new(options(format, agent));
@@ -109,6 +125,7 @@ fn a_sign_of_life_comes_only_between_the_opening_and_the_end() {
                 assert_eq!(signs(&stream), sign, "{upstream}");
             }
             stream.push(last, &mut Vec::new());
+            stream.finish(&mut Vec::new());
             assert_eq!(signs(&stream), "");
         }
     }
@@ -138,18 +155,41 @@ fn the_caller_may_end_a_stream_for_its_own_reason() {
 /// Content is copied for an agent that speaks the model's own format, but never what its reader can't read.
 #[test]
 fn a_piece_of_content_that_is_no_json_is_a_failure() {
-    for (format, broken) in [
+    for (format, before, broken) in [
         (
             ModelFormat::Claude,
+            4,
             r#"data: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"lo}"#,
         ),
         (
             ModelFormat::AzureChat,
+            4,
             r#"data: {"choices":[{"index":0,"delta":{"content":"lo}}]}"#,
         ),
         (
+            ModelFormat::AzureResponses,
+            5,
+            r#"data: {"type":"response.output_text.delta","content_index":0,"delta":"lo,"item_id":"msg_0","output_index":0,"sequence_number":5}"#,
+        ),
+        (
             ModelFormat::Orchestration,
+            4,
             r#"data: {"final_result":{"choices":[{"index":0,"delta":{"content":"lo}}]}}"#,
+        ),
+        (
+            ModelFormat::Converse,
+            4,
+            r"data: {'contentBlockDelta': {'delta': {'text': 'lo}, 'contentBlockIndex': 0}}",
+        ),
+        (
+            ModelFormat::Cohere,
+            4,
+            r#"data: {"type":"content-delta","index":0,"delta":{"message":{"content":{"text":"lo}}}}"#,
+        ),
+        (
+            ModelFormat::Vertex,
+            4,
+            r#"data: {"candidates":[{"content":{"role":"model","parts":[{"text":"lo}]}}]}"#,
         ),
     ] {
         for (agent, _) in AGENTS {
@@ -157,7 +197,7 @@ fn a_piece_of_content_that_is_no_json_is_a_failure() {
             let bytes = file(name, "text");
             let mut stream = AnswerStream::new(options(format, agent));
             let mut out = Vec::new();
-            for event in events(&bytes).iter().take(4) {
+            for event in events(&bytes).iter().take(before) {
                 stream.push(event, &mut out);
             }
             let before = out.len();
@@ -199,4 +239,57 @@ fn an_answer_of_claude_begins_once_and_at_its_beginning() {
             assert_eq!(out.len(), written, "{agent:?}");
         }
     }
+}
+
+/// Without `alt=sse` Gemini's streams are the pieces of one JSON array, at every moment but for its end.
+#[test]
+fn a_stream_may_be_a_json_array() {
+    let mut broken = 0;
+    for (format, upstream) in UPSTREAMS {
+        for (name, bytes) in upstream_files(upstream, "sse") {
+            let events = options(format, AgentFormat::Gemini);
+            let array = AnswerOptions {
+                as_array: true,
+                ..events.clone()
+            };
+            let as_events = crate::translate(&events, [bytes.as_slice()]);
+            let as_array = crate::translate(&array, [bytes.as_slice()]);
+            assert_eq!(
+                crate::translate(&array, bytes.chunks(1)),
+                as_array,
+                "{upstream}/{name}"
+            );
+            assert_eq!(as_array.outcome, as_events.outcome);
+            let payloads = |text: &str| -> Vec<serde_json::Value> {
+                let lines = text.lines().filter_map(|line| line.strip_prefix("data: "));
+                lines.map(|data| serde_json::from_str(data).unwrap()).collect()
+            };
+            let all = format!("{}{}", as_events.written, as_events.told_failure);
+            let whole = format!("{}{}", as_array.written, as_array.told_failure);
+            let entries: Vec<serde_json::Value> = serde_json::from_str(&whole).expect(&whole);
+            assert_eq!(entries, payloads(&all), "{upstream}/{name}");
+            if !as_array.told_failure.is_empty() {
+                assert!(entries.last().unwrap()["error"]["code"].is_u64());
+                broken += 1;
+            }
+        }
+    }
+    assert!(broken > 10, "{broken}");
+}
+
+/// A stream that has said its last word may still break.
+#[test]
+fn the_last_chunk_waits_for_the_end_of_the_body() {
+    let bytes = file("vertex", "text");
+    let mut stream = AnswerStream::new(options(ModelFormat::Vertex, AgentFormat::Gemini));
+    let mut out = Vec::new();
+    assert_eq!(stream.push(&bytes, &mut out), Progress::Running);
+    let before = String::from_utf8(out.clone()).unwrap();
+    assert!(
+        before.contains("world") && !before.contains("finishReason"),
+        "{before}"
+    );
+    assert_eq!(stream.finish(&mut out), Progress::Ended);
+    let after = String::from_utf8(out).unwrap();
+    assert!(after.starts_with(&before) && after.contains("\"finishReason\":\"STOP\""));
 }

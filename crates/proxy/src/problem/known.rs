@@ -18,6 +18,7 @@ pub const CODES: &[&str] = &[
     code::PATH,
     code::METHOD,
     code::WEBSOCKET,
+    code::ANSWER,
     code::CLIENT_LEFT,
     code::REFUSED,
     code::FORBIDDEN,
@@ -45,6 +46,7 @@ pub(crate) mod code {
     pub(crate) const PATH: &str = "REQUEST-PATH";
     pub(crate) const METHOD: &str = "REQUEST-METHOD";
     pub(crate) const WEBSOCKET: &str = "REQUEST-WEBSOCKET";
+    pub(crate) const ANSWER: &str = "REQUEST-ANSWER";
     pub(crate) const CLIENT_LEFT: &str = "REQUEST-CLIENT-LEFT";
     pub(crate) const REFUSED: &str = "UPSTREAM-REFUSED";
     pub(crate) const FORBIDDEN: &str = "UPSTREAM-FORBIDDEN";
@@ -171,7 +173,7 @@ impl Problem {
         let hint = if path.contains("/v1/v1/") {
             "The base URL has one '/v1' too many: Anthropic clients want http://127.0.0.1:PORT, OpenAI clients want http://127.0.0.1:PORT/v1."
         } else {
-            "Coretap answers /v1/messages, /v1/messages/count_tokens, /v1/chat/completions, /v1/embeddings and /v1/models, also below /anthropic and /openai."
+            "Coretap answers /v1/messages, /v1/messages/count_tokens, /v1/chat/completions, /v1/responses, /v1/embeddings and /v1/models, also below /anthropic and /openai."
         };
         Problem::new(
             404,
@@ -196,6 +198,15 @@ impl Problem {
             code::WEBSOCKET,
             "Coretap speaks HTTP here, not WebSocket.",
             "Send the request by POST.",
+        )
+    }
+
+    pub(crate) fn answer_unknown(id: &str) -> Self {
+        Problem::new(
+            404,
+            code::ANSWER,
+            format!("No answer '{}' is kept.", short(id)),
+            "Only deployments of OpenAI's models keep answers, and Coretap knows those it has passed on since it started; send the whole conversation instead.",
         )
     }
 

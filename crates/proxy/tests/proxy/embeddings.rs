@@ -3,7 +3,7 @@
 use coretap_proxy::Limits;
 use serde_json::{Value, json};
 
-use crate::upstream::{EMBEDDING, KEY, MODEL, Reply, UnderTest, Upstream, quick};
+use crate::upstream::{EMBEDDING, KEY, MODEL, Reply, TITAN, UnderTest, Upstream, quick};
 use crate::{error, header};
 
 fn question() -> String {
@@ -74,6 +74,57 @@ async fn vectors_come_from_both_modes() {
         assert_eq!(exchange.model.as_deref(), Some(EMBEDDING));
         assert_eq!((exchange.usage.input, exchange.stream), (Some(5), false));
     }
+}
+
+#[tokio::test]
+async fn a_model_that_takes_one_text_a_call_is_asked_for_each_and_answers_all_or_nothing() {
+    let texts: Vec<String> = (1..=9).map(|length| "x".repeat(length)).collect();
+    let question = json!({"model": TITAN, "input": texts, "dimensions": 256});
+    let busy = || Reply::Status(503, &[], "no healthy upstream".to_owned());
+    let mut replies: Vec<Reply> = (0..8).map(|_| Reply::TitanVector).collect();
+    replies.push(busy());
+    replies.extend((0..9).map(|_| Reply::TitanVector));
+    // The last failure is told; the calls beside it may come or not.
+    replies.push(Reply::Status(
+        400,
+        &[],
+        r#"{"message":"Malformed input request"}"#.to_owned(),
+    ));
+    replies.extend((0..8).map(|_| Reply::TitanVector));
+    let upstream = Upstream::start(replies).await;
+    let mut test = UnderTest::start(upstream.foundation(), quick()).await;
+    let response = test
+        .post("/v1/embeddings", question.to_string())
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(response.status(), 200);
+    let answer = json(response).await;
+    assert_eq!(answer["usage"], json!({"prompt_tokens": 45, "total_tokens": 45}));
+    for (position, entry) in answer["data"].as_array().unwrap().iter().enumerate() {
+        assert_eq!(
+            (&entry["index"], &entry["embedding"]),
+            (&json!(position), &json!([position + 1]))
+        );
+    }
+    let exchange = test.exchange().await;
+    assert_eq!((exchange.retries, exchange.usage.input), (1, Some(45)));
+    let seen = upstream.seen();
+    assert_eq!(
+        seen.len(),
+        18,
+        "a failure is the failure of all, and all are sent again"
+    );
+    assert!(seen.iter().all(|(_, body)| body["dimensions"] == 256));
+    assert!(seen.iter().all(|(deployment, _)| deployment == "d-first-titan"));
+
+    let response = test
+        .post("/v1/embeddings", question.to_string())
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(response.status(), 400);
+    assert_eq!(error(response).await, "Malformed input request");
 }
 
 #[tokio::test]

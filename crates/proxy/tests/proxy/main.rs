@@ -12,6 +12,7 @@ mod answers;
 mod bodies;
 mod choice;
 mod embeddings;
+mod gemini;
 mod healing;
 mod moved;
 mod network;

@@ -25,8 +25,13 @@ use tokio::sync::{Barrier, mpsc, watch};
 pub(crate) const KEY: &str = "sk-test";
 /// The model that is asked for.
 pub(crate) const MODEL: &str = "anthropic--claude-4.5-sonnet";
+/// A model whose deployment speaks Google's format.
+#[allow(dead_code, reason = "the tests of panics need it not")]
+pub(crate) const GEMINI: &str = "gemini-2.5-pro";
 /// The model for embeddings.
 pub(crate) const EMBEDDING: &str = "text-embedding-3-small";
+/// The model for embeddings that takes one text a call.
+pub(crate) const TITAN: &str = "amazon--titan-embed-text";
 
 /// What one inference request is answered with.
 pub(crate) enum Reply {
@@ -34,8 +39,13 @@ pub(crate) enum Reply {
     Status(u16, &'static [(&'static str, &'static str)], String),
     /// The whole stream at once: its events and `[DONE]`.
     Stream(Vec<String>),
+    /// The whole stream at once, as it is.
+    #[allow(dead_code, reason = "the tests of panics need it not")]
+    Events(String),
     /// A stream that the test feeds. Sending an error breaks the connection; dropping the sender ends the body.
     Live(mpsc::UnboundedReceiver<io::Result<Bytes>>),
+    /// Titan's vector of one number: how long the text is. So many tokens it counts, too.
+    TitanVector,
     /// The connection is closed without a word.
     Close,
     /// Nothing, ever.
@@ -133,7 +143,7 @@ impl Upstream {
         aicore(&format!("http://{}", self.address))
     }
 
-    /// The same in foundation mode: models have the deployments `…-model` and `…-vectors`.
+    /// The same in foundation mode: models have the deployments `…-model`, `…-vectors` and `…-titan`.
     pub(crate) fn foundation(&self) -> AiCore {
         self.aicore().with_choice(false, None, None, Aliases::default())
     }
@@ -200,6 +210,7 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
         .await
         .unwrap();
     let body: Value = serde_json::from_slice(&body).unwrap();
+    let sent = body.clone();
     shared.seen.lock().unwrap().push((id.to_owned(), body));
     if shared.answers_itself.load(Ordering::SeqCst) {
         let deployments = shared.deployments.lock().unwrap().clone();
@@ -235,10 +246,15 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
             }
             response.body(Body::from(body)).unwrap()
         }
+        Reply::TitanVector => {
+            let length = sent["inputText"].as_str().unwrap().len();
+            json_response(&json!({"embedding": [length], "inputTextTokenCount": length}))
+        }
         Reply::Stream(events) => {
             let text = events.concat() + "data: [DONE]\n\n";
             event_stream(Body::from(text))
         }
+        Reply::Events(events) => event_stream(Body::from(events)),
         Reply::Live(events) => event_stream(Body::new(Live(events))),
         // An error body makes hyper close the connection before the head is out.
         Reply::Close => event_stream(Body::new(Broken)),
@@ -247,7 +263,7 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
 }
 
 /// What is deployed under one id: orchestration, and the models with deployments of their own.
-fn rows_of(id: &'static str) -> [Value; 3] {
+fn rows_of(id: &'static str) -> [Value; 5] {
     let of_model = |suffix: &str, model: &str, executable: &str| {
         json!({"id": format!("{id}-{suffix}"), "status": "RUNNING", "scenarioId": "foundation-models",
             "executableId": executable, "createdAt": "2026-01-01T00:00:00Z",
@@ -261,6 +277,8 @@ fn rows_of(id: &'static str) -> [Value; 3] {
         orchestration,
         of_model("model", MODEL, "aws-bedrock"),
         of_model("vectors", EMBEDDING, "azure-openai"),
+        of_model("titan", TITAN, "aws-bedrock"),
+        of_model("gemini", GEMINI, "gcp-vertexai"),
     ]
 }
 

@@ -50,7 +50,7 @@ impl Answered<'_> {
             "stop_sequence": sequence,
             "usage": self.usage(reply.tokens),
         });
-        self.with_headers(Answer::json(200, body.to_string()))
+        self.asked.with_headers(Answer::json(200, body.to_string()))
     }
 
     /// The same as a stream, in the framing that the client takes.
@@ -71,7 +71,7 @@ impl Answered<'_> {
                     .collect(),
             )
         };
-        self.with_headers(answer)
+        self.asked.with_headers(answer)
     }
 
     fn events(&self) -> Vec<String> {
@@ -168,14 +168,6 @@ impl Answered<'_> {
             "output_tokens": output,
         })
     }
-
-    fn with_headers(&self, mut answer: Answer) -> Answer {
-        let id = self.asked.uuid();
-        answer.headers.push(("x-request-id", id.clone()));
-        answer.headers.push(("ai-inference-id", id));
-        answer.headers.push(("x-upstream-service-time", "976".to_owned()));
-        answer
-    }
 }
 
 /// The events of one content block.
@@ -193,13 +185,18 @@ fn block(events: &mut Vec<String>, index: &mut usize, start: &str, deltas: impl 
 /// One event in AWS's binary framing: the JSON, base64, in `bytes`.
 fn aws_chunk(event: &str) -> Bytes {
     let payload = format!(r#"{{"bytes":"{}"}}"#, BASE64_STANDARD.encode(event));
+    aws_event("chunk", payload.as_bytes())
+}
+
+/// An event of a type in AWS's binary framing.
+pub(crate) fn aws_event(kind: &str, payload: &[u8]) -> Bytes {
     aws_message(
         &[
-            (":event-type", "chunk"),
+            (":event-type", kind),
             (":content-type", "application/json"),
             (":message-type", "event"),
         ],
-        payload.as_bytes(),
+        payload,
     )
 }
 

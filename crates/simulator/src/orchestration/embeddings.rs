@@ -7,7 +7,7 @@ use super::modules::MASKING;
 use super::request::words;
 use super::{Failure, rules};
 use crate::answer::Answer;
-use crate::catalogue::{Family, MODELS, Model};
+use crate::catalogue::{self, Family, Model};
 use crate::json;
 use crate::refuses::{self, Found};
 use crate::server::Asked;
@@ -95,7 +95,8 @@ fn list(asked: &Asked<'_>, body: &Value) -> Result<Value, Failure> {
     let model = rules::listed(module)
         .filter(|model| model.family == Family::Embedding)
         .ok_or_else(|| {
-            let names = MODELS.iter().filter(|model| model.family == Family::Embedding);
+            let names =
+                catalogue::of_group(asked.deployment.group).filter(|model| model.family == Family::Embedding);
             let names: Vec<String> = names.map(|model| format!("'{}'", model.name)).collect();
             refused(format!(
                 "Model name must be one of dict_keys([{}])",

@@ -17,6 +17,24 @@ pub(crate) const OPUS_4_6: &str = "d4c0ffee12345678";
 pub(crate) const GPT_4O: &str = "d19b998f347341aa";
 pub(crate) const EMBEDDING: &str = "dae0f1c2b3a49586";
 pub(crate) const GPT_5: &str = "d2c7e5a90f41b863";
+pub(crate) const GPT_5_5: &str = "dbf1e2d3c4b5a697";
+pub(crate) const CODEX: &str = "dcf1e2d3c4b5a698";
+
+/// How the ids of the deployments of the resource group `hub` begin.
+const HUB: &str = "dc00feed";
+pub(crate) const GEMINI_2_5_PRO: &str = "dc00feed00000001";
+pub(crate) const GEMINI_2_5_FLASH: &str = "dc00feed00000002";
+pub(crate) const GEMINI_3_1_PRO: &str = "dc00feed00000003";
+pub(crate) const GEMINI_EMBEDDING: &str = "dc00feed00000005";
+pub(crate) const NOVA_PRO: &str = "dc00feed00000006";
+pub(crate) const NOVA_MICRO: &str = "dc00feed00000007";
+pub(crate) const TITAN: &str = "dc00feed00000008";
+pub(crate) const MISTRAL: &str = "dc00feed00000009";
+pub(crate) const SONAR: &str = "dc00feed0000000b";
+pub(crate) const COHERE: &str = "dc00feed0000000c";
+pub(crate) const NVIDIA: &str = "dc00feed0000000d";
+pub(crate) const HUB_SONNET: &str = "dc00feed00000010";
+pub(crate) const HUB_ORCHESTRATION: &str = "dc00feed000000ff";
 
 /// A simulator that runs as long as the test.
 pub(crate) struct Running {
@@ -201,9 +219,14 @@ impl Running {
         more: &[(&str, &str)],
     ) -> Result<Reply, hyper::Error> {
         let bearer = format!("Bearer {}", self.token);
+        let group = if deployment.starts_with(HUB) {
+            "hub"
+        } else {
+            "default"
+        };
         let mut headers = vec![
             ("authorization", bearer.as_str()),
-            ("ai-resource-group", "default"),
+            ("ai-resource-group", group),
             ("content-type", "application/json"),
         ];
         headers.extend(more);
@@ -223,6 +246,21 @@ impl Running {
             body,
         )
         .await
+    }
+
+    pub(crate) async fn respond(&self, deployment: &str, body: &Value) -> Reply {
+        self.call(deployment, "/responses", body).await
+    }
+
+    /// A call about a kept response: without a body and its type.
+    pub(crate) async fn kept(&self, method: &str, deployment: &str, path: &str) -> Reply {
+        let bearer = format!("Bearer {}", self.token);
+        let headers = [
+            ("authorization", bearer.as_str()),
+            ("ai-resource-group", "default"),
+        ];
+        let path = format!("/v2/inference/deployments/{deployment}/responses/{path}");
+        self.send(method, &path, &headers, Bytes::new()).await
     }
 
     pub(crate) async fn control(&self, method: &str, path: &str, body: &Value) -> Value {

@@ -54,12 +54,12 @@ async fn deployments_are_filtered_paged_and_counted() {
     let azure = get("?scenarioId=foundation-models&executableIds=azure-openai,x&status=RUNNING")
         .await
         .json();
-    assert_eq!(azure["count"], 4);
+    assert_eq!(azure["count"], 6);
     let page = get("?%24top=2&%24skip=1").await.json();
     assert_eq!(rows(&page).len(), 2);
     assert!(page["count"].as_u64().unwrap() > 2);
     let count = get("/$count?status=RUNNING").await;
-    assert_eq!(count.text(), "10");
+    assert_eq!(count.text(), "12");
     assert_eq!(get("?status=ASLEEP").await.status, 400);
     assert_eq!(get("?$top=x").await.status, 400);
 

@@ -67,6 +67,37 @@ async fn a_whole_tool_turn_is_finished() {
 }
 
 #[tokio::test]
+async fn what_comes_then_waits_for_the_results_of_the_step_before() {
+    let running = Running::start().await;
+    let shell = json!({"name": "exec", "description": "d", "input_schema": {
+        "type": "object", "properties": {"cmd": {"type": "string"}}, "required": ["cmd"]
+    }});
+    let mut messages =
+        vec![json!({"role": "user", "content": "Read the file a.txt and tell me. Then run `ls`."})];
+    for (name, input) in [
+        ("Read", json!({"file_path": "a.txt"})),
+        ("exec", json!({"cmd": "ls"})),
+    ] {
+        let asked = with(body(json!(messages)), "tools", json!([tool(), shell]));
+        let message = running.call(SONNET, "/invoke", &asked).await.json();
+        let calls: Vec<&Value> = message["content"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|block| block["type"] == "tool_use")
+            .collect();
+        assert_eq!(calls.len(), 1, "{message}");
+        assert_eq!((&calls[0]["name"], &calls[0]["input"]), (&json!(name), &input));
+        let result = json!({"type": "tool_result", "tool_use_id": calls[0]["id"], "content": name});
+        messages.push(json!({"role": "assistant", "content": message["content"]}));
+        messages.push(json!({"role": "user", "content": [result]}));
+    }
+    let asked = with(body(json!(messages)), "tools", json!([tool(), shell]));
+    let message = running.call(SONNET, "/invoke", &asked).await.json();
+    assert_eq!(message["content"][0]["text"], "The result is:\nRead\nexec");
+}
+
+#[tokio::test]
 async fn a_stream_has_no_event_lines_and_ends_with_metrics() {
     let running = Running::start().await;
     let asked = with(

@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::client::{GPT_4O, ORCHESTRATION, Reply, Running, SONNET};
+use crate::client::{GPT_4O, GPT_5, ORCHESTRATION, Reply, Running, SONNET};
 
-/// The three dialects: their route, and a streaming request.
+/// The dialects: their route, and a streaming request.
 async fn stream(running: &Running, route: &str) -> Reply {
     let messages = json!([{"role": "user", "content": "héllo wörld 漢字 😀"}]);
     match route {
@@ -23,6 +23,10 @@ async fn stream(running: &Running, route: &str) -> Reply {
                 json!({"anthropic_version": "bedrock-2023-05-31", "max_tokens": 100, "messages": messages});
             running.call(SONNET, "/invoke-with-response-stream", &body).await
         }
+        "responses" => {
+            let body = json!({"input": messages, "stream": true});
+            running.respond(GPT_5, &body).await
+        }
         _ => {
             running
                 .chat(GPT_4O, &json!({"messages": messages, "stream": true}))
@@ -31,7 +35,7 @@ async fn stream(running: &Running, route: &str) -> Reply {
     }
 }
 
-const ROUTES: [&str; 3] = ["completion", "invoke_stream", "chat"];
+const ROUTES: [&str; 4] = ["completion", "invoke_stream", "chat", "responses"];
 
 #[tokio::test]
 async fn throttling_has_the_body_of_each_dialect_and_an_optional_retry_after() {
@@ -54,7 +58,7 @@ async fn throttling_has_the_body_of_each_dialect_and_an_optional_retry_after() {
         let body = with.json();
         let fits = match route {
             "completion" => body["error"]["code"] == 429 && body["error"]["headers"]["retry-after"] == "2",
-            "chat" => body["error"]["code"] == "429",
+            "chat" | "responses" => body["error"]["code"] == "429",
             _ => body["message"] == "Too many tokens, please wait before trying again.",
         };
         assert!(fits, "{body}");
@@ -135,12 +139,23 @@ async fn a_stream_can_break_end_early_and_carry_an_error() {
             .fault(&json!({"route": route, "fault": "throttled_event"}))
             .await;
         let throttled = stream(&running, route).await.events();
-        assert_eq!((failed.len(), throttled.len()), (3, 1));
-        let (failure, throttling) = (&failed[2], &throttled[0]);
+        // The Responses API first says that a response is there, and then that it failed.
+        let (opening, throttling) = throttled.split_at(if route == "responses" { 2 } else { 0 });
+        assert_eq!((failed.len(), throttling.len()), (3, 1));
+        let kinds: Vec<_> = opening.iter().map(|event| &event["type"]).collect();
+        assert!(kinds.is_empty() || kinds == ["response.created", "response.failed"]);
+        let (failure, throttling) = (&failed[2], &throttling[0]);
         let fits = match route {
             "completion" => failure["error"]["code"] == 500 && throttling["error"]["code"] == 429,
             "chat" => {
                 failure["error"]["code"] == "500" && throttling["error"]["code"] == "rate_limit_exceeded"
+            }
+            "responses" => {
+                failure["type"] == "error"
+                    && failure["error"]["code"] == "500"
+                    && failure["sequence_number"] == 2
+                    && throttling["type"] == "error"
+                    && throttling["error"]["type"] == "too_many_requests"
             }
             _ => {
                 failure["error"]["type"] == "overloaded_error"
@@ -183,6 +198,7 @@ async fn bytes_are_cut_anywhere_and_stay_the_same() {
                         "/final_result/choices/0/delta/content",
                         "/choices/0/delta/content",
                         "/delta/text",
+                        "/delta",
                     ]
                     .map(|place| event.pointer(place).and_then(Value::as_str).unwrap_or_default())
                 })

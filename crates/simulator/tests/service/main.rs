@@ -15,9 +15,16 @@ mod bedrock;
 mod certificates;
 #[path = "../client/mod.rs"]
 mod client;
+mod converse;
 mod embeddings;
 mod faults;
 mod oauth;
 mod orchestration;
 mod orchestration_refusals;
 mod refuses;
+mod responses;
+mod responses_kept;
+mod responses_recorded;
+mod responses_refusals;
+mod small_families;
+mod vertex;

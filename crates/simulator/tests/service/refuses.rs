@@ -3,7 +3,7 @@
 use coretap_simulator::Options;
 use serde_json::{Value, json};
 
-use crate::client::{EMBEDDING, GPT_4O, ORCHESTRATION, Running, SONNET};
+use crate::client::{EMBEDDING, GPT_4O, GPT_5, ORCHESTRATION, Running, SONNET};
 
 fn claude() -> Value {
     json!({"anthropic_version": "bedrock-2023-05-31", "max_tokens": 2_000, "top_k": 5,
@@ -16,6 +16,12 @@ fn gpt() -> Value {
     json!({"max_tokens": 2_000, "seed": 5,
         "tools": [{"type": "function", "function": {"name": "f", "parameters": {"type": "object"}, "strict": true}}],
         "messages": [{"role": "user", "content": "x"}]})
+}
+
+fn responses() -> Value {
+    json!({"max_output_tokens": 2_000, "truncation": "auto",
+        "tools": [{"type": "function", "name": "f", "parameters": {"type": "object", "properties": {"user": {}}}, "strict": false}],
+        "input": [{"role": "user", "content": [{"type": "input_text", "text": "x"}], "status": "completed"}]})
 }
 
 fn harmonized() -> Value {
@@ -90,6 +96,34 @@ async fn a_tenant_refuses_more_than_others_when_a_test_wants_it() {
             gpt(),
             json!({"output_tokens": 1_000}),
             "max_tokens is too large: 2000. This model supports at most 1000 completion tokens",
+        ),
+        (
+            GPT_5,
+            "/responses",
+            responses(),
+            member("truncation"),
+            "Unknown parameter: 'truncation'.",
+        ),
+        (
+            GPT_5,
+            "/responses",
+            responses(),
+            member("strict"),
+            "Unknown parameter: 'tools[0].strict'.",
+        ),
+        (
+            GPT_5,
+            "/responses",
+            responses(),
+            member("status"),
+            "Unknown parameter: 'input[0].status'.",
+        ),
+        (
+            GPT_5,
+            "/responses",
+            responses(),
+            json!({"output_tokens": 1_000}),
+            "Invalid 'max_output_tokens': integer above maximum value. Expected a value <= 1000, but got 2000 instead.",
         ),
         (
             ORCHESTRATION,

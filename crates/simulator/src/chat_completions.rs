@@ -1,0 +1,244 @@
+//! What Mistral's and Perplexity's bodies have in common with OpenAI's chat completions: how they are read, and how
+//! they are answered (sap-wire.md §3.6).
+
+use bytes::Bytes;
+use serde_json::{Map, Value, json};
+
+use crate::answer::Answer;
+use crate::catalogue::Model;
+use crate::conversation::{Call, Choice, Conversation, Form, Media, Part, Prompt, Role, Tool, Turn};
+use crate::json::{items, quoted, set, text};
+use crate::model::{End, Reply};
+use crate::server::Asked;
+use crate::tokens;
+
+/// Reads a checked body; refuses images that are none and prompts that are too long.
+pub(crate) fn conversation(body: &Value, model: &'static Model) -> Result<Conversation, String> {
+    let mut prompt = Prompt::default();
+    let tools = items(body, "tools")
+        .iter()
+        .map(|tool| read_tool(tool, &mut prompt))
+        .collect();
+    let turns = items(body, "messages")
+        .iter()
+        .map(|message| read_message(message, &mut prompt))
+        .collect::<Result<Vec<_>, _>>()?;
+    if prompt.tokens > model.context {
+        return Err(format!(
+            "Prompt contains {} tokens and {} draft tokens, too large for model with {} maximum context length",
+            prompt.tokens, 0, model.context
+        ));
+    }
+    let stops = match body.get("stop") {
+        Some(Value::String(stop)) => vec![stop.clone()],
+        _ => items(body, "stop")
+            .iter()
+            .filter_map(Value::as_str)
+            .map(str::to_owned)
+            .collect(),
+    };
+    let schema = body.pointer("/response_format/json_schema/schema");
+    Ok(Conversation {
+        model,
+        turns,
+        tools,
+        choice: match body.get("tool_choice") {
+            Some(Value::String(word)) if word == "none" => Choice::None,
+            Some(Value::String(word)) if word == "any" || word == "required" => Choice::Required,
+            Some(object @ Value::Object(_)) => Choice::Named(
+                object
+                    .pointer("/function/name")
+                    .and_then(Value::as_str)
+                    .unwrap_or_default()
+                    .to_owned(),
+            ),
+            _ => Choice::Auto,
+        },
+        parallel: body.get("parallel_tool_calls").and_then(Value::as_bool) != Some(false),
+        stops,
+        most_tokens: Some(
+            body.get("max_tokens")
+                .and_then(Value::as_u64)
+                .unwrap_or(model.output),
+        ),
+        thinking: false,
+        form: match (
+            schema,
+            body.get("response_format").map(|format| text(format, "type")),
+        ) {
+            (Some(schema), _) => Form::Schema(schema.clone()),
+            (None, Some("json_object")) => Form::JsonObject,
+            _ => Form::Text,
+        },
+        prompt,
+    })
+}
+
+fn read_tool(tool: &Value, prompt: &mut Prompt) -> Tool {
+    let function = tool.get("function").unwrap_or(&Value::Null);
+    let read = Tool {
+        name: text(function, "name").to_owned(),
+        description: text(function, "description").to_owned(),
+        schema: function
+            .get("parameters")
+            .cloned()
+            .unwrap_or_else(|| json!({"type": "object"})),
+    };
+    prompt.text(&read.name);
+    prompt.text(&read.description);
+    prompt.text(&read.schema.to_string());
+    read
+}
+
+fn read_message(message: &Value, prompt: &mut Prompt) -> Result<Turn, String> {
+    let role = match text(message, "role") {
+        "system" => Role::System,
+        "assistant" => Role::Assistant,
+        _ => Role::User,
+    };
+    prompt.message(role);
+    let mut parts = Vec::new();
+    if let Some(content) = message.get("content").and_then(Value::as_str) {
+        prompt.text(content);
+        parts.push(Part::Text(content.to_owned()));
+    }
+    for part in items(message, "content") {
+        parts.push(read_part(part, prompt)?);
+    }
+    if text(message, "role") == "tool" {
+        parts = vec![Part::Answer(parts)];
+    }
+    for call in items(message, "tool_calls") {
+        parts.push(Part::Call(Call::openai(call, prompt)));
+    }
+    Ok(Turn { role, parts })
+}
+
+fn read_part(part: &Value, prompt: &mut Prompt) -> Result<Part, String> {
+    let Some(image) = part.get("image_url") else {
+        prompt.text(text(part, "text"));
+        return Ok(Part::Text(text(part, "text").to_owned()));
+    };
+    // Mistral takes the address alone, too.
+    let data = image.as_str().unwrap_or_else(|| text(image, "url"));
+    if data.starts_with("https://") {
+        return Ok(Part::Media(Media {
+            media_type: "an image by its address".to_owned(),
+            size: None,
+        }));
+    }
+    let media = Media::from_data_url(data)?;
+    if !["image/png", "image/jpeg", "image/gif", "image/webp"].contains(&media.media_type.as_str()) {
+        return Err(format!("Unsupported media type {}", media.media_type));
+    }
+    prompt.media(&media, data);
+    Ok(Part::Media(media))
+}
+
+/// A reply and what is needed to write it.
+pub(crate) struct Answered<'a> {
+    /// What was asked.
+    pub(crate) asked: &'a Asked<'a>,
+    /// Who answers.
+    pub(crate) model: &'static Model,
+    /// The prompt's tokens.
+    pub(crate) prompt_tokens: u64,
+    /// The answer.
+    pub(crate) reply: &'a Reply,
+    /// Members that the vendor adds to each body.
+    pub(crate) more: Map<String, Value>,
+    /// How the vendor calls an answer that a content filter ended.
+    pub(crate) filtered: &'static str,
+}
+
+impl Answered<'_> {
+    /// The completion in one piece.
+    pub(crate) fn whole(&self) -> Answer {
+        let reply = self.reply;
+        let calls = if reply.calls.is_empty() {
+            Value::Null
+        } else {
+            reply.tool_calls()
+        };
+        let message = json!({"role": "assistant", "content": reply.text, "tool_calls": calls});
+        let choice = json!({
+            "index": 0,
+            "message": message,
+            "finish_reason": self.finish_reason(),
+            "stop_reason": Value::Null,
+            "logprobs": Value::Null,
+        });
+        let mut body = self.body("chat.completion", &json!([choice]));
+        set(&mut body, "usage", self.usage());
+        self.asked.with_headers(Answer::json(200, body.to_string()))
+    }
+
+    /// The same as a stream; its last chunk has the usage.
+    pub(crate) fn stream(&self) -> Answer {
+        let mut events = vec![self.chunk(r#"{"role":"assistant","content":""}"#)];
+        for piece in tokens::pieces(&self.reply.text) {
+            events.push(self.chunk(&format!(r#"{{"content":{}}}"#, quoted(piece))));
+        }
+        // A call comes whole.
+        for (index, (id, name, arguments)) in self.reply.calls.iter().enumerate() {
+            events.push(self.chunk(&format!(
+                r#"{{"tool_calls":[{{"id":"{id}","type":"function","function":{{"name":{},"arguments":{}}},"index":{index}}}]}}"#,
+                quoted(name),
+                quoted(arguments)
+            )));
+        }
+        let choice = json!({"index": 0, "delta": {"content": ""}, "finish_reason": self.finish_reason()});
+        let mut last = self.body("chat.completion.chunk", &json!([choice]));
+        set(&mut last, "usage", self.usage());
+        events.push(Bytes::from(format!("data: {last}\n\n")));
+        events.push(Bytes::from_static(b"data: [DONE]\n\n"));
+        self.asked.with_headers(Answer::events(events))
+    }
+
+    fn chunk(&self, delta: &str) -> Bytes {
+        Bytes::from(format!(
+            "data: {{\"id\":\"{}\",\"object\":\"chat.completion.chunk\",\"created\":{},\"model\":\"{}\",\"choices\":[{{\"index\":0,\"delta\":{delta},\"finish_reason\":null}}]}}\n\n",
+            self.id(),
+            Asked::created(),
+            self.model.vendor,
+        ))
+    }
+
+    fn body(&self, object: &str, choices: &Value) -> Value {
+        let mut body = json!({
+            "id": self.id(),
+            "object": object,
+            "created": Asked::created(),
+            "model": self.model.vendor,
+            "choices": choices,
+        });
+        for (name, value) in &self.more {
+            set(&mut body, name, value.clone());
+        }
+        body
+    }
+
+    fn id(&self) -> String {
+        format!(
+            "{:032x}",
+            u128::from(self.asked.number.wrapping_mul(0x9e37_79b9_7f4a_7c15))
+        )
+    }
+
+    fn finish_reason(&self) -> &'static str {
+        match self.reply.end {
+            End::Said | End::Stopped(_) => "stop",
+            End::Called => "tool_calls",
+            End::Length => "length",
+            End::Filtered => self.filtered,
+        }
+    }
+
+    fn usage(&self) -> Value {
+        json!({
+            "prompt_tokens": self.prompt_tokens,
+            "completion_tokens": self.reply.tokens,
+            "total_tokens": self.prompt_tokens + self.reply.tokens,
+        })
+    }
+}
