@@ -325,7 +325,7 @@ fn refusals() -> Vec<Case> {
         ),
         once("400 for each fallback", worded(400, ERROR_LIST), refused(400, &["UPSTREAM-REFUSED"], "first plum\n400 - LLM Module: second plum"))
             .of(&[Orchestration]),
-        once("a content filter", json!({"fault": "content_filter"}), refused(400, &["UPSTREAM-REFUSED"], "filter")),
+        once("a content filter", json!({"fault": "content_filter"}), refused(400, &["UPSTREAM-REFUSED", "UPSTREAM-FILTERED"], "filter")),
         once("413 in plain text", status(413), refused(413, &["UPSTREAM-REFUSED"], "Payload Too Large")),
         once("404 in plain text", status(404), refused(404, &["UPSTREAM-NOT-FOUND"], "deployment not found")),
         once("404 that says nothing", worded(404, ""), refused(404, &["UPSTREAM-NOT-FOUND"], "status 404 and said nothing")),

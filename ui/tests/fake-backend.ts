@@ -266,6 +266,10 @@ function problemsOf(draft: ConnectionDraft, { connections }: Snapshot): ProblemV
     if (!draft[field].startsWith("https://")) wrong(field, "CONFIG-URL", "This is no https address.", "Copy it from the service key.");
   }
   if (draft.model === null) wrong("model", "CONFIG-MODEL", "No model is chosen.", "Choose one.");
+  const { timeout } = draft.orchestrationModules;
+  if (timeout !== null && (timeout < 1 || timeout > 1200)) {
+    wrong("orchestrationModules", "CONFIG-ORCHESTRATION", "The timeout is not between 1 and 1200 seconds.", "Complete it, or turn it off.");
+  }
   if (draft.clientSecret.from === "stored" && connection && draft.authUrl !== connection.authUrl) {
     wrong("clientSecret", "CONFIG-SECRET-ORIGIN", "The stored secret belongs to another address.", "Enter the client secret again.");
   }

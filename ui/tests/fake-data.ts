@@ -114,6 +114,14 @@ const connection: ConnectionView = {
   orchestration: true,
   model: "anthropic--claude-4-sonnet",
   deployment: null,
+  orchestrationModules: {
+    prompt_caching: false,
+    timeout: null,
+    fallbacks: [],
+    input_filter: null,
+    output_filter: null,
+    masking: null,
+  },
   certificate: null,
 };
 

@@ -8,7 +8,7 @@ export async function controlsByTab(page) {
   const reached = [];
   let first;
   await page.evaluate(() => document.activeElement?.blur());
-  for (let presses = 0; presses < 90; presses++) {
+  for (let presses = 0; presses < 150; presses++) {
     await page.keyboard.press("Tab");
     const { result } = await session.send("Runtime.evaluate", {
       expression: `(() => {

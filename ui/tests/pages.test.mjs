@@ -245,6 +245,64 @@ describe("the window", { concurrency: 2 }, () => {
     await gone(page, "problem-clientSecret");
   });
 
+  pageTest("what orchestration does beside completing is off, set, saved, and unused in foundation mode", "running", async (page) => {
+    const check = (id) => page.locator(`#${id}`).click();
+    await open(page, "connection");
+    await says(page, "model-count", "60 models");
+    assert.equal(await property(page, "orchestration-modules", "collapsed"), true);
+    await page.locator("#orchestration-modules").evaluate((panel) => (panel.collapsed = false));
+    await page.locator("#input-filter").waitFor();
+    assert.equal(await page.locator("#prompt-shield, #entity-profile-email").count(), 0);
+
+    await check("input-filter");
+    await check("prompt-shield");
+    await select(page, "input-violence", 1);
+    await check("input-llama-guard");
+    await check("input-category-elections");
+    await check("masking");
+    await check("entity-profile-iban");
+    await fill(page, "allowlist", "SAP, , Joule ");
+    await check("prompt-caching");
+    await fill(page, "fallbacks", "gpt-5,gemini-2.5-pro");
+    await fill(page, "timeout", "soon");
+    await says(page, "problem-orchestrationModules", "(CONFIG-ORCHESTRATION)");
+    await says(page, "save-hint", "Orchestration");
+    await fill(page, "timeout", "300");
+    await gone(page, "problem-orchestrationModules");
+    await picture(page, "modules");
+    assert.deepEqual(await seriousViolations(page), []);
+    const reached = await controlsByTab(page);
+    for (const id of ["input-filter", "input-hate", "entity-profile-email", "fallbacks", "timeout"]) {
+      const control = reached.find(({ ids }) => ids.includes(id));
+      assert.ok(control?.label, `${id} is not reached, or has no name`);
+    }
+
+    await becomes(page, "save-connection", "disabled", false);
+    await page.locator("#save-connection").click();
+    await says(page, "connection-saved", "Saved");
+    const [[, draft]] = await calls(page, "saveConnection");
+    const { input_filter: input, ...others } = draft.orchestrationModules;
+    assert.deepEqual(input.azure_content_safety, { hate: 4, self_harm: 4, sexual: 4, violence: 6 });
+    assert.equal(input.prompt_shield, true);
+    assert.equal(input.llama_guard.length, 13);
+    assert.equal(input.llama_guard.includes("elections"), false);
+    assert.deepEqual(others, {
+      prompt_caching: true,
+      timeout: 300,
+      fallbacks: ["gpt-5", "gemini-2.5-pro"],
+      output_filter: null,
+      masking: {
+        method: "pseudonymization",
+        entities: ["profile-email", "profile-phone", "profile-iban"],
+        allowlist: ["SAP", "Joule"],
+      },
+    });
+
+    await check("orchestration");
+    await gone(page, "orchestration-modules");
+    await says(page, "modules-unused", "not used");
+  });
+
   pageTest("a test ends with its page", "running", async (page) => {
     await open(page, "connection");
     await says(page, "model-count", "60 models");

@@ -133,7 +133,10 @@ impl App {
             return tell(fail(StepId::Answer, check::nothing_to_ask()));
         };
         match local_key::random() {
-            Ok(key) => check::answer(&aicore, &model, key, tell).await,
+            Ok(key) => {
+                let modules = Arc::new(draft.orchestration_modules.clone());
+                check::answer(&aicore, &modules, &model, key, tell).await;
+            }
             Err(error) => tell(fail(StepId::Answer, error.into())),
         }
     }

@@ -6,7 +6,8 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use coretap_aicore::{AiCore, Selection};
-use coretap_proxy::{Configuration, Knowledge, Limits, LocalKey, Proxy};
+use coretap_formats::OrchestrationModules;
+use coretap_proxy::{Configuration, Connected, Knowledge, Limits, LocalKey, Proxy};
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper_util::client::legacy::Client;
@@ -147,17 +148,19 @@ pub(crate) fn nothing_to_ask() -> ProblemView {
 /// Lets the model of a form say something, with the built-in rules: nothing is learned for what nobody has saved.
 pub(crate) async fn answer(
     aicore: &AiCore,
+    modules: &Arc<OrchestrationModules>,
     model: &str,
     local_key: LocalKey,
     tell: &mut (impl FnMut(Step) + Send),
 ) {
-    answer_with(aicore, model, local_key, Arc::default(), tell).await;
+    answer_with(aicore, modules, model, local_key, Arc::default(), tell).await;
 }
 
 /// Lets the model say something, on the same way as an agent's request: through a proxy that lives as long as the test. The
 /// step names the model that has answered, which an alias or a selected model makes another than the asked one.
 pub(crate) async fn answer_with(
     aicore: &AiCore,
+    modules: &Arc<OrchestrationModules>,
     model: &str,
     local_key: LocalKey,
     knowledge: Arc<Knowledge>,
@@ -168,7 +171,10 @@ pub(crate) async fn answer_with(
         port: 0,
         local_key,
         allowed_hosts: Vec::new(),
-        selected: aicore.clone().into(),
+        selected: Connected {
+            modules: Arc::clone(modules),
+            ..aicore.clone().into()
+        },
         others: Vec::new(),
         limits: Limits {
             // A test says what is wrong instead of trying to get around it.

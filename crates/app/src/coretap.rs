@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use coretap_aicore::{AiCore, Alias, Connection, Deployment, ExtraRoots, Selection, ServiceKey, Timeouts};
+use coretap_formats::OrchestrationModules;
 use coretap_formats::rules::Rules;
 use coretap_proxy::{
     Configuration, Connected, Exchange, Knowledge, Limits, LocalKey, Proxy, RunState, check_port,
@@ -138,8 +139,10 @@ impl Coretap {
 
     /// Lets a model say something, as an agent would: with the rules that hold and what deployments have taught.
     pub(crate) async fn answer(&self, model: &str, tell: &mut (impl FnMut(Step) + Send)) {
+        let configuration = Arc::clone(&self.configuration.borrow());
         let knowledge = Arc::clone(&self.knowledge);
-        check::answer_with(&self.aicore(), model, self.local_key(), knowledge, tell).await;
+        let Connected { aicore, modules, .. } = &configuration.selected;
+        check::answer_with(aicore, modules, model, self.local_key(), knowledge, tell).await;
     }
 
     /// Whether the proxy takes requests.
@@ -286,7 +289,7 @@ fn connect(
         settings.selected_deployment.as_deref(),
     );
     let own = client(own, roots, existing)?;
-    let selected = connected(&settings.connection, &own);
+    let selected = connected(&settings.connection, &own, &settings.orchestration_modules);
     let mut clients = vec![own];
     let mut others = Vec::new();
     for other in &settings.others {
@@ -296,6 +299,7 @@ fn connect(
             resource_group,
             orchestration,
             selected_deployment,
+            orchestration_modules,
         } = other;
         let wanted = wanted(
             service_key,
@@ -305,7 +309,7 @@ fn connect(
         );
         match client(wanted, roots, existing) {
             Ok(client) => {
-                others.push(connected(name, &client));
+                others.push(connected(name, &client, orchestration_modules));
                 clients.push(client);
             }
             Err(error) => {
@@ -316,9 +320,10 @@ fn connect(
     Ok((Connections { selected, others }, clients))
 }
 
-fn connected(name: &str, client: &Client) -> Connected {
+fn connected(name: &str, client: &Client, modules: &OrchestrationModules) -> Connected {
     Connected {
         name: Arc::from(name),
+        modules: Arc::new(modules.clone()),
         aicore: client.aicore.clone(),
     }
 }
@@ -377,6 +382,7 @@ mod tests {
             orchestration: true,
             selected_model: None,
             selected_deployment: None,
+            orchestration_modules: OrchestrationModules::default(),
             aliases: Aliases::default(),
             origins: crate::origins::Origins::default(),
             left_out: Vec::new(),

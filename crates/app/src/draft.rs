@@ -98,6 +98,9 @@ impl ConnectionDraft {
         if !is_header_value(&self.resource_group) {
             problems.push(ProblemView::from(coretap_aicore::Error::ResourceGroupRefused));
         }
+        if let Some(problem) = self.orchestration_modules.problem() {
+            problems.push(ProblemView::from(Error::Modules { problem }));
+        }
         problems
     }
 
@@ -235,6 +238,7 @@ impl ConnectionDraft {
             orchestration: Some(self.orchestration),
             model: given(self.model.as_deref()),
             deployment: self.chosen_deployment(key, saved),
+            orchestration_modules: self.orchestration_modules.clone(),
         }
     }
 }
@@ -265,6 +269,7 @@ impl From<&ConnectionSettings> for ConnectionView {
             orchestration: saved.orchestration.unwrap_or_default(),
             model: saved.model.clone(),
             deployment: saved.deployment.clone(),
+            orchestration_modules: saved.orchestration_modules.clone(),
             // One that can't be read is a problem of the secret.
             certificate: saved.certificate.as_deref().and_then(|pem| {
                 let certificate = Certificate::from_pem(pem).ok()?;
@@ -324,6 +329,8 @@ impl From<&Deployment> for DeploymentView {
 
 #[cfg(test)]
 mod tests {
+    use coretap_formats::OrchestrationModules;
+
     use super::*;
     use crate::credential::secret_of;
 
@@ -343,6 +350,7 @@ mod tests {
             orchestration: true,
             model: None,
             deployment: None,
+            orchestration_modules: OrchestrationModules::default(),
         }
     }
 
@@ -419,6 +427,33 @@ mod tests {
             own.name = name.to_owned();
             assert_eq!(problem(&own), Some(Some(Field::Name)), "{name:?}");
         }
+    }
+
+    #[test]
+    fn modules_that_cannot_be_sent_are_a_problem_of_the_form() {
+        let modules = OrchestrationModules {
+            timeout: Some(0),
+            ..OrchestrationModules::default()
+        };
+        let wrong = ConnectionDraft {
+            orchestration_modules: modules,
+            ..draft(typed("s"))
+        };
+        let field = Some(Field::OrchestrationModules);
+        assert_eq!(found(&wrong, None), [("CONFIG-ORCHESTRATION".to_owned(), field)]);
+        let right = ConnectionDraft {
+            orchestration_modules: OrchestrationModules {
+                timeout: Some(60),
+                ..OrchestrationModules::default()
+            },
+            ..draft(typed("s"))
+        };
+        let kept = right.to_settings(&pasted(KEY).unwrap(), None);
+        assert_eq!(kept.orchestration_modules, right.orchestration_modules);
+        assert_eq!(
+            ConnectionView::from(&kept).orchestration_modules,
+            right.orchestration_modules
+        );
     }
 
     #[test]

@@ -86,6 +86,12 @@ pub enum Error {
         /// What is wrong with it.
         problem: String,
     },
+    /// What was set for orchestration can't be sent.
+    #[error("Of the orchestration settings, {problem}.")]
+    Modules {
+        /// What is wrong with it, as the end of a sentence.
+        problem: String,
+    },
     /// Another Coretap has the right to write the settings.
     #[error("Another Coretap{} has these settings open, so this one can't change them.", process(*pid))]
     SettingsLocked {
@@ -215,6 +221,7 @@ pub const CODES: &[&str] = &[
     "CONFIG-FILE",
     "CONFIG-AICORE-FILE",
     "CONFIG-SETTINGS-FILE",
+    "CONFIG-ORCHESTRATION",
     "CONFIG-SETTINGS-LOCKED",
     "CONFIG-SETTINGS-WRITE",
     "CONFIG-RULES",
@@ -249,6 +256,7 @@ impl Error {
             Error::ConfigFile { .. } | Error::ConfigFileEmpty { .. } => "CONFIG-AICORE-FILE",
             Error::InConfigFile { source, .. } => source.code(),
             Error::SettingsFile { .. } | Error::SettingsKeptAside { .. } => "CONFIG-SETTINGS-FILE",
+            Error::Modules { .. } => "CONFIG-ORCHESTRATION",
             Error::SettingsLocked { .. } => "CONFIG-SETTINGS-LOCKED",
             Error::SettingsUnwritable { .. } | Error::NoFolder => "CONFIG-SETTINGS-WRITE",
             Error::RowSkipped { .. } => "CONFIG-RULES",
@@ -290,6 +298,7 @@ impl Error {
             Error::SettingsKeptAside { .. } => {
                 "Set what is missing in the window, or correct the kept file and move it back while Coretap does not run."
             }
+            Error::Modules { .. } => "Complete it, or turn it off.",
             Error::SettingsLocked { .. } => "Use the other one, or end it and try again.",
             Error::SettingsUnwritable { .. } | Error::LearnedUnwritable { .. } => {
                 "Check who may write there and whether the disk is full."

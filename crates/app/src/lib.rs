@@ -39,6 +39,7 @@ pub use app::App;
 pub use connections::{ListedConnection, connections};
 pub use coretap::Coretap;
 pub use coretap_aicore::{Alias, Deployment, SelectableModel, Selection};
+pub use coretap_formats::OrchestrationModules;
 pub use coretap_proxy::{LocalKey, Problem, RunState};
 pub use coretap_simulator::{Options as SimulatorOptions, Simulator};
 pub use draft::read_service_key;

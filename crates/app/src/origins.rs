@@ -70,6 +70,19 @@ pub(crate) fn origins(settings: &Settings) -> Vec<String> {
     if let Some(deployment) = &settings.selected_deployment {
         lines.push(format!("deployment: {deployment} ({})", from.deployment));
     }
+    let modules = settings.orchestration_modules.on();
+    if !modules.is_empty() {
+        let unused = if settings.orchestration {
+            ""
+        } else {
+            ", not used in this mode"
+        };
+        let file = crate::settings_file::FILE;
+        lines.push(format!(
+            "orchestration modules: {} ({file}{unused})",
+            modules.join(", ")
+        ));
+    }
     let aliases = settings.aliases.iter().count();
     if aliases > 0 {
         lines.push(format!("aliases: {aliases} ({})", crate::settings_file::FILE));

@@ -93,6 +93,7 @@ fn field(error: &Error) -> Option<Field> {
     Some(match error {
         Error::SecretMissing | Error::SecretBound | Error::Secret(_) => Field::ClientSecret,
         Error::NothingRuns { .. } => Field::ResourceGroup,
+        Error::Modules { .. } => Field::OrchestrationModules,
         Error::ServiceKey { source, .. } | Error::AiCore(source) => match source {
             AiCore::ServiceKeyUnreadable { .. }
             | AiCore::ServiceKeyIncomplete { .. }

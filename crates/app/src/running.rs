@@ -415,6 +415,7 @@ impl Inner {
             orchestration: connection.orchestration,
             selected_model: connection.model,
             selected_deployment: connection.deployment,
+            orchestration_modules: connection.orchestration_modules,
             aliases,
             // The window asks for neither of these.
             origins: Origins::default(),

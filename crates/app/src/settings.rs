@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 
 use coretap_aicore::{Aliases, ExtraRoots, ServiceKey};
+use coretap_formats::OrchestrationModules;
 use coretap_proxy::LocalKey;
 use secrecy::ExposeSecret;
 
@@ -64,6 +65,8 @@ pub struct Settings {
     pub selected_model: Option<String>,
     /// The deployment to use while it runs: of that model, or in orchestration mode of all.
     pub selected_deployment: Option<String>,
+    /// What orchestration does beside completing; foundation mode has none of it.
+    pub orchestration_modules: OrchestrationModules,
     /// Names of the person's own for models.
     pub aliases: Aliases,
     /// Certificate authorities that are trusted beside the system's.
@@ -89,6 +92,8 @@ pub struct OtherConnection {
     pub orchestration: bool,
     /// The deployment to use there while it runs.
     pub selected_deployment: Option<String>,
+    /// What its orchestration does beside completing.
+    pub orchestration_modules: OrchestrationModules,
 }
 
 impl OtherConnection {
@@ -103,6 +108,7 @@ impl OtherConnection {
                 .unwrap_or_else(|| DEFAULT_GROUP.to_owned()),
             orchestration: saved.orchestration.unwrap_or_default(),
             selected_deployment: saved.deployment.clone(),
+            orchestration_modules: saved.orchestration_modules.clone(),
         }
     }
 }
@@ -217,6 +223,7 @@ impl Settings {
             orchestration,
             selected_model,
             selected_deployment,
+            orchestration_modules: connection.orchestration_modules,
             aliases,
             extra_roots,
             origins: Origins {
@@ -581,6 +588,37 @@ mod tests {
             !simulated.contains("CA file") && !simulated.contains("d1"),
             "{simulated}"
         );
+    }
+
+    #[test]
+    fn orchestrations_modules_come_from_the_file_and_say_whether_they_are_used() {
+        let home = tempfile::tempdir().unwrap();
+        let folder = home.path().display().to_string();
+        let text = "version = 1\n[[connections]]\n[connections.orchestration_modules]\ntimeout = 60\n\
+            [connections.orchestration_modules.output_filter]\nllama_guard = [\"hate\"]\n";
+        std::fs::write(home.path().join("settings.toml"), text).unwrap();
+        let service_key = key("a");
+        for (mode, told) in [
+            (
+                "true",
+                "orchestration modules: filtering, timeout (settings.toml)",
+            ),
+            (
+                "false",
+                "orchestration modules: filtering, timeout (settings.toml, not used in this mode)",
+            ),
+        ] {
+            let environment = [
+                ("AICORE_SERVICE_KEY", service_key.as_str()),
+                ("CORETAP_API_KEY", "k"),
+                ("CORETAP_HOME", &folder),
+                ("CORETAP_ORCHESTRATION", mode),
+            ];
+            let settings = read(Flags::default(), &environment).unwrap();
+            assert_eq!(settings.orchestration_modules.timeout, Some(60));
+            let lines = origins(&settings);
+            assert!(lines.iter().any(|line| line == told), "{lines:?}");
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use coretap_aicore::{Alias, Aliases};
+use coretap_formats::OrchestrationModules;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
@@ -95,6 +96,13 @@ pub(crate) struct ConnectionSettings {
     /// The deployment to use while it runs: of that model, or in orchestration mode of all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) deployment: Option<String>,
+    /// What orchestration does for it beside completing.
+    #[serde(default, skip_serializing_if = "is_all_off")]
+    pub(crate) orchestration_modules: OrchestrationModules,
+}
+
+fn is_all_off(modules: &OrchestrationModules) -> bool {
+    *modules == OrchestrationModules::default()
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
@@ -138,6 +146,11 @@ impl SettingsFile {
                 file.version
             );
             return Err(wrong(known));
+        }
+        for connection in &file.connections {
+            if let Some(problem) = connection.orchestration_modules.problem() {
+                return Err(refused(format!("orchestration_modules: {problem}"), true));
+            }
         }
         file.unset_what_is_blank();
         file.check_names().map_err(wrong)?;
@@ -489,6 +502,86 @@ mod tests {
         }
         // Nothing but the settings is left in the folder.
         assert!(std::fs::read_dir(home.path()).unwrap().count() <= 2);
+    }
+
+    const MODULES: &str = r#"version = 1
+
+[[connections]]
+orchestration = true
+
+[connections.orchestration_modules]
+prompt_caching = true
+timeout = 300
+fallbacks = ["gpt-5"]
+
+[connections.orchestration_modules.input_filter]
+azure_content_safety = { hate = 4, self_harm = 4, sexual = 4, violence = 2 }
+prompt_shield = true
+llama_guard = ["violent_crimes"]
+
+[connections.orchestration_modules.masking]
+method = "anonymization"
+entities = ["profile-email", "profile-credit-card-number"]
+allowlist = ["SAP"]
+"#;
+
+    #[test]
+    fn orchestrations_modules_are_read_written_and_off_without_a_word() {
+        let file = load(MODULES).unwrap();
+        let modules = file.selected().unwrap().orchestration_modules.clone();
+        assert_eq!(
+            modules.on(),
+            ["filtering", "masking", "fallbacks", "prompt_caching", "timeout"]
+        );
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join(FILE);
+        file.write(&path).unwrap();
+        assert_eq!(SettingsFile::read(&path).unwrap(), Some(file));
+        // A file of somebody who turned nothing on has no word of it.
+        let off = SettingsFile {
+            connections: vec![ConnectionSettings::default()],
+            ..SettingsFile::default()
+        };
+        off.write(&path).unwrap();
+        assert!(
+            !std::fs::read_to_string(&path)
+                .unwrap()
+                .contains("orchestration_modules")
+        );
+        assert!(
+            SettingsFile::read(&path)
+                .unwrap()
+                .unwrap()
+                .selected()
+                .unwrap()
+                .orchestration_modules
+                .on()
+                .is_empty()
+        );
+    }
+
+    #[test]
+    fn a_module_that_cannot_be_sent_is_named() {
+        for (from, to, expected) in [
+            (
+                "timeout = 300",
+                "timeout = 1300",
+                "orchestration_modules: timeout is not between 1 and 1200 seconds",
+            ),
+            (
+                "violence = 2",
+                "violence = 3",
+                "line 12: a threshold is 0 (only what is safe passes), 2, 4 or 6",
+            ),
+            ("prompt_shield", "prompt_sheild", "prompt_sheild"),
+            ("profile-email", "profile-mail", "profile-mail"),
+            ("anonymization", "removal", "removal"),
+            ("[\"gpt-5\"]", "[\"\"]", "names no model"),
+        ] {
+            let error = load(&MODULES.replacen(from, to, 1)).unwrap_err();
+            assert!(error.to_string().contains(expected), "{to}: {error}");
+            assert!(error.is_configuration());
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use coretap_formats::OrchestrationModules;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
@@ -113,6 +114,8 @@ pub struct ConnectionView {
     /// The chosen deployment: in foundation mode the selected model's, where `None` is all that run; in orchestration mode,
     /// where only `settings.toml` chooses it, the one for all models, where `None` is all that run.
     pub deployment: Option<String>,
+    /// What orchestration does beside completing; foundation mode has none of it.
+    pub orchestration_modules: OrchestrationModules,
     /// The client certificate (x509), if there is one in place of a client secret.
     pub certificate: Option<CertificateView>,
 }
@@ -276,6 +279,8 @@ pub enum Field {
     Model,
     /// Deployment.
     Deployment,
+    /// What orchestration does beside completing.
+    OrchestrationModules,
     /// Port.
     Port,
     /// CA file.
@@ -434,6 +439,8 @@ pub struct ConnectionDraft {
     pub model: Option<String>,
     /// Foundation mode: the chosen deployment of the selected model.
     pub deployment: Option<String>,
+    /// What orchestration does beside completing.
+    pub orchestration_modules: OrchestrationModules,
 }
 
 /// Where the secret of a form comes from. It goes this way only, never back.

@@ -12,6 +12,7 @@
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::time::Duration;
 
+use coretap_app::OrchestrationModules;
 use coretap_app::view::{
     ConnectionDraft, Field, Keep, ProxyView, SecretDraft, SecretView, SettingsView, Snapshot, SourceView,
     Step, StepId, StepStatus,
@@ -78,6 +79,7 @@ fn draft(key: &str) -> ConnectionDraft {
         orchestration: true,
         model: Some("gpt-4o".to_owned()),
         deployment: None,
+        orchestration_modules: OrchestrationModules::default(),
     }
 }
 

@@ -58,6 +58,7 @@ fn draft(key: &str, name: &str, group: Option<&str>) -> ConnectionDraft {
         orchestration: true,
         model: Some("gpt-4o".to_owned()),
         deployment: None,
+        orchestration_modules: coretap_app::OrchestrationModules::default(),
     }
 }
 

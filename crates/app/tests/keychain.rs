@@ -104,6 +104,7 @@ async fn on_its_own_bus() {
         orchestration: true,
         model: None,
         deployment: None,
+        orchestration_modules: coretap_app::OrchestrationModules::default(),
     };
     app.save_connection(&draft, Keep::Keychain).await.unwrap();
     until(&app, "stored", |now| now.secret == SecretView::Stored).await;

@@ -140,6 +140,9 @@ fn report_in_words(port: u16, report: &HealthReport, now: OffsetDateTime) -> Str
             Mode::Foundation => "foundation models",
         },
     );
+    if !report.orchestration.is_empty() {
+        line("modules", &report.orchestration.join(", "));
+    }
     line("resource group", &report.resource_group);
     line(
         "model",
@@ -190,6 +193,7 @@ mod tests {
             pid: 4711,
             state: HealthState::Degraded,
             mode: Mode::Orchestration,
+            orchestration: vec!["filtering".to_owned(), "masking".to_owned()],
             resource_group: "default".to_owned(),
             model: Some("gpt-4o".to_owned()),
             running_since: datetime!(2026-11-20 10:00:00 UTC),
@@ -220,6 +224,7 @@ degraded on http://127.0.0.1:4000
   last success    nothing was measured yet
   running since   2026-11-20 10:00:00 UTC (2 days ago)
   mode            orchestration
+  modules         filtering, masking
   resource group  default
   model           gpt-4o
   requests        1 running, 10 answered, 2 failed

@@ -96,6 +96,8 @@ pub struct Answer {
     pub outcome: Outcome,
     /// The upstream's id of it, where both sides speak Responses and it may be asked for again.
     pub id: Option<String>,
+    /// Orchestration: how many models of the request's list failed before the one that answered.
+    pub failed_models: usize,
 }
 
 /// A stream on its way from the upstream's events to the agent's.
@@ -400,6 +402,17 @@ impl AnswerStream {
     pub fn outcome(&self) -> Outcome {
         self.seen.outcome
     }
+
+    /// Orchestration: how many models of the request's list failed before the one that answers.
+    pub fn failed_models(&self) -> usize {
+        match &self.way {
+            Way::Translate {
+                decoder: Decoder::Orchestration(decoder),
+                ..
+            } => decoder.failed_models(),
+            _ => 0,
+        }
+    }
 }
 
 impl Way {
@@ -559,6 +572,7 @@ pub fn answer(options: &AnswerOptions, body: &[u8]) -> Result<Answer, Failure> {
         body: out,
         outcome: seen.outcome,
         id: seen.id,
+        failed_models: failed_models(options.upstream, body),
     })
 }
 
@@ -588,7 +602,15 @@ pub fn answer_as_stream(options: &AnswerOptions, body: &[u8]) -> Result<Answer, 
         body: out,
         outcome: seen.outcome,
         id: seen.id,
+        failed_models: failed_models(options.upstream, body),
     })
+}
+
+fn failed_models(upstream: ModelFormat, body: &[u8]) -> usize {
+    match upstream {
+        ModelFormat::Orchestration => orchestration::answer::failed_models(body),
+        _ => 0,
+    }
 }
 
 fn read_whole(upstream: ModelFormat, body: &[u8], emit: &mut impl FnMut(Event<'_>)) -> Result<(), Failure> {

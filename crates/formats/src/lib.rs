@@ -55,6 +55,11 @@ pub use embeddings::{
 pub use error::{AgentError, ReadError, error_body};
 pub use gemini::embeddings::{gemini_embedding_answer, gemini_embedding_request};
 pub use models::{ListedModel, model_entry, model_list};
+pub use orchestration::filter_verdict::read_filter_verdict;
+pub use orchestration::modules::{
+    AzureContentSafety, InputFilter, LONGEST_TIMEOUT, LlamaGuardCategory, MaskedEntity, Masking,
+    MaskingMethod, OrchestrationModules, OutputFilter, Threshold,
+};
 pub use refusal::{could_be_left_out, read_refusal};
 pub use request::{RequestHead, UpstreamRequest, count_tokens, model_name, write_compaction, write_request};
 pub use target::Target;

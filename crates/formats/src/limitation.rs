@@ -131,8 +131,12 @@ impl fmt::Display for Limitation {
 }
 
 impl ModelRules {
-    /// Takes a limitation into the rules. One that names nothing that Coretap writes changes nothing.
+    /// Takes a limitation into the rules. One that names nothing that Coretap writes changes nothing. A list of models is
+    /// refused as a whole, so it holds for the fallbacks too.
     pub fn limit(&mut self, limitation: &Limitation) {
+        for fallback in &mut self.fallbacks {
+            fallback.rules.limit(limitation);
+        }
         match limitation {
             Limitation::Field(field) => match field.split_once('.') {
                 Some(("tools", member)) => self.refused_tool_members.push(member.to_owned()),

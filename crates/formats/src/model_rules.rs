@@ -1,9 +1,12 @@
 //! What the rules come to for one model on one route.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::conversation::{Conversation, Effort};
 use crate::json::Text;
+use crate::orchestration::modules::ModulePieces;
 
 /// What holds for one model on one route. It is worked out once for a route, not once for a request.
 #[derive(Clone, Debug, Default)]
@@ -69,9 +72,28 @@ pub struct ModelRules {
     pub(crate) chat_completions: bool,
     /// Whether it takes Responses.
     pub(crate) responses: bool,
+    /// Orchestration: what its modules add to every request.
+    pub(crate) modules: Arc<ModulePieces>,
+    /// Orchestration: the models that it asks when this one fails, in their order.
+    pub(crate) fallbacks: Vec<Fallback>,
+}
+
+/// A model that is asked when others have failed.
+#[derive(Clone, Debug)]
+pub(crate) struct Fallback {
+    /// SAP's name of it.
+    pub(crate) model: String,
+    pub(crate) rules: ModelRules,
 }
 
 impl ModelRules {
+    /// The model that has answered after so many of the request's list had failed; `None` for the first one, which was
+    /// asked for.
+    pub fn fallback(&self, failed_models: usize) -> Option<&str> {
+        let fallback = self.fallbacks.get(failed_models.checked_sub(1)?)?;
+        Some(&fallback.model)
+    }
+
     /// Whether the model streams.
     pub fn streams(&self) -> bool {
         self.streaming

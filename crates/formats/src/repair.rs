@@ -434,20 +434,32 @@ pub(crate) fn lacks_signed_thinking(conversation: &mut Conversation<'_>, redacte
 
 /// Takes the thinking out of the open turn: a model that is not asked to think refuses it there.
 pub(crate) fn drop_open_thinking(conversation: &mut Conversation<'_>) {
+    if take_thinking(open_turn(conversation)) {
+        conversation.drop_reported("thinking of earlier turns");
+    }
+}
+
+/// Takes the thinking out of every turn.
+pub(crate) fn drop_thinking(conversation: &mut Conversation<'_>) {
+    if take_thinking(&mut conversation.turns) {
+        conversation.drop_reported("thinking of earlier turns");
+    }
+}
+
+/// Says whether there was any.
+fn take_thinking(turns: &mut [Turn<'_>]) -> bool {
     let is_thinking = |part: &Part<'_>| match &part.content {
         Content::Thinking { .. } => true,
         Content::Other { kind } => kind.is("redacted_thinking"),
         _ => false,
     };
     let mut dropped = false;
-    for turn in open_turn(conversation) {
+    for turn in turns {
         let before = turn.parts.len();
         turn.parts.retain(|part| !is_thinking(part));
         dropped |= turn.parts.len() < before;
     }
-    if dropped {
-        conversation.drop_reported("thinking of earlier turns");
-    }
+    dropped
 }
 
 /// Tells earlier calls and their results as text, for models that take none where no tools are offered.

@@ -47,6 +47,8 @@ pub struct UpstreamRequest {
     pub is_kept: bool,
     /// What was left out, by name.
     pub dropped: Vec<Cow<'static, str>>,
+    /// The modules of orchestration that touch it, by name.
+    pub orchestration: Vec<&'static str>,
     /// An estimate of the input tokens; 0 where the answer does not stream and so needs none.
     pub estimated_input: u64,
 }
@@ -118,8 +120,11 @@ fn write(
     conversation.stream = stream && target.rules.streaming;
     let length = document.root().get().len();
     let mut out = Vec::with_capacity(length + length / 16 + 1024);
+    let mut modules = Vec::new();
     match target.format {
-        ModelFormat::Orchestration => orchestration::request::write(&mut conversation, target, &mut out),
+        ModelFormat::Orchestration => {
+            modules = orchestration::request::write(&mut conversation, target, &mut out);
+        }
         ModelFormat::Claude => claude::request::write(&mut conversation, head.betas, target, &mut out),
         ModelFormat::AzureChat => azure::request::write(&mut conversation, target, &mut out),
         ModelFormat::AzureResponses => azure_responses::request::write(&mut conversation, target, &mut out),
@@ -146,6 +151,7 @@ fn write(
         is_kept,
         tools: conversation.agent_tools,
         dropped: conversation.dropped,
+        orchestration: modules,
         estimated_input,
     })
 }
@@ -178,6 +184,7 @@ pub fn write_compaction(body: &[u8], target: &Target<'_>) -> Result<UpstreamRequ
             is_kept: false,
             tools: conversation.agent_tools,
             dropped: conversation.dropped,
+            orchestration: Vec::new(),
             estimated_input: 0,
         })
     })

@@ -4,14 +4,16 @@
 //! skipped, the others hold.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use serde::Deserialize;
 
 use crate::ModelFormat;
 use crate::conversation::Effort;
 use crate::limitation::Limitation;
-use crate::model_rules::Beta;
+use crate::model_rules::{Beta, Fallback};
 pub use crate::model_rules::{MaxTokensName, ModelRules, ThinkingKind};
+use crate::orchestration::modules::{ModulePieces, OrchestrationModules};
 
 /// Members that Coretap writes itself, so that no row can have an agent's written beside them.
 const WRITTEN: [&str; 8] = [
@@ -275,6 +277,28 @@ impl Rules {
             .iter()
             .flat_map(|row| row.names.clone())
             .collect();
+        rules
+    }
+
+    /// The same for a connection whose orchestration has these modules; other formats have none.
+    pub fn for_model_with(
+        &self,
+        format: ModelFormat,
+        model: &str,
+        modules: &OrchestrationModules,
+    ) -> ModelRules {
+        let mut rules = self.for_model(format, model);
+        if format == ModelFormat::Orchestration {
+            rules.modules = Arc::new(ModulePieces::of(modules));
+            let others = modules.fallbacks.iter().map(|name| name.trim());
+            rules.fallbacks = others
+                .filter(|name| *name != model)
+                .map(|name| Fallback {
+                    model: name.to_owned(),
+                    rules: self.for_model(format, name),
+                })
+                .collect();
+        }
         rules
     }
 }

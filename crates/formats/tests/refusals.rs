@@ -916,3 +916,51 @@ proptest! {
         }
     }
 }
+
+/// Azure has some models for one of its two APIs only, and says so in several ways; nothing else may be taken for it.
+#[test]
+fn a_model_may_have_only_one_of_azures_two_apis() {
+    let chat = [
+        "The chatCompletion operation does not work with the specified model, gpt-5.3-codex. Please choose different model.",
+        "This model is only supported in v1/responses and not in v1/chat/completions.",
+        "The model 'gpt-5.3-codex' is not supported in /chat/completions.",
+        "Please use /v1/responses instead.",
+    ];
+    let responses = [
+        "Resource not found",
+        "The responses operation does not work with the specified model, gpt-35-turbo.",
+        "The model 'gpt-4' does not support the Responses API.",
+    ];
+    for text in chat {
+        assert_eq!(
+            read_refusal(text, ModelFormat::AzureChat),
+            [Limitation::ChatCompletions],
+            "{text}"
+        );
+        assert_eq!(read_refusal(text, ModelFormat::AzureResponses), [], "{text}");
+    }
+    for text in responses {
+        assert_eq!(
+            read_refusal(text, ModelFormat::AzureResponses),
+            [Limitation::Responses],
+            "{text}"
+        );
+        assert_eq!(read_refusal(text, ModelFormat::AzureChat), [], "{text}");
+    }
+    let about_effort = "Function tools with reasoning_effort are not supported for gpt-5.5 in /v1/chat/completions. Please use /v1/responses instead.";
+    assert_eq!(
+        read_refusal(about_effort, ModelFormat::AzureChat),
+        [Limitation::EffortWithTools]
+    );
+    for text in [
+        "Previous response with id 'resp_1' not found.",
+        "Response with id 'resp_1' not found.",
+    ] {
+        assert_eq!(read_refusal(text, ModelFormat::AzureResponses), [], "{text}");
+    }
+    let summary = "Unsupported parameter: 'reasoning.summary' is not supported with this model.";
+    assert_eq!(
+        read_refusal(summary, ModelFormat::AzureResponses),
+        [Limitation::Field("reasoning_summary".to_owned())]
+    );
+}

@@ -7,7 +7,7 @@ use coretap_aicore::{AiCore, InferenceRequest, Route};
 use coretap_formats::event::Failure;
 use coretap_formats::{
     Answer, AnswerOptions, AnswerStream, Progress, UpstreamError, answer, answer_as_stream,
-    read_upstream_error,
+    read_filter_verdict, read_upstream_error,
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
 use http_body::Body;
@@ -38,6 +38,16 @@ pub(crate) enum Begun {
         opening: Opening<Incoming>,
         upstream_id: Option<HeaderValue>,
     },
+}
+
+impl Begun {
+    /// How many models of the request's list failed before the one that answers.
+    pub(crate) fn failed_models(&self) -> usize {
+        match self {
+            Begun::Whole { answer, .. } => answer.failed_models,
+            Begun::Stream { opening, .. } => opening.answer.failed_models(),
+        }
+    }
 }
 
 /// A stream whose first events have been looked at.
@@ -78,6 +88,8 @@ pub(crate) struct Refusal {
     pub(crate) retry_after: Option<u64>,
     /// Whether it came inside a body begun with 200.
     pub(crate) in_stream: bool,
+    /// What the input filter found, where it is the one that refused and says so.
+    pub(crate) verdict: Option<String>,
 }
 
 impl From<Failure> for Refusal {
@@ -88,6 +100,7 @@ impl From<Failure> for Refusal {
             code: None,
             retry_after: failure.retry_after,
             in_stream: true,
+            verdict: None,
         }
     }
 }
@@ -97,6 +110,11 @@ impl From<Fault> for Problem {
         match fault {
             Fault::Final(problem) => problem,
             Fault::Core(error) => error.into(),
+            Fault::Refused(Refusal {
+                text,
+                verdict: Some(verdict),
+                ..
+            }) => Problem::filtered(text, Some(&verdict)),
             Fault::Refused(refusal) => {
                 Problem::refused(refusal.status, refusal.text, refusal.code, refusal.retry_after)
             }
@@ -159,6 +177,7 @@ pub(crate) async fn reach(
             code,
             retry_after: retry::retry_after(&head.headers).or(retry_after),
             in_stream: false,
+            verdict: (status == 400).then(|| read_filter_verdict(&text)).flatten(),
         }));
     }
     Ok((upstream, upstream_id(&head.headers)))

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use coretap_aicore::AiCore;
+use coretap_formats::OrchestrationModules;
 use secrecy::{ExposeSecret, SecretString};
 use subtle::ConstantTimeEq;
 
@@ -45,6 +46,9 @@ pub struct Connected {
     pub name: Arc<str>,
     /// The connection itself.
     pub aicore: AiCore,
+    /// What orchestration does for it beside completing. They are a connection's own: what is masked for one tenant is not
+    /// sent to another one bare, unless that one's settings say so.
+    pub modules: Arc<OrchestrationModules>,
 }
 
 impl From<AiCore> for Connected {
@@ -53,6 +57,7 @@ impl From<AiCore> for Connected {
         Connected {
             name: Arc::from(""),
             aicore,
+            modules: Arc::default(),
         }
     }
 }

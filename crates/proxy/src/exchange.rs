@@ -57,6 +57,8 @@ pub struct Exchange {
     pub retries: u32,
     /// What was left out of it, by name.
     pub dropped: Vec<Cow<'static, str>>,
+    /// The modules of orchestration that touched it, by name.
+    pub orchestration: Vec<&'static str>,
 }
 
 /// A request that is not over yet. Dropping it ends the exchange: whoever answers says so by [`Ongoing::answered`] or
@@ -103,6 +105,7 @@ impl Ongoing {
                 usage: Usage::default(),
                 retries: 0,
                 dropped: Vec::new(),
+                orchestration: Vec::new(),
             },
         }
     }
@@ -233,6 +236,9 @@ impl fmt::Display for Line<'_> {
             // It may be anything; escaped it stays one line.
             write!(out, " model={:?}", short(asked))?;
         }
+        if !exchange.orchestration.is_empty() {
+            write!(out, " orchestration={}", exchange.orchestration.join(","))?;
+        }
         if !exchange.dropped.is_empty() {
             let names: Vec<_> = exchange.dropped.iter().take(20).map(|name| short(name)).collect();
             write!(out, " dropped={names:?}")?;
@@ -314,6 +320,7 @@ mod tests {
             },
             retries: 0,
             dropped: Vec::new(),
+            orchestration: Vec::new(),
         }
     }
 
@@ -333,11 +340,12 @@ mod tests {
             retries: 2,
             code: Some(code::CLIENT_LEFT),
             dropped: vec![Cow::Borrowed("top_k"), Cow::Owned("tool \n x".to_owned())],
+            orchestration: vec!["filtering", "masking"],
             ..exchange()
         };
         assert_eq!(
             Line(&troubled).to_string(),
-            r#"POST /v1/messages 200 1234 ms id=4711 connection="team \"A\"" deployment=d1 attempts="d2=429,d1=200" retries=2 code=REQUEST-CLIENT-LEFT model="a\nb\u{1b}[31m" dropped=["top_k", "tool \n x"]"#
+            r#"POST /v1/messages 200 1234 ms id=4711 connection="team \"A\"" deployment=d1 attempts="d2=429,d1=200" retries=2 code=REQUEST-CLIENT-LEFT model="a\nb\u{1b}[31m" orchestration=filtering,masking dropped=["top_k", "tool \n x"]"#
         );
     }
 

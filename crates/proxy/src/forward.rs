@@ -173,20 +173,8 @@ pub(crate) async fn forward(
             let ready = if let Some(ready) = prepared.take() {
                 ready
             } else {
-                let route = Arc::clone(candidates.route());
-                let model = knowledge.of(&route);
-                let ready = prepare(knowledge, wish, model, None, body, route, ongoing);
-                let ready = ready.map_err(Fault::Final)?;
-                match shared.kept_answers.of_previous(&ready) {
-                    // Only the deployment that gave the earlier answer can go on from it.
-                    Some(kept) => {
-                        candidates.stay_at(configuration, &kept, ongoing);
-                        let route = Arc::clone(candidates.route());
-                        let model = knowledge.of(&route);
-                        prepare(knowledge, wish, model, None, body, route, ongoing).map_err(Fault::Final)?
-                    }
-                    None => ready,
-                }
+                let written = write_for(configuration, shared, wish, candidates, body, ongoing);
+                written.map_err(Fault::Final)?
             };
             let ready = prepared.insert(ready);
             let begun = begin(candidates.aicore(), limits, ready, &asked, &ongoing.exchange.id).await?;
@@ -198,7 +186,7 @@ pub(crate) async fn forward(
             })
         };
         let fault = match tried.await {
-            Ok(forwarded) => {
+            Ok(mut forwarded) => {
                 healing.remember(knowledge, &forwarded.model);
                 if let (Some(ready), Some(candidates)) = (&prepared, &candidates) {
                     shared.kept_answers.remember_begun(
@@ -207,6 +195,11 @@ pub(crate) async fn forward(
                         candidates.connection(),
                         &asked,
                     );
+                }
+                let failed_models = forwarded.begun.failed_models();
+                if failed_models > 0 {
+                    forwarded.model = forwarded.model.answered_after(failed_models);
+                    ongoing.exchange.model = Some(Arc::clone(&forwarded.model.name));
                 }
                 return Ok(forwarded);
             }
@@ -271,6 +264,30 @@ pub(crate) async fn forward(
     }
 }
 
+/// Writes the request for the deployment to ask now, or for the one that keeps the answer that it goes on from: only that
+/// one can.
+fn write_for<'a>(
+    configuration: &'a Configuration,
+    shared: &Shared,
+    wish: &Wish<'_>,
+    candidates: &mut Candidates<'a>,
+    body: &[u8],
+    ongoing: &mut Ongoing,
+) -> Result<Prepared, Problem> {
+    let knowledge = &shared.knowledge;
+    let write = |candidates: &Candidates<'_>, ongoing: &mut Ongoing| {
+        let route = Arc::clone(candidates.route());
+        let model = knowledge.of(&route, &candidates.connection().modules);
+        prepare(knowledge, wish, model, None, body, route, ongoing)
+    };
+    let ready = write(candidates, ongoing)?;
+    let Some(kept) = shared.kept_answers.of_previous(&ready) else {
+        return Ok(ready);
+    };
+    candidates.stay_at(configuration, &kept, ongoing);
+    write(candidates, ongoing)
+}
+
 /// Sends a request once and waits for its answer to begin.
 async fn begin(
     aicore: &AiCore,
@@ -316,8 +333,14 @@ fn prepare(
 ) -> Result<Prepared, Problem> {
     let (model, responses) = match model.format {
         _ if matches!(wish, Wish::Embeddings) => return embeddings::prepare(model, body, route, ongoing),
-        ModelFormat::AzureResponses => (other.unwrap_or_else(|| knowledge.of(&route)), Some(model)),
-        ModelFormat::AzureChat => (model, other.or_else(|| knowledge.of_responses(&route))),
+        ModelFormat::AzureResponses => (
+            other.unwrap_or_else(|| knowledge.of(&route, &model.modules)),
+            Some(model),
+        ),
+        ModelFormat::AzureChat => {
+            let other = other.or_else(|| knowledge.of_responses(&route, &model.modules));
+            (model, other)
+        }
         _ => (model, None),
     };
     let target = Target {
@@ -352,6 +375,7 @@ fn prepare(
         dropped,
         previous_answer,
         is_kept,
+        orchestration,
         estimated_input,
     } = written;
     let (model, other) = match responses {
@@ -363,6 +387,7 @@ fn prepare(
     ongoing.exchange.route = Some(format);
     ongoing.exchange.stream = agent_streams;
     ongoing.exchange.dropped = dropped;
+    ongoing.exchange.orchestration = orchestration;
     let endpoint = match (wish, format) {
         (Wish::Compaction, _) => Endpoint::CompactResponses,
         (_, ModelFormat::AzureResponses) => Endpoint::Responses,

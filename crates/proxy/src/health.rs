@@ -229,6 +229,12 @@ impl Health {
             } else {
                 Mode::Foundation
             },
+            orchestration: if aicore.is_orchestration() {
+                let on = configuration.selected.modules.on().into_iter();
+                on.map(str::to_owned).collect()
+            } else {
+                Vec::new()
+            },
             resource_group: aicore.resource_group().to_owned(),
             model: aicore.selected_model().map(str::to_owned),
             running_since: at(self.began_at.load(Ordering::Relaxed)),

@@ -16,6 +16,9 @@ pub struct HealthReport {
     pub state: HealthState,
     /// How models are reached.
     pub mode: Mode,
+    /// The modules of orchestration that are on beside completion; none in foundation mode.
+    #[serde(default)]
+    pub orchestration: Vec<String>,
     /// SAP AI Core's resource group.
     pub resource_group: String,
     /// The model for names that mean nothing to SAP AI Core.

@@ -5,9 +5,9 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
 use std::time::SystemTime;
 
 use coretap_aicore::{Family, Route};
-use coretap_formats::ModelFormat;
 use coretap_formats::limitation::Limitation;
 use coretap_formats::rules::{ModelRules, Rules};
+use coretap_formats::{ModelFormat, OrchestrationModules};
 use http::HeaderValue;
 use tokio::sync::mpsc;
 
@@ -62,6 +62,22 @@ pub(crate) struct ModelKnowledge {
     pub(crate) header: Option<HeaderValue>,
     /// The rules that hold, with what was learned.
     pub(crate) rules: ModelRules,
+    /// The modules of orchestration that the rules were worked out for.
+    pub(crate) modules: Arc<OrchestrationModules>,
+}
+
+impl ModelKnowledge {
+    /// The same under the name of the model that has answered, after so many of the request's list had failed.
+    pub(crate) fn answered_after(self: Arc<Self>, failed_models: usize) -> Arc<Self> {
+        let Some(fallback) = self.rules.fallback(failed_models) else {
+            return self;
+        };
+        Arc::new(ModelKnowledge {
+            name: Arc::from(fallback),
+            header: HeaderValue::from_str(fallback).ok(),
+            ..(*self).clone()
+        })
+    }
 }
 
 /// What is known of all models. Clones of its `Arc` are one; whoever changes it changes it for every request that begins
@@ -150,19 +166,32 @@ impl Knowledge {
         }
     }
 
-    /// What is known of the route's model, in the format of its family.
-    pub(crate) fn of(&self, route: &Route) -> Arc<ModelKnowledge> {
-        self.of_format(route, format_of(route.family))
+    /// What is known of the route's model, in the format of its family, at a connection with these modules.
+    pub(crate) fn of(&self, route: &Route, modules: &Arc<OrchestrationModules>) -> Arc<ModelKnowledge> {
+        self.of_format(route, format_of(route.family), modules)
     }
 
     /// The same for Azure's Responses, where the route has them.
-    pub(crate) fn of_responses(&self, route: &Route) -> Option<Arc<ModelKnowledge>> {
-        (route.family == Family::AzureOpenAi).then(|| self.of_format(route, ModelFormat::AzureResponses))
+    pub(crate) fn of_responses(
+        &self,
+        route: &Route,
+        modules: &Arc<OrchestrationModules>,
+    ) -> Option<Arc<ModelKnowledge>> {
+        (route.family == Family::AzureOpenAi)
+            .then(|| self.of_format(route, ModelFormat::AzureResponses, modules))
     }
 
-    fn of_format(&self, route: &Route, format: ModelFormat) -> Arc<ModelKnowledge> {
-        let is_wanted =
-            |one: &&Arc<ModelKnowledge>| one.format == format && *one.deployment == *route.deployment_id;
+    fn of_format(
+        &self,
+        route: &Route,
+        format: ModelFormat,
+        modules: &Arc<OrchestrationModules>,
+    ) -> Arc<ModelKnowledge> {
+        let is_wanted = |one: &&Arc<ModelKnowledge>| {
+            one.format == format
+                && *one.deployment == *route.deployment_id
+                && Arc::ptr_eq(&one.modules, modules)
+        };
         {
             let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
             let models = known.models.get(&route.model);
@@ -171,7 +200,7 @@ impl Knowledge {
             }
         }
         let mut known = self.write();
-        let mut rules = known.rules.for_model(format, &route.model);
+        let mut rules = known.rules.for_model_with(format, &route.model, modules);
         for lesson in known
             .lessons
             .iter()
@@ -185,6 +214,7 @@ impl Knowledge {
             name: Arc::from(route.model.as_str()),
             header: HeaderValue::from_str(&route.model).ok(),
             rules,
+            modules: Arc::clone(modules),
         });
         if known.models.len() >= MOST_MODELS {
             known.models.clear();

@@ -50,7 +50,7 @@ impl Problem {
     /// What does not work when a request ends in this problem; `None` if it is that one request's own.
     pub(crate) fn concern(&self) -> Option<Concern> {
         match self.code {
-            code::REFUSED | code::NOT_FOUND | code::RATE_LIMIT => None,
+            code::REFUSED | code::FILTERED | code::NOT_FOUND | code::RATE_LIMIT => None,
             // The gateway may refuse models to a key that may list them, and a connection may break only there.
             "AUTH-PERMISSION" | "UPSTREAM-BROKEN" => Some(Concern::Models),
             "UPSTREAM-DNS"

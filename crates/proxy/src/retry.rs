@@ -80,6 +80,7 @@ mod tests {
             code: None,
             retry_after,
             in_stream,
+            verdict: None,
         })
     }
 
@@ -133,6 +134,7 @@ mod tests {
             code: Some(words()),
             retry_after: None,
             in_stream: true,
+            verdict: None,
         };
         for (fault, logged) in [
             (Fault::Refused(refusal), (Some(503), None)),

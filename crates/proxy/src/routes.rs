@@ -253,6 +253,7 @@ async fn answer(
             ongoing.failed(&problem);
             let mut response = problem.response(place.format, &ongoing.exchange.id);
             tell_who_was_asked(response.headers_mut(), &ongoing.exchange);
+            set_orchestration(response.headers_mut(), &ongoing);
             response
         }
     }
@@ -438,6 +439,7 @@ fn forwarded_response(configuration: &Configuration, forwarded: Forwarded, mut o
     if let Some(dropped) = dropped_header(&ongoing.exchange.dropped) {
         headers.insert(const { HeaderName::from_static("x-coretap-dropped") }, dropped);
     }
+    set_orchestration(&mut headers, &ongoing);
     let streams = ongoing.exchange.stream;
     headers.insert(
         CONTENT_TYPE,
@@ -467,6 +469,16 @@ fn forwarded_response(configuration: &Configuration, forwarded: Forwarded, mut o
     let mut response = Response::new(body);
     *response.headers_mut() = headers;
     response
+}
+
+/// Names the modules of orchestration that touched the request.
+fn set_orchestration(headers: &mut HeaderMap, ongoing: &Ongoing) {
+    let modules = &ongoing.exchange.orchestration;
+    if !modules.is_empty()
+        && let Ok(list) = HeaderValue::try_from(modules.join(","))
+    {
+        headers.insert(const { HeaderName::from_static("x-coretap-orchestration") }, list);
+    }
 }
 
 const EVENT_STREAM: &str = "text/event-stream; charset=utf-8";

@@ -2,6 +2,8 @@
 
 mod answer;
 mod embeddings;
+mod filtering;
+mod masking;
 mod modules;
 mod parameters;
 mod read;
@@ -13,6 +15,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
+use self::masking::Masks;
 use crate::answer::Answer;
 use crate::catalogue::Model;
 use crate::conversation::Conversation;
@@ -24,6 +27,10 @@ use crate::shape::{Problem, Step};
 pub(crate) use embeddings::{embed, validate as validate_embeddings};
 pub(crate) use read::choice;
 pub(crate) use request::validate;
+
+/// What the input filter says when it refuses (spec fixture strictInputFilterResponse.json).
+const INPUT_REFUSED: &str =
+    "Prompt filtered due to safety violations. Please modify the prompt and try again.";
 
 /// Why a module configuration failed: the members of the service's error object.
 struct Failure {
@@ -70,9 +77,14 @@ impl Asked<'_> {
 }
 
 /// A request that one module configuration can answer.
-struct Prepared {
+struct Prepared<'a> {
     conversation: Conversation,
-    rendered: Vec<Value>,
+    /// The configuration.
+    modules: &'a Value,
+    /// What the modules before the model tell of themselves.
+    results: Map<String, Value>,
+    /// What was masked.
+    masks: Option<Masks>,
 }
 
 /// Answers `/v2/completion`.
@@ -80,10 +92,10 @@ pub(crate) fn complete(asked: &Asked<'_>) -> Answer {
     let request_id = asked.uuid();
     let body = match json::parse(asked.body) {
         Ok(body) => body,
-        Err(error) => return answer::failure(&request_id, &Failure::body(format!("no valid JSON: {error}"))),
+        Err(error) => return answer::failure(&request_id, Failure::body(format!("no valid JSON: {error}"))),
     };
     if let Err(words) = validate(&body) {
-        return answer::failure(&request_id, &Failure::body(words));
+        return answer::failure(&request_id, Failure::body(words));
     }
     if body.get("config_ref").is_some() {
         let failure = Failure {
@@ -91,7 +103,7 @@ pub(crate) fn complete(asked: &Asked<'_>) -> Answer {
             message: "404 - Orchestration Config: the referenced config does not exist.".to_owned(),
             location: "Orchestration Config",
         };
-        return answer::failure(&request_id, &failure);
+        return answer::failure(&request_id, failure);
     }
     let stream = body.pointer("/config/stream");
     let streaming = stream
@@ -128,10 +140,24 @@ pub(crate) fn complete(asked: &Asked<'_>) -> Answer {
                     answered.whole(&failures)
                 };
             }
-            Err(refused) => failures.push(refused),
+            Err(refused) => {
+                let goes_on = lets_the_next_try(modules, &refused.failure, streaming);
+                failures.push(refused);
+                if !goes_on {
+                    break;
+                }
+            }
         }
     }
     answer::failures(&request_id, &failures, listed)
+}
+
+/// Whether the next configuration of a list is tried (sap-wire.md §4.1): behind a model that is not there, and where nothing
+/// streams also behind one that is too slow, over its limit or broken.
+fn lets_the_next_try(modules: &Value, failure: &Failure, streaming: bool) -> bool {
+    let configuration = modules.pointer("/prompt_templating").unwrap_or(&Value::Null);
+    let is_unknown = rules::model(configuration).is_err();
+    is_unknown || (!streaming && matches!(failure.code, 408 | 429 | 500..))
 }
 
 /// A module configuration that failed: why, and the rendered messages if templating was passed.
@@ -139,6 +165,8 @@ struct Refused {
     failure: Failure,
     /// The rendered messages, when the failure is found out only after the stream has begun.
     streamed: Option<Vec<Value>>,
+    /// What the modules so far tell of themselves, when one of them refuses.
+    results: Option<Value>,
 }
 
 impl From<Failure> for Refused {
@@ -146,11 +174,17 @@ impl From<Failure> for Refused {
         Self {
             failure,
             streamed: None,
+            results: None,
         }
     }
 }
 
-fn prepare(asked: &Asked<'_>, body: &Value, modules: &Value, streaming: bool) -> Result<Prepared, Refused> {
+fn prepare<'a>(
+    asked: &Asked<'_>,
+    body: &Value,
+    modules: &'a Value,
+    streaming: bool,
+) -> Result<Prepared<'a>, Refused> {
     let (rendered, own) = render(body, modules)?;
     let configuration = modules.pointer("/prompt_templating").unwrap_or(&Value::Null);
     let model = rules::model(configuration)?;
@@ -159,9 +193,45 @@ fn prepare(asked: &Asked<'_>, body: &Value, modules: &Value, streaming: bool) ->
     if streaming && !model.streaming {
         return Err(Failure::model("Streaming is not supported for this model").into());
     }
+    if asked
+        .options
+        .refuses
+        .contains(&refuses::Refused::BusyModel(model.name.to_owned()))
+    {
+        return Err(Failure {
+            code: 429,
+            message: "429 - LLM Module: Rate limit exceeded. Please try again later.".to_owned(),
+            location: "LLM Module",
+        }
+        .into());
+    }
+    let mut results = Map::from_iter([("templating".to_owned(), Value::Array(rendered.clone()))]);
+    let mut shown = rendered.clone();
+    let masks = masking::mask(modules, &mut shown)?;
+    if masks.is_some() {
+        results.insert("input_masking".to_owned(), Masks::result(&shown));
+    }
+    if let Some(finding) = filtering::of_input(modules, &filtering::said(&shown)) {
+        let refused = finding.refused;
+        results.insert(
+            "input_filtering".to_owned(),
+            answer::filter_result(&finding, INPUT_REFUSED),
+        );
+        if refused {
+            return Err(Refused {
+                failure: Failure {
+                    code: 400,
+                    message: format!("400 - Filtering Module - Input Filter: {INPUT_REFUSED}"),
+                    location: "Filtering Module - Input Filter",
+                },
+                streamed: None,
+                results: Some(Value::Object(results)),
+            });
+        }
+    }
     let request = rules::Request {
         model,
-        messages: &rendered,
+        messages: &shown,
         history: rendered.len() - own,
         configuration,
     };
@@ -169,12 +239,15 @@ fn prepare(asked: &Asked<'_>, body: &Value, modules: &Value, streaming: bool) ->
     match conversation {
         Ok(conversation) => Ok(Prepared {
             conversation,
-            rendered,
+            modules,
+            results,
+            masks,
         }),
         // What the model's vendor refuses comes after the stream has begun (spec fixture streamError.txt).
         Err(failure) if streaming && failure.location == "LLM Module" => Err(Refused {
             failure,
             streamed: Some(rendered),
+            results: None,
         }),
         Err(failure) => Err(failure.into()),
     }

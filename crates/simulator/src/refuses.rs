@@ -16,6 +16,8 @@ pub enum Refused {
     Beta(String),
     /// More output tokens than these.
     OutputTokens(u64),
+    /// Orchestration: a model that is over its limit (429).
+    BusyModel(String),
 }
 
 /// What a body has of it.
@@ -59,6 +61,7 @@ pub(crate) fn find(refused: &[Refused], body: &Value, parameters: &Value) -> Opt
                 most: *most,
             })
         }),
+        Refused::BusyModel(_) => None,
     })
 }
 

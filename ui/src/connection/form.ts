@@ -14,6 +14,7 @@ import type { SavedConnection } from "../backend/types/SavedConnection";
 import type { SecretDraft } from "../backend/types/SecretDraft";
 import type { SecretView } from "../backend/types/SecretView";
 import { asProblem } from "../problem";
+import { noModules } from "./orchestration-modules";
 
 export interface ConnectionForm {
   draft: ConnectionDraft;
@@ -60,6 +61,7 @@ const newConnection: ConnectionView = {
   orchestration: true,
   model: null,
   deployment: null,
+  orchestrationModules: noModules,
   certificate: null,
 };
 

@@ -23,6 +23,7 @@ export const fieldOrder: Field[] = [
   "resourceGroup",
   "model",
   "deployment",
+  "orchestrationModules",
 ];
 
 export function formProblems(form: ConnectionForm, t: TFunction): FormProblems {

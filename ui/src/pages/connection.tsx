@@ -20,6 +20,7 @@ import { DeploymentField } from "../connection/deployment-field";
 import type { ConnectionForm } from "../connection/form";
 import { ModelField } from "../connection/model-field";
 import { NameAndGroup } from "../connection/name-and-group";
+import { OrchestrationModulesField, isAnyOn } from "../connection/orchestration-modules";
 import { formProblems } from "../connection/problems";
 import { ResourceGroupField } from "../connection/resource-group-field";
 import { SecretField } from "../connection/secret-field";
@@ -89,6 +90,11 @@ export function ConnectionPage({ form }: { form: ConnectionForm }) {
             offerProblemId={saving.problem ? "offer-problem" : "connection-problem"}
           />
           {!form.draft.orchestration && <DeploymentField form={form} problem={problems.at("deployment")} />}
+          {form.draft.orchestration ? (
+            <OrchestrationModulesField form={form} problem={problems.at("orchestrationModules")} />
+          ) : (
+            isAnyOn(form.draft.orchestrationModules) && <span id="modules-unused">{t("connection.modules.unused")}</span>
+          )}
           <ConnectionTestSteps test={test} />
           <SaveResult saving={saving} isUsed={form.edited?.part !== "none"} />
           <div className="row actions">

@@ -63,9 +63,10 @@ pub fn embedding_answer(
         body: out,
         outcome: Outcome {
             usage,
-            stop_reason: None,
+            ..Outcome::default()
         },
         id: None,
+        failed_models: 0,
     })
 }
 

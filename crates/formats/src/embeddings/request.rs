@@ -21,6 +21,8 @@ pub struct EmbeddingRequest {
     pub encoding: Encoding,
     /// What was left out, by name.
     pub dropped: Vec<Cow<'static, str>>,
+    /// The modules of orchestration that touch it, by name.
+    pub orchestration: Vec<&'static str>,
 }
 
 /// Reads an agent's request for embeddings and writes it for a route. `model` is SAP's name; what `rules` say that it
@@ -71,6 +73,10 @@ fn write(
         bodies,
         encoding: request.encoding.unwrap_or_default(),
         dropped: dropped(members, format, rules),
+        orchestration: match format {
+            EmbeddingFormat::Orchestration => rules.modules.touched_embeddings(),
+            _ => Vec::new(),
+        },
     })
 }
 
@@ -170,12 +176,15 @@ impl<'a> Request<'a> {
         }
         // As for answers: Coretap sends again by itself what is worth it.
         for (name, written) in [
-            ("timeout", &b",\"timeout\":1200"[..]),
+            ("timeout", rules.modules.timeout.as_bytes()),
             ("max_retries", b",\"max_retries\":0"),
         ] {
             out.extend_from_slice(if rules.refuses(name) { b"" } else { written });
         }
-        out.extend_from_slice(b"}}}},\"input\":{\"text\":");
+        out.extend_from_slice(b"}}");
+        // What no model may see, none may turn into vectors.
+        out.extend_from_slice(rules.modules.masking.as_bytes());
+        out.extend_from_slice(b"}},\"input\":{\"text\":");
         out.extend_from_slice(self.input.get().as_bytes());
         out.extend_from_slice(b"}}");
         out

@@ -8,7 +8,7 @@ use crate::conversation::{
     ToolChoice, ToolResult, Turn,
 };
 use crate::error::Path;
-use crate::json::{Object, Text, Value};
+use crate::json::{Object, Text, Value, around};
 use crate::{AgentFormat, ReadError, signature};
 
 /// Members that are read into the conversation; any other is left out on the way to another format.
@@ -263,12 +263,22 @@ fn parts<'a>(
             sign(&text(signature, &path.member("thoughtSignature"))?, &mut read);
         }
         read.extend(content.map(|content| Part {
+            raw: (!is_rewritten(&content, block)).then_some(block),
             content,
             cache: None,
-            raw: Some(block),
         }));
     }
     Ok(read)
+}
+
+/// Whether the content of a part is no longer what stands in `block`.
+fn is_rewritten(content: &Content<'_>, block: Object<'_>) -> bool {
+    match content {
+        Content::Image(Attachment { source, .. }) | Content::File(Attachment { source, .. }) => {
+            matches!(source, Source::Base64 { data, .. } if around(block.literal(), data.literal()).is_none())
+        }
+        _ => false,
+    }
 }
 
 /// Adds a piece of thinking. Agents gather a stream's pieces, or they don't.

@@ -23,19 +23,43 @@ fn completion<'a>(document: &'a Document<'_>) -> Option<Completion<'a>> {
     Completion::of(document.root().object()?).ok()
 }
 
+/// How many models of the request's list failed before the one that answers (spec `CompletionPostResponse`,
+/// `intermediate_failures`): the list is gone through in its order.
+pub(crate) fn failed_models(answer: &[u8]) -> usize {
+    static NAME: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"intermediate_failures\""));
+    if NAME.find(answer).is_none() {
+        return 0;
+    }
+    // The name may also stand in what is said.
+    let text = text_of(answer);
+    let document = Document::read(&text).ok();
+    let envelope = document.as_ref().and_then(|document| document.root().object());
+    let failures = envelope.and_then(|envelope| envelope.get("intermediate_failures")?.list());
+    failures.map_or(0, Iterator::count)
+}
+
 /// Reads a stream's payloads.
 #[derive(Debug, Default)]
 pub(crate) struct Decoder {
     reader: CompletionReader,
+    /// Told with the first payload.
+    failed_models: Option<usize>,
 }
 
 impl Decoder {
+    /// How many models of the request's list failed before the one that answers.
+    pub(crate) fn failed_models(&self) -> usize {
+        self.failed_models.unwrap_or(0)
+    }
+
     /// Gives the events of the next payload.
     pub(crate) fn read(&mut self, payload: &str, emit: &mut impl FnMut(Event<'_>)) {
         if payload == "[DONE]" {
             self.reader.end(emit);
             return;
         }
+        self.failed_models
+            .get_or_insert_with(|| failed_models(payload.as_bytes()));
         let short_way = final_result(payload.as_bytes()).and_then(|place| payload.get(place));
         if short_way.is_some_and(|text| self.reader.read_framed(text, emit).is_some()) {
             return;

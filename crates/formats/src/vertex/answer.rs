@@ -9,6 +9,7 @@ use crate::gemini::stream::Frame;
 use crate::json::{Document, Object, Text, Value, around, write_compact};
 use crate::signature::Signer;
 use crate::upstream_error::{broken, no_answer, read_failure};
+use crate::vertex::frame::{self, Framed};
 
 /// How a made-up id of a tool call begins.
 const CALL_ID_PREFIX: &str = "call_";
@@ -20,15 +21,37 @@ pub(crate) struct Decoder {
     /// Whether the model has said why it stopped.
     stopped: bool,
     calls: usize,
+    frame: frame::Frame,
 }
 
 impl Decoder {
     /// Gives the events of the next payload.
     pub(crate) fn read(&mut self, payload: &str, emit: &mut impl FnMut(Event<'_>)) {
-        let result = read_object(payload, |chunk| self.read_chunk(chunk, emit));
+        if self.read_framed(payload, emit).is_some() {
+            return;
+        }
+        let result = read_object(payload, |chunk| {
+            self.read_chunk(chunk, emit)?;
+            self.frame.set(payload, chunk);
+            Ok(())
+        });
         if let Err(failure) = result {
             emit(Event::Failure(failure));
         }
+    }
+
+    /// Gives the text of a chunk that differs from an earlier one in nothing but that text and token counts, which the last
+    /// chunk has again, and gives back the chunk; nothing where it is no such chunk.
+    fn read_framed<'p>(&mut self, payload: &'p str, emit: &mut impl FnMut(Event<'_>)) -> Option<Framed<'p>> {
+        let framed = self.frame.read(payload)?;
+        if !framed.text.is_empty() {
+            emit(if framed.is_thought {
+                Event::Thinking(framed.text.clone())
+            } else {
+                Event::Text(framed.text.clone())
+            });
+        }
+        Some(framed)
     }
 
     /// Takes the end of the upstream's body, and gives back whether that is the regular end.
@@ -168,6 +191,22 @@ impl Copier {
         emit: &mut impl FnMut(Event<'_>),
         out: &mut Vec<u8>,
     ) {
+        if self.ending.is_none()
+            && let Some(framed) = self.decoder.read_framed(payload, emit)
+        {
+            out.reserve(payload.len() + self.model.literal().len() + 16);
+            self.frame.open(out);
+            match framed.around_model {
+                Some((before, behind)) => {
+                    out.extend_from_slice(before.as_bytes());
+                    out.extend_from_slice(self.model.literal().as_bytes());
+                    out.extend_from_slice(behind.as_bytes());
+                }
+                None => out.extend_from_slice(payload.as_bytes()),
+            }
+            self.frame.close(out);
+            return;
+        }
         let result = read_object(payload, |chunk| {
             let first_call = self.decoder.calls;
             self.decoder.read_chunk(chunk, emit)?;
@@ -181,6 +220,7 @@ impl Copier {
             frame.open(out);
             write_copy(chunk, &self.model, first_call, options, out);
             frame.close(out);
+            self.decoder.frame.set(payload, chunk);
             Ok(())
         });
         if let Err(failure) = result {
@@ -242,7 +282,7 @@ fn read_object(payload: &str, take: impl FnOnce(Object<'_>) -> Result<(), Failur
 }
 
 /// The first candidate: agents are given one answer.
-fn candidate(chunk: Object<'_>) -> Option<Object<'_>> {
+pub(super) fn candidate(chunk: Object<'_>) -> Option<Object<'_>> {
     chunk.get("candidates")?.list()?.find_map(Value::object)
 }
 
@@ -258,7 +298,7 @@ fn blocked(chunk: Object<'_>) -> bool {
     feedback.is_some_and(|feedback| feedback.get("blockReason").is_some())
 }
 
-fn parts(candidate: Object<'_>) -> impl Iterator<Item = Object<'_>> {
+pub(super) fn parts(candidate: Object<'_>) -> impl Iterator<Item = Object<'_>> {
     let content = candidate.get("content").and_then(Value::object);
     let parts = content.and_then(|content| content.get("parts")?.list());
     parts.into_iter().flatten().filter_map(Value::object)

@@ -2,4 +2,5 @@
 
 pub(crate) mod answer;
 mod contents;
+mod frame;
 pub(crate) mod request;

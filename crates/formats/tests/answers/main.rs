@@ -11,6 +11,7 @@ mod golden;
 mod grammar;
 mod properties;
 mod recorded;
+mod responses;
 mod steps;
 
 use std::path::{Path, PathBuf};

@@ -21,6 +21,7 @@ pub const CODES: &[&str] = &[
     code::ANSWER,
     code::CLIENT_LEFT,
     code::REFUSED,
+    code::FILTERED,
     code::FORBIDDEN,
     code::NOT_FOUND,
     code::RATE_LIMIT,
@@ -49,6 +50,7 @@ pub(crate) mod code {
     pub(crate) const ANSWER: &str = "REQUEST-ANSWER";
     pub(crate) const CLIENT_LEFT: &str = "REQUEST-CLIENT-LEFT";
     pub(crate) const REFUSED: &str = "UPSTREAM-REFUSED";
+    pub(crate) const FILTERED: &str = "UPSTREAM-FILTERED";
     pub(crate) const FORBIDDEN: &str = "UPSTREAM-FORBIDDEN";
     pub(crate) const NOT_FOUND: &str = "UPSTREAM-NOT-FOUND";
     pub(crate) const RATE_LIMIT: &str = "UPSTREAM-RATE-LIMIT";
@@ -278,6 +280,16 @@ impl Problem {
         )
     }
 
+    /// Orchestration's input filter has refused the prompt. `verdict` is what it found, where it says so.
+    pub(crate) fn filtered(text: String, verdict: Option<&str>) -> Self {
+        let found = verdict.map_or_else(String::new, |verdict| format!(" ({verdict})"));
+        let hint = format!(
+            "An input filter of SAP's orchestration refused this prompt{found}, and would refuse it again. Rephrase it, begin \
+             a new conversation without it, or set the filter otherwise on the page Connection."
+        );
+        Problem::new(400, code::FILTERED, text, hint).for_good()
+    }
+
     /// What an upstream's refusal means for the agent. `retry_after` is what the upstream said.
     pub(crate) fn refused(
         status: u16,
@@ -299,6 +311,7 @@ impl Problem {
             503 | 529 => {
                 Problem::new(529, code::OVERLOADED, text, "").after(retry_after.unwrap_or(OVERLOAD_PAUSE))
             }
+            400 if is_filtered(&text) => Problem::filtered(text, None),
             400..=499 => Problem::new(status, code::REFUSED, text, ""),
             500 | 502 | 504 => Problem::new(status, code::FAILED, text, ""),
             _ => Problem::new(502, code::FAILED, text, ""),
@@ -365,6 +378,11 @@ impl From<coretap_aicore::Error> for Problem {
             | Error::Interrupted { .. } => problem(502),
         }
     }
+}
+
+/// Whether a text of orchestration's is its input filter's (sap-wire.md §4.5).
+fn is_filtered(text: &str) -> bool {
+    text.starts_with("400 - Filtering Module - Input Filter:")
 }
 
 /// Seconds to the next full minute, at least 1: SAP AI Core counts requests per minute (sap-wire.md §5).

@@ -145,7 +145,11 @@ async fn what_each_path_takes() {
     for (method, path, status, code) in [
         (Method::GET, "/nowhere", 404, "REQUEST-PATH"),
         (Method::POST, "/v1/v1/messages", 404, "REQUEST-PATH"),
-        (Method::POST, "/v1/responses", 404, "REQUEST-PATH"),
+        (Method::GET, "/v1/responses", 405, "REQUEST-METHOD"),
+        (Method::POST, "/v1/responses/resp_1", 405, "REQUEST-METHOD"),
+        (Method::DELETE, "/v1/responses/resp_1", 404, "REQUEST-ANSWER"),
+        (Method::GET, "/v1/responses/resp_1/nothing", 404, "REQUEST-PATH"),
+        (Method::POST, "/v1/response", 404, "REQUEST-PATH"),
         (Method::GET, "/v1/messages", 405, "REQUEST-METHOD"),
         (Method::DELETE, "/v1/models", 405, "REQUEST-METHOD"),
         (Method::POST, "/v1/models/gpt-4o", 405, "REQUEST-METHOD"),

@@ -265,7 +265,7 @@ async fn group(
 async fn in_one_group(first: &Upstream, second: &Upstream) -> UnderTest {
     let connected = |name: &str, upstream: &Upstream| Connected {
         name: Arc::from(name),
-        aicore: upstream.aicore(),
+        ..upstream.aicore().into()
     };
     let others = vec![connected("Zweiter Ängström", second)];
     UnderTest::start_group(connected("first", first), others, quick(), Arc::default()).await

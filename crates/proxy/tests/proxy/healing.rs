@@ -233,9 +233,20 @@ async fn every_other_refusal_reaches_the_agent_word_for_word_at_once() {
         let (upstream, mut test, knowledge, _learned) = start([refusal(400, &[], words)]).await;
         let response = ask(&test).await;
         assert_eq!(response.status(), 400, "{words}");
-        assert_eq!(error(response).await, words);
+        let told = error(response).await;
+        let code = if words.contains("Filtering Module") {
+            // The words are a sentence; what to do follows it.
+            assert!(
+                told.strip_prefix(words).is_some_and(|hint| hint.starts_with(' ')),
+                "{told}"
+            );
+            "UPSTREAM-FILTERED"
+        } else {
+            assert_eq!(told, words);
+            "UPSTREAM-REFUSED"
+        };
         let exchange = test.exchange().await;
-        assert_eq!((exchange.retries, exchange.code), (0, Some("UPSTREAM-REFUSED")));
+        assert_eq!((exchange.retries, exchange.code), (0, Some(code)));
         assert_eq!((upstream.seen().len(), knowledge.lessons()), (1, Vec::new()));
     }
 }

@@ -15,6 +15,7 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use bytes::Bytes;
 use coretap_aicore::{AiCore, Aliases, Connection, ServiceKey, Timeouts};
+use coretap_formats::OrchestrationModules;
 use coretap_proxy::{Configuration, Connected, Exchange, Knowledge, Limits, LocalKey, Proxy};
 use http_body::Frame;
 use serde_json::{Value, json};
@@ -28,6 +29,8 @@ pub(crate) const MODEL: &str = "anthropic--claude-4.5-sonnet";
 /// A model whose deployment speaks Google's format.
 #[allow(dead_code, reason = "the tests of panics need it not")]
 pub(crate) const GEMINI: &str = "gemini-2.5-pro";
+/// A model of OpenAI's, with a deployment of its own.
+pub(crate) const OPENAI: &str = "gpt-5.5";
 /// The model for embeddings.
 pub(crate) const EMBEDDING: &str = "text-embedding-3-small";
 /// The model for embeddings that takes one text a call.
@@ -55,6 +58,7 @@ pub(crate) enum Reply {
 struct Shared {
     replies: Mutex<VecDeque<Reply>>,
     seen: Mutex<Vec<(String, Value)>>,
+    calls: Mutex<Vec<String>>,
     deployments: Mutex<Vec<&'static str>>,
     is_down: AtomicBool,
     deployment_once: Mutex<Option<&'static str>>,
@@ -83,6 +87,7 @@ impl Upstream {
         let shared = Arc::new(Shared {
             replies: Mutex::new(replies.into_iter().collect()),
             seen: Mutex::default(),
+            calls: Mutex::default(),
             deployments: Mutex::new(vec!["d-first"]),
             is_down: AtomicBool::new(false),
             deployment_once: Mutex::default(),
@@ -99,6 +104,11 @@ impl Upstream {
     /// The inference requests so far: deployment and body.
     pub(crate) fn seen(&self) -> Vec<(String, Value)> {
         self.shared.seen.lock().unwrap().clone()
+    }
+
+    /// The inference requests so far: method, deployment and the path behind it.
+    pub(crate) fn calls(&self) -> Vec<String> {
+        self.shared.calls.lock().unwrap().clone()
     }
 
     /// From now on the list of deployments is refused, or given again.
@@ -188,7 +198,7 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
         let rows: Vec<Value> = ids.into_iter().flat_map(rows_of).collect();
         return json_response(&json!({"count": rows.len(), "resources": rows}));
     }
-    let Some((id, _)) = path
+    let Some((id, rest)) = path
         .strip_prefix("/v2/inference/deployments/")
         .and_then(|rest| rest.split_once('/'))
     else {
@@ -206,10 +216,16 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
                           "capabilities": ["text-generation"], "streamingSupported": true}]
         }]}));
     };
+    let query = request
+        .uri()
+        .query()
+        .map_or(String::new(), |query| format!("?{query}"));
+    let call = format!("{} {id}/{rest}{query}", request.method());
+    shared.calls.lock().unwrap().push(call);
     let body = axum::body::to_bytes(request.into_body(), usize::MAX)
         .await
         .unwrap();
-    let body: Value = serde_json::from_slice(&body).unwrap();
+    let body: Value = serde_json::from_slice(&body).unwrap_or(Value::Null);
     let sent = body.clone();
     shared.seen.lock().unwrap().push((id.to_owned(), body));
     if shared.answers_itself.load(Ordering::SeqCst) {
@@ -263,7 +279,7 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
 }
 
 /// What is deployed under one id: orchestration, and the models with deployments of their own.
-fn rows_of(id: &'static str) -> [Value; 5] {
+fn rows_of(id: &'static str) -> [Value; 6] {
     let of_model = |suffix: &str, model: &str, executable: &str| {
         json!({"id": format!("{id}-{suffix}"), "status": "RUNNING", "scenarioId": "foundation-models",
             "executableId": executable, "createdAt": "2026-01-01T00:00:00Z",
@@ -279,6 +295,7 @@ fn rows_of(id: &'static str) -> [Value; 5] {
         of_model("vectors", EMBEDDING, "azure-openai"),
         of_model("titan", TITAN, "aws-bedrock"),
         of_model("gemini", GEMINI, "gcp-vertexai"),
+        of_model("openai", OPENAI, "azure-openai"),
     ]
 }
 
@@ -387,7 +404,7 @@ pub(crate) struct UnderTest {
     pub(crate) address: SocketAddr,
     pub(crate) exchanges: mpsc::Receiver<Exchange>,
     client: reqwest::Client,
-    _configuration: watch::Sender<Arc<Configuration>>,
+    configuration: watch::Sender<Arc<Configuration>>,
 }
 
 /// Limits that keep tests quick; whatever a test is about it sets itself.
@@ -406,6 +423,19 @@ impl UnderTest {
 
     pub(crate) async fn start_knowing(aicore: AiCore, limits: Limits, knowledge: Arc<Knowledge>) -> Self {
         Self::start_group(aicore.into(), Vec::new(), limits, knowledge).await
+    }
+
+    pub(crate) async fn start_with(
+        aicore: AiCore,
+        limits: Limits,
+        knowledge: Arc<Knowledge>,
+        modules: OrchestrationModules,
+    ) -> Self {
+        let selected = Connected {
+            modules: Arc::new(modules),
+            ..aicore.into()
+        };
+        Self::start_group(selected, Vec::new(), limits, knowledge).await
     }
 
     /// A proxy in front of a selected connection and the others of its group.
@@ -435,8 +465,25 @@ impl UnderTest {
             address,
             exchanges,
             client,
-            _configuration: sender,
+            configuration: sender,
         }
+    }
+
+    /// From the next request on these modules of orchestration are on.
+    #[allow(dead_code, reason = "the tests of panics need none")]
+    pub(crate) fn set_modules(&self, modules: OrchestrationModules) {
+        let before = Arc::clone(&self.configuration.borrow());
+        self.configuration.send_replace(Arc::new(Configuration {
+            port: before.port,
+            local_key: before.local_key.clone(),
+            allowed_hosts: before.allowed_hosts.clone(),
+            selected: Connected {
+                modules: Arc::new(modules),
+                ..before.selected.clone()
+            },
+            others: before.others.clone(),
+            limits: before.limits,
+        }));
     }
 
     pub(crate) fn request(&self, method: http::Method, path: &str) -> reqwest::RequestBuilder {

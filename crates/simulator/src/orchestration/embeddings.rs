@@ -5,10 +5,10 @@ use serde_json::{Value, json};
 use super::answer::failure;
 use super::modules::MASKING;
 use super::request::words;
-use super::{Failure, rules};
+use super::{Failure, masking, rules};
 use crate::answer::Answer;
 use crate::catalogue::{self, Family, Model};
-use crate::json;
+use crate::json::{self, text};
 use crate::refuses::{self, Found};
 use crate::server::Asked;
 use crate::shape::{Fields, Problem, Shape, Step, check, closed, filled, may, must};
@@ -86,7 +86,7 @@ pub(crate) fn embed(asked: &Asked<'_>) -> Answer {
             answer.headers.push(("x-request-id", request_id));
             answer
         }
-        Err(refused) => failure(&request_id, &refused),
+        Err(refused) => failure(&request_id, refused),
     }
 }
 
@@ -106,8 +106,30 @@ fn list(asked: &Asked<'_>, body: &Value) -> Result<Value, Failure> {
     asked.check_restriction(model, "Embedding Module")?;
     let parameters = module.pointer("/model/params").unwrap_or(&Value::Null);
     check_tenant(body, &asked.options.refuses)?;
-    let wish = wish(body, parameters, model)?;
+    let masked = masked(body)?;
+    let wish = wish(&masked, parameters, model)?;
     Ok(wish.list(model))
+}
+
+/// The same request with its input as the model gets it.
+fn masked(body: &Value) -> Result<Value, Failure> {
+    let mut masked = body.clone();
+    let modules = body.pointer("/config/modules").unwrap_or(&Value::Null);
+    let texts = match body.pointer("/input/text") {
+        Some(Value::Array(list)) => list.clone(),
+        one => one.cloned().into_iter().collect(),
+    };
+    let mut messages: Vec<Value> = texts.iter().map(|one| json!({"content": one})).collect();
+    if masking::mask(modules, &mut messages)?.is_some() {
+        let texts: Vec<Value> = messages
+            .iter()
+            .map(|message| text(message, "content").into())
+            .collect();
+        if let Some(input) = masked.pointer_mut("/input") {
+            json::set(input, "text", Value::Array(texts));
+        }
+    }
+    Ok(masked)
 }
 
 /// Refuses what this tenant refuses: a parameter as the model's vendor does, any other member as the service itself.

@@ -1,5 +1,6 @@
 //! The modules around the prompt: filtering, masking, grounding, translation (spec `FilteringModuleConfig`,
-//! `MaskingModuleConfig`, `GroundingModuleConfig`, `TranslationModuleConfig`). They are checked, and do nothing.
+//! `MaskingModuleConfig`, `GroundingModuleConfig`, `TranslationModuleConfig`). All are checked; `filtering.rs` and `masking.rs`
+//! are what the first two do, the others do nothing.
 
 use crate::shape::{Fields, Shape, closed, filled, list, may, must};
 

@@ -20,6 +20,7 @@ mod embeddings;
 mod faults;
 mod oauth;
 mod orchestration;
+mod orchestration_modules;
 mod orchestration_refusals;
 mod refuses;
 mod responses;
