@@ -27,6 +27,8 @@ pub(crate) fn handler() -> impl Fn(Invoke<Wry>) -> bool + Send + Sync + 'static 
         cancel_test,
         save_connection,
         forget_secret,
+        select_connection,
+        remove_connection,
         retry_keychain,
         use_simulator,
         leave_simulator,
@@ -88,8 +90,18 @@ async fn save_connection(app: State<'_, App>, draft: ConnectionDraft, keep: Keep
 }
 
 #[tauri::command]
-async fn forget_secret(app: State<'_, App>) -> Answer<()> {
-    app.forget_secret().await
+async fn forget_secret(app: State<'_, App>, connection: String) -> Answer<()> {
+    app.forget_secret(&connection).await
+}
+
+#[tauri::command]
+async fn select_connection(app: State<'_, App>, name: String) -> Answer<()> {
+    app.select_connection(&name).await
+}
+
+#[tauri::command]
+async fn remove_connection(app: State<'_, App>, name: String) -> Answer<()> {
+    app.remove_connection(&name).await
 }
 
 #[tauri::command]

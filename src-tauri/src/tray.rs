@@ -23,8 +23,12 @@ const AT_LOGIN: &str = "at-login";
 const QUIT: &str = "quit";
 /// Characters of a problem's sentence that the menu shows.
 const LONGEST: usize = 120;
+/// The place in the menu behind the submenu of models.
+const BEHIND_MODELS: usize = 5;
 /// Before a model's name.
 const MODEL: &str = "model:";
+/// Before a connection's name.
+const CONNECTION: &str = "connection:";
 /// Before an agent's name.
 const AGENT: &str = "agent:";
 
@@ -40,6 +44,10 @@ pub(crate) struct Tray {
     stop: MenuItem<Wry>,
     models: Submenu<Wry>,
     model_items: Vec<CheckMenuItem<Wry>>,
+    menu: Menu<Wry>,
+    /// In the menu only while there are several connections to choose from.
+    connections: Submenu<Wry>,
+    connection_items: Vec<CheckMenuItem<Wry>>,
     at_login: CheckMenuItem<Wry>,
     quit: MenuItem<Wry>,
     bell: Bell,
@@ -60,6 +68,8 @@ struct Shown {
     at_login: bool,
     models: Vec<String>,
     selected_model: Option<String>,
+    connections: Vec<String>,
+    selected_connection: Option<String>,
 }
 
 impl Shown {
@@ -80,6 +90,16 @@ impl Shown {
             at_login,
             models: snapshot.models.iter().map(|model| model.name.clone()).collect(),
             selected_model: snapshot.selected_model.clone(),
+            connections: snapshot
+                .connections
+                .iter()
+                .map(|saved| saved.connection.name.clone())
+                .collect(),
+            selected_connection: snapshot
+                .connection
+                .as_ref()
+                .filter(|_| snapshot.source == SourceView::SapAiCore)
+                .map(|connection| connection.name.clone()),
         }
     }
 }
@@ -93,6 +113,7 @@ impl Tray {
         let stop = item(STOP, "Stop", false)?;
         let models = Submenu::with_id(app, "models", "Model", true)?;
         models.append(&item("no-models", "No models", false)?)?;
+        let connections = Submenu::with_id(app, "connections", "Connection", true)?;
         let agents = Submenu::with_id(app, "agents", "Copy setup for", true)?;
         for (id, agent) in Agent::ALL {
             agents.append(&item(&format!("{AGENT}{id}"), agent.name(), true)?)?;
@@ -135,6 +156,9 @@ impl Tray {
             stop,
             models,
             model_items: Vec::new(),
+            menu,
+            connections,
+            connection_items: Vec::new(),
             at_login,
             quit,
             bell,
@@ -173,9 +197,17 @@ impl Tray {
         if before.is_none_or(|before| before.models != now.models) {
             self.list_models(&now.models)?;
         }
-        for item in &self.model_items {
-            let name = item.id().0.strip_prefix(MODEL);
-            item.set_checked(name.is_some() && name == now.selected_model.as_deref())?;
+        if before.map_or(&[][..], |before| before.connections.as_slice()) != now.connections.as_slice() {
+            self.list_connections(&now.connections)?;
+        }
+        for (items, prefix, selected) in [
+            (&self.model_items, MODEL, &now.selected_model),
+            (&self.connection_items, CONNECTION, &now.selected_connection),
+        ] {
+            for item in items {
+                let name = item.id().0.strip_prefix(prefix);
+                item.set_checked(name.is_some() && name == selected.as_deref())?;
+            }
         }
         if before.is_none_or(|before| before.state != now.state || before.is_dark != now.is_dark) {
             self.icon
@@ -183,6 +215,28 @@ impl Tray {
             self.icon.set_title(Some(now.state.word()))?;
         }
         Ok(())
+    }
+
+    fn list_connections(&mut self, names: &[String]) -> tauri::Result<()> {
+        let is_shown = !self.connection_items.is_empty();
+        while self.connections.remove_at(0)?.is_some() {}
+        self.connection_items.clear();
+        if names.len() > 1 {
+            let app = self.icon.app_handle();
+            for name in names {
+                let id = format!("{CONNECTION}{name}");
+                // One ampersand underlines the letter behind it.
+                let text = name.replace('&', "&&");
+                let item = CheckMenuItem::with_id(app, id, text, true, false, None::<&str>)?;
+                self.connections.append(&item)?;
+                self.connection_items.push(item);
+            }
+        }
+        match (is_shown, self.connection_items.is_empty()) {
+            (false, false) => self.menu.insert(&self.connections, BEHIND_MODELS),
+            (true, true) => self.menu.remove(&self.connections),
+            _ => Ok(()),
+        }
     }
 
     fn list_models(&mut self, names: &[String]) -> tauri::Result<()> {
@@ -246,6 +300,9 @@ async fn clicked(app: &AppHandle, id: &str) -> Result<(), ProblemView> {
     let coretap = app.state::<App>();
     if let Some(name) = id.strip_prefix(MODEL) {
         return coretap.select_model(name).await;
+    }
+    if let Some(name) = id.strip_prefix(CONNECTION) {
+        return coretap.select_connection(name).await;
     }
     if let Some(agent) = id.strip_prefix(AGENT).and_then(|id| id.parse::<Agent>().ok()) {
         let usual = agent.forms().into_iter().next();

@@ -31,6 +31,16 @@ impl Dialect {
         }
     }
 
+    /// The simulator's deployment that speaks it to [`Dialect::model`]. Chosen, it is used alone: otherwise another one would
+    /// answer in the place of the one that a fault befalls.
+    pub fn deployment(self) -> &'static str {
+        match self {
+            Self::Orchestration => "d0aa11bb22cc33dd",
+            Self::Claude => "d3f1a2b4c5d6e7f8",
+            Self::Azure => "d19b998f347341aa",
+        }
+    }
+
     /// A model that is reached by it.
     pub fn model(self) -> &'static str {
         if self == Self::Azure {

@@ -71,7 +71,12 @@ fn requests(dialect: Dialect, wanted: impl Fn(&Case) -> bool) -> Vec<(Case, Form
 /// A simulator and a Coretap that has a token and its lists.
 async fn start(dialect: Dialect) -> (Simulator, Arc<Coretap>) {
     let simulator = Simulator::start().await;
-    let coretap = Coretap::start(&simulator, dialect.mode(), &[]).await;
+    let coretap = Coretap::start(
+        &simulator,
+        dialect.mode(),
+        &[("CORETAP_DEPLOYMENT", dialect.deployment())],
+    )
+    .await;
     let answer = coretap
         .post(
             "/v1/messages",

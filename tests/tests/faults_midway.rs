@@ -70,7 +70,12 @@ async fn finish(held: Vec<Held>) -> Vec<(Format, String, Answer)> {
 
 async fn start(dialect: Dialect) -> (Simulator, Arc<Coretap>) {
     let simulator = Simulator::start().await;
-    let coretap = Coretap::start(&simulator, dialect.mode(), &[]).await;
+    let coretap = Coretap::start(
+        &simulator,
+        dialect.mode(),
+        &[("CORETAP_DEPLOYMENT", dialect.deployment())],
+    )
+    .await;
     (simulator, Arc::new(coretap))
 }
 

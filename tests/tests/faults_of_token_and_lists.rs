@@ -218,7 +218,12 @@ async fn start_into(simulator: &Simulator, dialect: Dialect, route: &str, cases:
         .into_iter()
         .collect();
     simulator.faults(&json!(first)).await;
-    Coretap::start(simulator, dialect.mode(), &[]).await
+    Coretap::start(
+        simulator,
+        dialect.mode(),
+        &[("CORETAP_DEPLOYMENT", dialect.deployment())],
+    )
+    .await
 }
 
 /// Each fault for each format and kind of answer, one after the other.
@@ -295,7 +300,12 @@ async fn no_deployments_are_told_with_their_reason() {
 async fn without_the_catalogue_names_are_taken_at_their_word() {
     for dialect in Dialect::ALL {
         let simulator = Simulator::start().await;
-        let coretap = Coretap::start(&simulator, dialect.mode(), &[]).await;
+        let coretap = Coretap::start(
+            &simulator,
+            dialect.mode(),
+            &[("CORETAP_DEPLOYMENT", dialect.deployment())],
+        )
+        .await;
         for case in of_the_deployments() {
             let mut fault = case.fault;
             fault["route"] = json!("models");

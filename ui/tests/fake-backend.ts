@@ -4,6 +4,8 @@ import type { Backend } from "../src/backend/backend";
 import type { ConnectionDraft } from "../src/backend/types/ConnectionDraft";
 import type { Field } from "../src/backend/types/Field";
 import type { ProblemView } from "../src/backend/types/ProblemView";
+import type { SavedConnection } from "../src/backend/types/SavedConnection";
+import type { SecretView } from "../src/backend/types/SecretView";
 import type { Snapshot } from "../src/backend/types/Snapshot";
 import type { Step } from "../src/backend/types/Step";
 import type { StepId } from "../src/backend/types/StepId";
@@ -35,6 +37,21 @@ export function fakeBackend(name: Case): Backend {
   const become = (changes: Partial<Snapshot>) => {
     now = { ...now, ...changes };
     for (const listener of listeners) listener(now);
+  };
+
+  const takeSecret = (name: string, secret: SecretView) => {
+    if (now.connection?.name === name) become({ secret });
+    become({ connections: now.connections.map((saved) => (saved.connection.name === name ? { ...saved, secret } : saved)) });
+  };
+
+  const use = (name: string | undefined, connections: SavedConnection[]) => {
+    const own = connections.find(({ connection }) => connection.name === name);
+    become({
+      connection: own?.connection ?? null,
+      secret: own?.secret ?? { state: "missing" },
+      source: own ? "sap_ai_core" : "none",
+      connections: connections.map((saved) => ({ ...saved, part: saved === own ? "selected" : "none" })),
+    });
   };
 
   const called = (call: string, ...given: unknown[]) => {
@@ -113,25 +130,45 @@ export function fakeBackend(name: Case): Backend {
       if (name === "keychain" && keep === "keychain") {
         throw problem("SECRET-LOCKED", "The keychain is locked, so the client secret can’t be stored.", "Unlock it and try again.");
       }
-      const { clientSecret, ...fields } = draft;
+      const { clientSecret, replaces, ...fields } = draft;
       const isCertified = clientSecret.from === "service_key" && "certurl" in (JSON.parse(clientSecret.text) as object);
-      const kept = clientSecret.from === "stored" ? (now.connection?.certificate ?? null) : null;
+      const former = now.connections.find((saved) => saved.connection.name === replaces);
+      const kept = clientSecret.from === "stored" ? (former?.connection.certificate ?? null) : null;
+      const secret: SecretView = { state: keep === "keychain" ? "stored" : "this_run" };
+      const connection = { ...fields, certificate: isCertified ? certificate : kept };
+      const part = former?.part ?? (now.connections.length === 0 ? "selected" : "none");
+      const own: SavedConnection = { connection, secret, part };
       become({
-        connection: { ...fields, certificate: isCertified ? certificate : kept },
+        connections: former ? now.connections.map((saved) => (saved === former ? own : saved)) : [...now.connections, own],
+      });
+      if (part !== "selected") return;
+      become({
+        connection,
         source: "sap_ai_core",
-        secret: { state: keep === "keychain" ? "stored" : "this_run" },
+        secret,
         models: draft.orchestration ? orchestrationModels : foundationModels,
         selectedModel: draft.model,
         steps: doneSteps,
       });
     },
-    async forgetSecret() {
-      called("forgetSecret");
-      become({ secret: { state: "missing" } });
+    async forgetSecret(connection) {
+      called("forgetSecret", connection);
+      takeSecret(connection, { state: "missing" });
+    },
+    async selectConnection(wanted) {
+      called("selectConnection", wanted);
+      use(wanted, now.connections);
+    },
+    async removeConnection(gone) {
+      called("removeConnection", gone);
+      const others = now.connections.filter(({ connection }) => connection.name !== gone);
+      const next = others.find(({ part }) => part === "selected") ?? others[0];
+      use(next?.connection.name, others);
     },
     async retryKeychain() {
       called("retryKeychain");
-      become({ notices: now.notices.filter(({ code }) => !code.startsWith("SECRET-")), secret: { state: "stored" } });
+      become({ notices: now.notices.filter(({ code }) => !code.startsWith("SECRET-")) });
+      for (const { connection } of now.connections) takeSecret(connection.name, { state: "stored" });
     },
 
     async useSimulator() {
@@ -217,9 +254,12 @@ function secretOf({ clientSecret }: ConnectionDraft): string {
   }
 }
 
-function problemsOf(draft: ConnectionDraft, { connection }: Snapshot): ProblemView[] {
+function problemsOf(draft: ConnectionDraft, { connections }: Snapshot): ProblemView[] {
   const found: ProblemView[] = [];
+  const connection = connections.find((saved) => saved.connection.name === draft.replaces)?.connection;
   const wrong = (field: Field, code: string, sentence: string, hint: string) => found.push(problem(code, sentence, hint, field));
+  const isTaken = draft.name !== draft.replaces && connections.some((saved) => saved.connection.name === draft.name);
+  if (draft.name === "" || isTaken) wrong("name", "CONFIG-CONNECTION", "This is no name of its own.", "Choose another name.");
   if (draft.clientId === "") wrong("clientId", "CONFIG-MISSING", "The client ID is missing.", "Paste your service key.");
   if (secretOf(draft) === "") wrong("clientSecret", "CONFIG-MISSING", "The client secret is missing.", "Paste your service key.");
   for (const field of ["baseUrl", "authUrl"] as const) {

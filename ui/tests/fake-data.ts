@@ -7,11 +7,12 @@ import type { Field } from "../src/backend/types/Field";
 import type { HiddenModel } from "../src/backend/types/HiddenModel";
 import type { ModelView } from "../src/backend/types/ModelView";
 import type { ProblemView } from "../src/backend/types/ProblemView";
+import type { SavedConnection } from "../src/backend/types/SavedConnection";
 import type { Snapshot } from "../src/backend/types/Snapshot";
 import type { Step } from "../src/backend/types/Step";
 import type { StepId } from "../src/backend/types/StepId";
 
-export const cases = ["first-run", "running", "port-taken", "keychain", "foundation", "degraded", "no-offer"] as const;
+export const cases = ["first-run", "running", "port-taken", "keychain", "foundation", "degraded", "no-offer", "several"] as const;
 export type Case = (typeof cases)[number];
 
 export function problem(code: string, sentence: string, hint = "", field: Field | null = null): ProblemView {
@@ -104,6 +105,8 @@ export const certificate: CertificateView = {
 };
 
 const connection: ConnectionView = {
+  name: "SAP AI Core",
+  group: null,
   clientId: "sb-1f2e3d4c-5b6a-7980!b12345|aicore!b540",
   baseUrl: "https://api.ai.prod.eu-central-1.aws.ml.hana.ondemand.com",
   authUrl: "https://my-company.authentication.eu10.hana.ondemand.com",
@@ -136,6 +139,7 @@ const firstRun: Snapshot = {
   source: "none",
   connection: null,
   secret: { state: "missing" },
+  connections: [],
   localKey: { beginning: "ct-7f3a", stored: true },
   steps: doneSteps.map(({ id }) => step(id, "waiting")),
   models: [],
@@ -158,7 +162,15 @@ const running: Snapshot = {
   usage: { requests: 128, inputTokens: 4_812_345, outputTokens: 91_827 },
 };
 
+/** The connection in use is among the saved ones. */
 export function firstSnapshot(name: Case): Snapshot {
+  const snapshot = stateOf(name);
+  const { connection: inUse, secret } = snapshot;
+  if (inUse === null) return snapshot;
+  return { ...snapshot, connections: [{ connection: inUse, secret, part: "selected" }, ...snapshot.connections] };
+}
+
+function stateOf(name: Case): Snapshot {
   switch (name) {
     case "first-run":
       return firstRun;
@@ -185,6 +197,21 @@ export function firstSnapshot(name: Case): Snapshot {
         localKey: { beginning: "ct-9c1d", stored: false },
         notices: [locked, problem("CONFIG-SETTINGS-FILE", "The settings file can’t be read: line 3 is no setting.", "Correct it, or delete it to begin anew.")],
         steps: doneSteps.map(({ id }) => (id === "service_key" ? step(id, "failed", { problem: locked }) : step(id, "waiting"))),
+      };
+    }
+    case "several": {
+      const other = (name: string, group: string | null, part: SavedConnection["part"], more: Partial<ConnectionView> = {}): SavedConnection => ({
+        connection: { ...connection, name, group, ...more },
+        secret: { state: "stored" },
+        part,
+      });
+      return {
+        ...running,
+        connection: { ...connection, name: "Production", group: "team" },
+        connections: [
+          other("Second tenant", "team", "group", { baseUrl: "https://api.second.example", authUrl: "https://auth.second.example" }),
+          other("Sandbox", null, "none", { resourceGroup: "sandbox" }),
+        ],
       };
     }
     case "foundation":

@@ -319,7 +319,59 @@ describe("the window", { concurrency: 2 }, () => {
     await says(page, "problem-clientSecret", "(CONFIG-SECRET-ORIGIN)");
     await page.locator("#forget-secret").click();
     await page.locator("#client-secret").waitFor();
-    assert.equal((await calls(page, "forgetSecret")).length, 1);
+    assert.deepEqual(await calls(page, "forgetSecret"), [["forgetSecret", "SAP AI Core"]]);
+  });
+
+  pageTest("several connections are chosen, added, renamed and removed, and each has its own form", "several", async (page) => {
+    await open(page, "connection");
+    await becomes(page, "edited-connection", "value", "Production");
+    await becomes(page, "group", "value", "team");
+    assert.equal(await property(page, "use-connection", "disabled"), true);
+    assert.deepEqual(
+      await page.locator("#edited-connection").evaluate((element) => [...element.children].map((option) => option.additionalText)),
+      ["in use", "answers too", ""],
+    );
+    await picture(page, "connections");
+    assert.deepEqual(await seriousViolations(page), []);
+
+    await select(page, "edited-connection", 2);
+    await becomes(page, "name", "value", "Sandbox");
+    await becomes(page, "resource-group", "value", "sandbox");
+    await says(page, "secret-state", "stored in the keychain");
+    await fill(page, "name", "Playground");
+    await fill(page, "group", "team");
+    await becomes(page, "save-connection", "disabled", false);
+    await page.locator("#save-connection").click();
+    await says(page, "connection-saved", "Your agents use another connection");
+    const [[, renamed]] = await calls(page, "saveConnection");
+    assert.deepEqual([renamed.replaces, renamed.name, renamed.group], ["Sandbox", "Playground", "team"]);
+    assert.deepEqual(renamed.clientSecret, { from: "stored" });
+    await becomes(page, "edited-connection", "value", "Playground");
+    await page.locator("#use-connection").click();
+    await becomes(page, "use-connection", "disabled", true);
+    assert.deepEqual(await calls(page, "selectConnection"), [["selectConnection", "Playground"]]);
+
+    // A new one begins empty, and its name must be its own.
+    await page.locator("#add-connection").click();
+    await becomes(page, "client-id", "value", "");
+    await paste(page, serviceKey());
+    await becomes(page, "client-id", "value", "sb-of-the-key");
+    await fill(page, "name", "Production");
+    await says(page, "problem-name", "(CONFIG-CONNECTION)");
+    await fill(page, "name", "New tenant");
+    await says(page, "model-count", "60 models");
+    await fill(page, "model", "gpt-5");
+    await becomes(page, "save-connection", "disabled", false);
+    await page.locator("#save-connection").click();
+    await becomes(page, "edited-connection", "value", "New tenant");
+
+    await page.locator("#remove-connection").click();
+    await page.locator("#remove-connection-cancel").click();
+    assert.deepEqual(await calls(page, "removeConnection"), []);
+    await page.locator("#remove-connection").click();
+    await page.locator("#remove-connection-confirm").click();
+    await becomes(page, "edited-connection", "value", "Playground");
+    assert.deepEqual(await calls(page, "removeConnection"), [["removeConnection", "New tenant"]]);
   });
 
   pageTest("models are searched, and a name that is none is a problem", "running", async (page) => {

@@ -18,7 +18,7 @@ use crate::extra_roots::ExtraRoots;
 use crate::gateway::{Gateway, Response};
 use crate::machine::{Change, Machine, ThisMachine, Watched};
 use crate::restriction::Restrictions;
-use crate::route::{AnswerCall, Endpoint, Route};
+use crate::route::{AnswerCall, Endpoint, Route, Routes};
 use crate::routing::{Choice, Purpose, Routing};
 use crate::selectable::{self, SelectableModel, Selection};
 use crate::service_key::ServiceKey;
@@ -45,9 +45,9 @@ pub struct Connection {
     pub orchestration: bool,
     /// The model for names that mean nothing here, in any spelling; `None`: such a name is an error.
     pub selected_model: Option<String>,
-    /// The deployment to use while it runs. Foundation mode: its model is reached there; other models, and this one
-    /// while it does not run, are reached at their newest. Orchestration mode: all models are reached through it; while
-    /// it does not run, through the default one, else the newest.
+    /// The deployment to use while it runs. Foundation mode: its model is reached there alone; other models, and this one
+    /// while it does not run, are reached at all of theirs that run. Orchestration mode: all models are reached through
+    /// it alone; while it does not run, through all that run.
     pub selected_deployment: Option<String>,
     /// Names of the person's own for models; they go before all others.
     pub aliases: Aliases,
@@ -76,17 +76,17 @@ struct Inner {
     deployments: Arc<Cached<Deployments>>,
     restrictions: Arc<Restrictions>,
     catalogue: Arc<Cached<Catalogue>>,
-    routes: RwLock<Option<Routes>>,
+    routes: RwLock<Option<KnownRoutes>>,
     /// Whether the log has been told that the chosen deployment is not used.
     told_about_choice: AtomicBool,
 }
 
 /// Routes by asked name, as long as the lists they were made from are the current ones.
-struct Routes {
+struct KnownRoutes {
     deployments: Arc<Deployments>,
     catalogue: Option<Arc<Catalogue>>,
-    for_chat: HashMap<Box<str>, Arc<Route>>,
-    for_embeddings: HashMap<Box<str>, Arc<Route>>,
+    for_chat: HashMap<Box<str>, Arc<Routes>>,
+    for_embeddings: HashMap<Box<str>, Arc<Routes>>,
 }
 
 impl AiCore {
@@ -192,12 +192,11 @@ impl AiCore {
         self.inner.gateway.open_connections()
     }
 
-    /// Finds out where the model is reached that an agent asks for by `asked`, to have its next message.
+    /// Finds out where the model is reached that an agent asks for by `asked`, to have its next message: the first of
+    /// [`AiCore::routes_for`].
     ///
     /// # Errors
-    /// [`Error::ModelUnknown`], [`Error::ModelRestricted`], [`Error::ModelPurpose`], [`Error::NoDeployment`],
-    /// [`Error::NoOrchestrationDeployment`], [`Error::FamilyUnsupported`], and whatever kept the list of deployments
-    /// from being read.
+    /// Those of [`AiCore::routes_for`].
     pub async fn route(&self, asked: &str) -> Result<Arc<Route>, Error> {
         self.route_for(Purpose::Chat, asked).await
     }
@@ -205,13 +204,25 @@ impl AiCore {
     /// The same for any purpose. The selected model answers for unknown names in conversations only.
     ///
     /// # Errors
-    /// Those of [`AiCore::route`].
+    /// Those of [`AiCore::routes_for`].
     pub async fn route_for(&self, purpose: Purpose, asked: &str) -> Result<Arc<Route>, Error> {
+        Ok(Arc::clone(&self.routes_for(purpose, asked).await?.first))
+    }
+
+    /// All the deployments at which a model is reached that an agent asks for by `asked`: the chosen one
+    /// alone while it runs, else in foundation mode the newest first, in orchestration mode the default one first, then
+    /// the newest. Each of them leads to the same model.
+    ///
+    /// # Errors
+    /// [`Error::ModelUnknown`], [`Error::ModelRestricted`], [`Error::ModelPurpose`], [`Error::NoDeployment`],
+    /// [`Error::NoOrchestrationDeployment`], [`Error::FamilyUnsupported`], and whatever kept the list of deployments
+    /// from being read.
+    pub async fn routes_for(&self, purpose: Purpose, asked: &str) -> Result<Arc<Routes>, Error> {
         let inner = &self.inner;
         let deployments = self.deployments().await?;
         let catalogue = inner.catalogue.peek(|| inner.fetch_catalogue());
-        if let Some(route) = inner.known_route(asked, purpose, &deployments, catalogue.as_ref()) {
-            return Ok(route);
+        if let Some(routes) = inner.known_routes(asked, purpose, &deployments, catalogue.as_ref()) {
+            return Ok(routes);
         }
         let catalogue = match catalogue {
             // Only the catalogue says for sure which models make embeddings.
@@ -220,8 +231,8 @@ impl AiCore {
             }
             found => found,
         };
-        match inner.find_route(asked, purpose, &deployments, catalogue.as_deref()) {
-            Ok(route) => Ok(inner.remember(asked, purpose, route, deployments, catalogue)),
+        match inner.find_routes(asked, purpose, &deployments, catalogue.as_deref()) {
+            Ok(routes) => Ok(inner.remember(asked, purpose, routes, deployments, catalogue)),
             Err(error @ (Error::NoDeployment { .. } | Error::NoOrchestrationDeployment { .. })) => {
                 // It may have been deployed a moment ago.
                 let newer = inner
@@ -231,30 +242,30 @@ impl AiCore {
                 if Arc::ptr_eq(&newer, &deployments) {
                     return Err(error);
                 }
-                let route = inner.find_route(asked, purpose, &newer, catalogue.as_deref())?;
-                Ok(inner.remember(asked, purpose, route, newer, catalogue))
+                let routes = inner.find_routes(asked, purpose, &newer, catalogue.as_deref())?;
+                Ok(inner.remember(asked, purpose, routes, newer, catalogue))
             }
             Err(error) => Err(error),
         }
     }
 
-    /// The route of a name by a list of deployments that is not older than `age`: after a 404 said that the deployment of
+    /// The routes of a name by a list of deployments that is not older than `age`: after a 404 said that the deployment of
     /// a request begun so long ago is gone. Whoever learns it at the same time shares one call.
     ///
     /// # Errors
-    /// Those of [`AiCore::route`].
-    pub async fn route_anew(
+    /// Those of [`AiCore::routes_for`].
+    pub async fn routes_anew(
         &self,
         purpose: Purpose,
         asked: &str,
         age: Duration,
-    ) -> Result<Arc<Route>, Error> {
+    ) -> Result<Arc<Routes>, Error> {
         let inner = &self.inner;
         inner
             .deployments
             .get_younger_than(age, || inner.fetch_deployments())
             .await?;
-        self.route_for(purpose, asked).await
+        self.routes_for(purpose, asked).await
     }
 
     /// Sends one request. A refused token is replaced and the request sent once more: at most once in 30 s, but three
@@ -436,13 +447,13 @@ impl fmt::Debug for AiCore {
 }
 
 impl Inner {
-    fn find_route(
+    fn find_routes(
         &self,
         asked: &str,
         purpose: Purpose,
         deployments: &Deployments,
         catalogue: Option<&Catalogue>,
-    ) -> Result<Route, Error> {
+    ) -> Result<Routes, Error> {
         let routing = Routing {
             base_url: &self.gateway.base_url,
             resource_group: &self.gateway.resource_group,
@@ -473,13 +484,13 @@ impl Inner {
         }
     }
 
-    fn known_route(
+    fn known_routes(
         &self,
         asked: &str,
         purpose: Purpose,
         deployments: &Arc<Deployments>,
         catalogue: Option<&Arc<Catalogue>>,
-    ) -> Option<Arc<Route>> {
+    ) -> Option<Arc<Routes>> {
         let routes = self.routes.read().unwrap_or_else(PoisonError::into_inner);
         let routes = routes
             .as_ref()
@@ -495,18 +506,18 @@ impl Inner {
         &self,
         asked: &str,
         purpose: Purpose,
-        route: Route,
+        found: Routes,
         deployments: Arc<Deployments>,
         catalogue: Option<Arc<Catalogue>>,
-    ) -> Arc<Route> {
-        let route = Arc::new(route);
+    ) -> Arc<Routes> {
+        let found = Arc::new(found);
         if asked.len() <= LONGEST_NAME {
             let mut routes = self.routes.write().unwrap_or_else(PoisonError::into_inner);
             let current = routes.take().filter(|routes| {
                 routes.are_of(&deployments, catalogue.as_ref())
                     && routes.for_chat.len() + routes.for_embeddings.len() < MOST_ROUTES
             });
-            let routes = routes.insert(current.unwrap_or_else(|| Routes {
+            let routes = routes.insert(current.unwrap_or_else(|| KnownRoutes {
                 deployments,
                 catalogue,
                 for_chat: HashMap::new(),
@@ -516,9 +527,9 @@ impl Inner {
                 Purpose::Chat => &mut routes.for_chat,
                 Purpose::Embeddings => &mut routes.for_embeddings,
             };
-            by_name.insert(asked.into(), Arc::clone(&route));
+            by_name.insert(asked.into(), Arc::clone(&found));
         }
-        route
+        found
     }
 
     fn fetch_deployments(
@@ -564,7 +575,7 @@ impl Inner {
     }
 }
 
-impl Routes {
+impl KnownRoutes {
     fn are_of(&self, deployments: &Arc<Deployments>, catalogue: Option<&Arc<Catalogue>>) -> bool {
         Arc::ptr_eq(&self.deployments, deployments)
             && match (&self.catalogue, catalogue) {

@@ -93,15 +93,18 @@ impl Deployments {
         running
     }
 
-    /// The running deployment of a model: the preferred one if it is among them, else the newest.
-    pub(crate) fn of_model(&self, model: &str, preferred: Option<&str>) -> Option<&Deployment> {
-        self.foundation()
-            .filter(|row| {
-                row.model
-                    .as_deref()
-                    .is_some_and(|name| name.eq_ignore_ascii_case(model))
-            })
-            .max_by_key(|row| (preferred == Some(row.id.as_str()), row.created_at))
+    /// The running deployments of a model: the chosen one alone if it is among them, else all, the newest first.
+    pub(crate) fn of_model(&self, model: &str, chosen: Option<&str>) -> Vec<&Deployment> {
+        let is_of_model = |row: &&Deployment| {
+            let name = row.model.as_deref();
+            name.is_some_and(|name| name.eq_ignore_ascii_case(model))
+        };
+        let mut running: Vec<_> = self.foundation().filter(is_of_model).collect();
+        if let Some(chosen) = running.iter().find(|row| chosen == Some(row.id.as_str())) {
+            return vec![chosen];
+        }
+        running.sort_by_key(|row| Reverse(row.created_at));
+        running
     }
 
     /// Running deployments of foundation models.
@@ -363,7 +366,7 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_running_deployment_of_a_model_is_taken() {
+    fn the_running_deployments_of_a_model_are_in_order_of_their_age() {
         let list = read(
             &[
                 foundation("older", "2025-07-28T22:45:25Z", "gpt-4o"),
@@ -378,8 +381,14 @@ mod tests {
             ]
             .join(","),
         );
-        assert_eq!(list.of_model("GPT-4o", None).unwrap().id, "newest");
-        assert!(list.of_model("gpt-4", None).is_none());
+        let order = |model, chosen| -> Vec<_> {
+            let running = list.of_model(model, chosen).into_iter();
+            running.map(|row| row.id.as_str()).collect()
+        };
+        assert_eq!(order("GPT-4o", None), ["newest", "middle", "older", "undated"]);
+        assert_eq!(order("GPT-4o", Some("middle")), ["middle"]);
+        assert_eq!(order("GPT-4o", Some("gone")).len(), 4);
+        assert_eq!(order("gpt-4", None), [""; 0]);
         assert_eq!(list.running_models(), ["gpt-4o", "gpt-5"]);
     }
 
@@ -447,8 +456,9 @@ mod tests {
             "https://api.ai.example.com/v2/inference/deployments/d123",
             "https://api.ai.example.com:443/x",
         ] {
-            assert!(
-                read(&at("d123", fine)).of_model("gpt-4o", None).is_some(),
+            assert_eq!(
+                read(&at("d123", fine)).of_model("gpt-4o", None).len(),
+                1,
                 "{fine}"
             );
         }
@@ -461,11 +471,11 @@ mod tests {
             "not a url",
         ] {
             let list = read(&at("d123", foreign));
-            assert!(list.of_model("gpt-4o", None).is_none(), "{foreign}");
+            assert!(list.of_model("gpt-4o", None).is_empty(), "{foreign}");
             assert!(list.rows[0].problem.is_some(), "{foreign}");
         }
         for id in ["d1/../x", "d1?x=1", "d1#x", "d1%2f", "d1 2", "abc", "döner"] {
-            assert!(read(&at(id, "")).of_model("gpt-4o", None).is_none(), "{id}");
+            assert!(read(&at(id, "")).of_model("gpt-4o", None).is_empty(), "{id}");
         }
     }
 }

@@ -46,7 +46,7 @@ pub use gateway::Response;
 pub use machine::{Change, Machine, Watched};
 pub use names::agent_alias;
 pub use restriction::Restriction;
-pub use route::{AnswerCall, Endpoint, Family, Route};
+pub use route::{AnswerCall, Endpoint, Family, Route, Routes};
 pub use routing::Purpose;
 pub use selectable::{HiddenModel, Reason, SelectableModel, Selection};
 pub use service_key::{Credential, ServiceKey};

@@ -1,6 +1,7 @@
 //! Where a model is reached: through the orchestration deployment, or at a deployment of its own.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use http::{Method, Uri};
 use url::Url;
@@ -95,6 +96,31 @@ pub struct Route {
     pub(crate) stream_uri: Uri,
     pub(crate) responses_uri: Option<Uri>,
     pub(crate) compact_uri: Option<Uri>,
+}
+
+/// All the deployments at which one model is reached.
+#[derive(Debug)]
+pub struct Routes {
+    /// The one to use where nothing speaks against it.
+    pub first: Arc<Route>,
+    /// Those that may answer in its place, the best first.
+    pub others: Vec<Arc<Route>>,
+}
+
+impl Routes {
+    /// `None` if there are none.
+    pub(crate) fn new(routes: Vec<Route>) -> Option<Self> {
+        let mut routes = routes.into_iter().map(Arc::new);
+        Some(Self {
+            first: routes.next()?,
+            others: routes.collect(),
+        })
+    }
+
+    /// All of them, the first one first.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Route>> {
+        std::iter::once(&self.first).chain(&self.others)
+    }
 }
 
 impl Route {

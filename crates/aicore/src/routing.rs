@@ -8,7 +8,7 @@ use crate::deployments::Deployments;
 use crate::error::Error;
 use crate::excerpt::excerpt;
 use crate::names::{self, Known, Resolution};
-use crate::route::{Family, Route, direct_family};
+use crate::route::{Family, Route, Routes, direct_family};
 
 /// What a model is asked to make.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -69,12 +69,12 @@ struct Unresolved<'a> {
 }
 
 impl Routing<'_> {
-    /// The route of a name.
+    /// The routes of a name.
     ///
     /// # Errors
     /// [`Error::ModelUnknown`], [`Error::ModelRestricted`], [`Error::ModelPurpose`], [`Error::NoDeployment`],
     /// [`Error::NoOrchestrationDeployment`], [`Error::FamilyUnsupported`].
-    pub(crate) fn find(&self, asked: &str, purpose: Purpose) -> Result<Route, Error> {
+    pub(crate) fn find(&self, asked: &str, purpose: Purpose) -> Result<Routes, Error> {
         if self.choice.orchestration {
             self.through_orchestration(asked, purpose)
         } else {
@@ -82,7 +82,7 @@ impl Routing<'_> {
         }
     }
 
-    fn through_orchestration(&self, asked: &str, purpose: Purpose) -> Result<Route, Error> {
+    fn through_orchestration(&self, asked: &str, purpose: Purpose) -> Result<Routes, Error> {
         let running = self.deployments.orchestration(self.choice.deployment.as_deref());
         if running.is_empty() {
             return Err(Error::NoOrchestrationDeployment {
@@ -117,19 +117,23 @@ impl Routing<'_> {
             })?;
         let Resolution { model, long_context } = resolution;
         self.check_purpose(&model, purpose, on_offer)?;
-        let deployment = running
-            .iter()
-            .find(|deployment| deployment.lets_through(&model))
-            .ok_or_else(|| Error::ModelRestricted {
-                resource_group: self.resource_group.to_owned(),
-                model: model.clone(),
-                allowed: on_offer(),
-            })?;
         let family = Family::Orchestration;
-        Route::new(self.base_url, deployment, family, purpose, model, long_context)
+        let mut routes = Vec::with_capacity(running.len());
+        for deployment in &running {
+            if deployment.lets_through(&model) {
+                let model = model.clone();
+                let route = Route::new(self.base_url, deployment, family, purpose, model, long_context)?;
+                routes.push(route);
+            }
+        }
+        Routes::new(routes).ok_or_else(|| Error::ModelRestricted {
+            resource_group: self.resource_group.to_owned(),
+            model,
+            allowed: on_offer(),
+        })
     }
 
-    fn direct(&self, asked: &str, purpose: Purpose) -> Result<Route, Error> {
+    fn direct(&self, asked: &str, purpose: Purpose) -> Result<Routes, Error> {
         let names: Vec<&str> = self
             .deployments
             .foundation()
@@ -148,16 +152,28 @@ impl Routing<'_> {
             let for_it = names.iter().copied().filter(|name| self.is_for(name, purpose));
             sorted(for_it)
         })?;
-        let deployment = self
+        let deployments = self
             .deployments
-            .of_model(&model, self.choice.deployment.as_deref())
-            .ok_or_else(|| not_deployed(&model, None))?;
+            .of_model(&model, self.choice.deployment.as_deref());
         let listed = || self.catalogue?.model(&model)?.executable_id.as_deref();
-        let executable = deployment.executable_id.as_deref().or_else(listed);
-        match direct_family(&model, executable, purpose) {
-            Ok(family) => Route::new(self.base_url, deployment, family, purpose, model, long_context),
-            Err(reason) => Err(Error::FamilyUnsupported { model, reason }),
+        let mut routes = Vec::with_capacity(deployments.len());
+        let mut unsupported = None;
+        for deployment in deployments {
+            let executable = deployment.executable_id.as_deref().or_else(listed);
+            match direct_family(&model, executable, purpose) {
+                Ok(family) => {
+                    let model = model.clone();
+                    let route = Route::new(self.base_url, deployment, family, purpose, model, long_context)?;
+                    routes.push(route);
+                }
+                // Another deployment of the model may speak another API.
+                Err(reason) => unsupported = unsupported.or(Some(reason)),
+            }
         }
+        Routes::new(routes).ok_or_else(|| match unsupported {
+            Some(reason) => Error::FamilyUnsupported { model, reason },
+            None => not_deployed(&model, None),
+        })
     }
 
     /// What a name means. An alias is the person's own wish and goes before every other meaning of its name; where it

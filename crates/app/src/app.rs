@@ -85,7 +85,9 @@ impl App {
 
     /// What is wrong with a form, each problem with its field; empty when it can be saved.
     pub fn validate(&self, draft: &ConnectionDraft) -> Vec<ProblemView> {
-        draft.problems(self.inner.saved().as_ref())
+        let name = draft.name_problem(&self.inner.saved_settings());
+        let problems = draft.problems(self.inner.saved_for(draft).as_ref());
+        name.into_iter().chain(problems).collect()
     }
 
     /// What there is to choose from with the credentials of a form.
@@ -151,8 +153,8 @@ impl App {
         test.clone()
     }
 
-    /// Saves a form. Its secret goes where `keep` says; one that belonged to the connection before, under another name,
-    /// is removed. Models come from the saved connection from then on.
+    /// Saves a form, in the place of the connection that it replaces or as a new one; the connection in use stays in use.
+    /// Its secret goes where `keep` says; one that nobody needs any more is removed.
     ///
     /// # Errors
     /// The first problem of the form, the keychain's refusal, or that the settings can't be written; then nothing is
@@ -162,7 +164,8 @@ impl App {
         if let Some(problem) = self.validate(draft).into_iter().next() {
             return Err(problem);
         }
-        let key = draft.service_key(&inner.secrets, inner.saved().as_ref()).await?;
+        let saved = inner.saved_for(draft);
+        let key = draft.service_key(&inner.secrets, saved.as_ref()).await?;
         let name = secret_name(&key);
         // Whether the settings can be written is known before the keychain is touched.
         inner.change_settings(|_| {})?;
@@ -173,36 +176,75 @@ impl App {
                 Keep::ThisRun => inner.secrets.keep_for_this_run(&name, secret),
             }
         }
-        let before = inner.saved_name();
-        inner.change_settings(|settings| {
-            let saved = settings.connections.first();
-            settings.connections = vec![draft.to_settings(&key, saved)];
-            settings.simulator = false;
+        let settings = draft.to_settings(&key, saved.as_ref());
+        let mut is_in_use = true;
+        inner.change_settings(|file| {
+            let own = settings.name().to_owned();
+            file.put(draft.replaces.as_deref(), settings);
+            is_in_use = file.selected().is_some_and(|selected| selected.name() == own);
+            if is_in_use {
+                file.simulator = false;
+            }
         })?;
-        if let Some(before) = before.filter(|before| *before != name)
-            && let Err(error) = inner.secrets.forget(&before).await
+        if let Some(saved) = saved
+            && let Err(error) = inner.forget_unused_secret(&saved).await
         {
             tracing::warn!(code = error.code(), %error, "the former secret stays in the keychain");
         }
-        inner.running.lock().await.secret = None;
-        inner.change(|snapshot| snapshot.models.clear());
+        inner.forget_what_was_read().await;
+        if is_in_use {
+            inner.change(|snapshot| snapshot.models.clear());
+        }
         inner.follow_settings().await
     }
 
-    /// Removes the saved connection's secret from keychain and memory; a proxy that uses it stops.
+    /// Removes a saved connection's secret from keychain and memory; a proxy that uses it stops.
     ///
     /// # Errors
-    /// When the keychain can't be asked.
-    pub async fn forget_secret(&self) -> Result<(), ProblemView> {
-        let forgotten = match self.inner.saved_name() {
-            Some(name) => self.inner.secrets.forget(&name).await,
-            None => Ok(()),
+    /// When there is no connection of this name, or the keychain can't be asked.
+    pub async fn forget_secret(&self, connection: &str) -> Result<(), ProblemView> {
+        let saved = self.inner.named(connection)?;
+        let forgotten = match saved.without_secret() {
+            Ok(Some(key)) => self.inner.secrets.forget(&key.secret_name()).await,
+            _ => Ok(()),
         };
         // Whatever the keychain says, this process does not use it any more.
-        self.inner.running.lock().await.secret = None;
+        self.inner.forget_what_was_read().await;
         // That there is no secret any more is what was asked for.
         let _ = self.inner.follow_settings().await;
         Ok(forgotten.map_err(Error::Secret)?)
+    }
+
+    /// Lets models come from another saved connection.
+    ///
+    /// # Errors
+    /// When there is none of this name, its secret can't be had, or the settings can't be written.
+    pub async fn select_connection(&self, name: &str) -> Result<(), ProblemView> {
+        self.inner.named(name)?;
+        self.inner.change_settings(|settings| {
+            // It was there a moment ago; if it is not, the one in use stays in use.
+            let _ = settings.select(name);
+            settings.simulator = false;
+        })?;
+        self.inner.change(|snapshot| snapshot.models.clear());
+        self.inner.follow_settings().await
+    }
+
+    /// Removes a saved connection, and its secret unless another one has the same. If it was in use, the first of the
+    /// others is; without any the proxy stops.
+    ///
+    /// # Errors
+    /// When there is none of this name, the settings can't be written, or the keychain did not give the secret up; the
+    /// connection is gone in that last case.
+    pub async fn remove_connection(&self, name: &str) -> Result<(), ProblemView> {
+        let saved = self.inner.named(name)?;
+        self.inner.change_settings(|settings| settings.remove(name))?;
+        let forgotten = self.inner.forget_unused_secret(&saved).await;
+        self.inner.forget_what_was_read().await;
+        self.inner.change(|snapshot| snapshot.models.clear());
+        // What is wrong with the next one is in the snapshot, and nothing that was asked for here.
+        let _ = self.inner.follow_settings().await;
+        Ok(forgotten?)
     }
 
     /// Asks the keychain again for all that it did not give.
@@ -304,7 +346,7 @@ impl App {
             self.inner.running.lock().await.simulator_model = Some(name.to_owned());
         } else {
             self.inner.change_settings(|settings| {
-                if let Some(connection) = settings.connections.first_mut()
+                if let Some(connection) = settings.selected_mut()
                     && connection.model.as_deref() != Some(name)
                 {
                     connection.model = Some(name.to_owned());

@@ -7,7 +7,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use coretap_aicore::{AiCore, Selection};
 use coretap_formats::OrchestrationModules;
-use coretap_proxy::{Configuration, Knowledge, Limits, LocalKey, Proxy};
+use coretap_proxy::{Configuration, Connected, Knowledge, Limits, LocalKey, Proxy};
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper_util::client::legacy::Client;
@@ -171,8 +171,11 @@ pub(crate) async fn answer_with(
         port: 0,
         local_key,
         allowed_hosts: Vec::new(),
-        aicore: aicore.clone(),
-        modules: Arc::clone(modules),
+        selected: Connected {
+            modules: Arc::clone(modules),
+            ..aicore.clone().into()
+        },
+        others: Vec::new(),
         limits: Limits {
             // A test says what is wrong instead of trying to get around it.
             retries: 0,

@@ -1,4 +1,4 @@
-//! The product: one connection to SAP AI Core, and the proxy in front of it.
+//! The product: the connections to SAP AI Core, and the proxy in front of them.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -8,7 +8,9 @@ use std::time::SystemTime;
 use coretap_aicore::{AiCore, Alias, Connection, Deployment, ExtraRoots, Selection, ServiceKey, Timeouts};
 use coretap_formats::OrchestrationModules;
 use coretap_formats::rules::Rules;
-use coretap_proxy::{Configuration, Exchange, Knowledge, Limits, LocalKey, Proxy, RunState, check_port};
+use coretap_proxy::{
+    Configuration, Connected, Exchange, Knowledge, Limits, LocalKey, Proxy, RunState, check_port,
+};
 use tokio::sync::{mpsc, watch};
 
 use crate::check;
@@ -17,7 +19,7 @@ use crate::error::Error;
 use crate::learned::{self, LearnedFile};
 use crate::local_key;
 use crate::rules;
-use crate::settings::{Settings, Source};
+use crate::settings::{OtherConnection, Settings, Source};
 use crate::view::{ProblemView, Step};
 
 /// Coretap with its settings. Nothing runs before [`Coretap::start`], but the demo's simulator.
@@ -34,11 +36,19 @@ pub struct Coretap {
     lesson_troubles: Vec<Error>,
 }
 
+/// What the current clients were made from.
 struct Current {
+    clients: Vec<Client>,
+    demo: Option<Demo>,
+}
+
+/// A client and what it was made from: it serves on as long as these stay what they are.
+#[derive(Clone)]
+struct Client {
     service_key: ServiceKey,
     resource_group: String,
     extra_roots: ExtraRoots,
-    demo: Option<Demo>,
+    aicore: AiCore,
 }
 
 impl Coretap {
@@ -54,14 +64,12 @@ impl Coretap {
                 (demo.service_key.clone(), Some(demo))
             }
         };
-        let aicore = client(&service_key, &settings)?;
+        let (connected, clients) = connect(&service_key, &settings, &[])?;
         let local_key = match settings.local_key {
             Some(key) => key,
             None => local_key::random()?,
         };
-        let modules = settings.orchestration_modules;
-        let (sender, configuration) =
-            watch::channel(configuration(settings.port, local_key, aicore, modules));
+        let (sender, configuration) = watch::channel(configuration(settings.port, local_key, connected));
         let (rules, rule_troubles) = own_rules(settings.folder.as_deref());
         let (knowledge, lesson_troubles) = know(rules, settings.folder.as_deref());
         report(&rule_troubles);
@@ -69,20 +77,15 @@ impl Coretap {
         Ok(Coretap {
             proxy: Proxy::new(configuration, Arc::clone(&knowledge), exchanges),
             configuration: sender,
-            current: Mutex::new(Current {
-                service_key,
-                resource_group: settings.resource_group,
-                extra_roots: settings.extra_roots,
-                demo,
-            }),
+            current: Mutex::new(Current { clients, demo }),
             knowledge,
             rule_troubles: Mutex::new(rule_troubles),
             lesson_troubles,
         })
     }
 
-    /// Takes other settings for every request that begins from now on. Token, lists and sockets stay while service key
-    /// and resource group do. A running proxy moves to another port only if the port is another one.
+    /// Takes other settings for every request that begins from now on. Token, lists and sockets of a connection stay while
+    /// its service key and resource group do. A running proxy moves to another port only if the port is another one.
     ///
     /// # Errors
     /// Those of [`Coretap::new`] and [`Coretap::start`]; after one of the first nothing has changed.
@@ -102,38 +105,23 @@ impl Coretap {
                 (demo.service_key.clone(), Some(demo))
             }
         };
-        let is_same = {
-            let current = self.current();
-            have_same_credentials(&current.service_key, &service_key)
-                && current.resource_group == settings.resource_group
-                && current.extra_roots == settings.extra_roots
-        };
-        let aicore = if is_same {
-            before.aicore.with_choice(
-                settings.orchestration,
-                settings.selected_model,
-                settings.selected_deployment,
-                settings.aliases,
-            )
-        } else {
-            let aicore = client(&service_key, &settings)?;
+        let connected = {
+            let mut current = self.current();
+            let (connected, clients) = connect(&service_key, &settings, &current.clients)?;
+            current.clients = clients;
             // A simulator that is not asked any more ends here.
-            *self.current() = Current {
-                service_key,
-                resource_group: settings.resource_group,
-                extra_roots: settings.extra_roots,
-                demo,
-            };
-            aicore
+            if demo.is_some() || matches!(settings.source, Source::AiCore(_)) {
+                current.demo = demo;
+            }
+            connected
         };
         let (rules, troubles) = own_rules(settings.folder.as_deref());
         report(&troubles);
         self.knowledge.set_rules(rules);
         *self.rule_troubles.lock().unwrap_or_else(PoisonError::into_inner) = troubles;
         let local_key = settings.local_key.unwrap_or_else(|| before.local_key.clone());
-        let modules = settings.orchestration_modules;
         self.configuration
-            .send_replace(configuration(settings.port, local_key, aicore, modules));
+            .send_replace(configuration(settings.port, local_key, connected));
         self.proxy.measure_anew();
         if moves {
             self.stop().await;
@@ -153,7 +141,7 @@ impl Coretap {
     pub(crate) async fn answer(&self, model: &str, tell: &mut (impl FnMut(Step) + Send)) {
         let configuration = Arc::clone(&self.configuration.borrow());
         let knowledge = Arc::clone(&self.knowledge);
-        let (aicore, modules) = (&configuration.aicore, &configuration.modules);
+        let Connected { aicore, modules, .. } = &configuration.selected;
         check::answer_with(aicore, modules, model, self.local_key(), knowledge, tell).await;
     }
 
@@ -221,7 +209,7 @@ impl Coretap {
 
     /// SAP AI Core as the proxy sees it now.
     pub(crate) fn aicore(&self) -> AiCore {
-        self.configuration.borrow().aicore.clone()
+        self.configuration.borrow().selected.aicore.clone()
     }
 }
 
@@ -257,36 +245,114 @@ fn report(troubles: &[Error]) {
     }
 }
 
-fn configuration(
-    port: u16,
-    local_key: LocalKey,
-    aicore: AiCore,
-    modules: OrchestrationModules,
-) -> Arc<Configuration> {
+fn configuration(port: u16, local_key: LocalKey, connected: Connections) -> Arc<Configuration> {
+    let Connections { selected, others } = connected;
     Arc::new(Configuration {
         port,
         local_key,
         allowed_hosts: Vec::new(),
-        aicore,
-        modules: Arc::new(modules),
+        selected,
+        others,
         limits: Limits::default(),
     })
 }
 
-fn client(service_key: &ServiceKey, settings: &Settings) -> Result<AiCore, Error> {
-    let connection = Connection {
-        service_key: service_key.clone(),
-        resource_group: settings.resource_group.clone(),
-        orchestration: settings.orchestration,
-        selected_model: settings.selected_model.clone(),
-        selected_deployment: settings.selected_deployment.clone(),
-        aliases: settings.aliases.clone(),
+/// The connection in use and the others of its group.
+struct Connections {
+    selected: Connected,
+    others: Vec<Connected>,
+}
+
+/// Connects to all that the settings name, with the clients that there are already where they fit. Another connection of
+/// the group that can't be used is left out.
+fn connect(
+    service_key: &ServiceKey,
+    settings: &Settings,
+    existing: &[Client],
+) -> Result<(Connections, Vec<Client>), Error> {
+    let wanted = |service_key: &ServiceKey, resource_group: &str, orchestration, deployment: Option<&str>| {
+        Connection {
+            service_key: service_key.clone(),
+            resource_group: resource_group.to_owned(),
+            orchestration,
+            // A name means the same at all connections of a group.
+            selected_model: settings.selected_model.clone(),
+            selected_deployment: deployment.map(str::to_owned),
+            aliases: settings.aliases.clone(),
+        }
     };
-    Ok(AiCore::trusting(
-        connection,
-        Timeouts::default(),
-        &settings.extra_roots,
-    )?)
+    let roots = &settings.extra_roots;
+    let own = wanted(
+        service_key,
+        &settings.resource_group,
+        settings.orchestration,
+        settings.selected_deployment.as_deref(),
+    );
+    let own = client(own, roots, existing)?;
+    let selected = connected(&settings.connection, &own, &settings.orchestration_modules);
+    let mut clients = vec![own];
+    let mut others = Vec::new();
+    for other in &settings.others {
+        let OtherConnection {
+            name,
+            service_key,
+            resource_group,
+            orchestration,
+            selected_deployment,
+            orchestration_modules,
+        } = other;
+        let wanted = wanted(
+            service_key,
+            resource_group,
+            *orchestration,
+            selected_deployment.as_deref(),
+        );
+        match client(wanted, roots, existing) {
+            Ok(client) => {
+                others.push(connected(name, &client, orchestration_modules));
+                clients.push(client);
+            }
+            Err(error) => {
+                tracing::warn!(code = error.code(), connection = name, "{error} It is left out.");
+            }
+        }
+    }
+    Ok((Connections { selected, others }, clients))
+}
+
+fn connected(name: &str, client: &Client, modules: &OrchestrationModules) -> Connected {
+    Connected {
+        name: Arc::from(name),
+        modules: Arc::new(modules.clone()),
+        aicore: client.aicore.clone(),
+    }
+}
+
+/// A client for a connection: the existing one with the same service key, resource group and trust, else a new one.
+fn client(wanted: Connection, extra_roots: &ExtraRoots, existing: &[Client]) -> Result<Client, Error> {
+    let fits = |client: &&Client| {
+        have_same_credentials(&client.service_key, &wanted.service_key)
+            && client.resource_group == wanted.resource_group
+            && client.extra_roots == *extra_roots
+    };
+    if let Some(client) = existing.iter().find(fits) {
+        let aicore = client.aicore.with_choice(
+            wanted.orchestration,
+            wanted.selected_model,
+            wanted.selected_deployment,
+            wanted.aliases,
+        );
+        return Ok(Client {
+            aicore,
+            ..client.clone()
+        });
+    }
+    Ok(Client {
+        service_key: wanted.service_key.clone(),
+        resource_group: wanted.resource_group.clone(),
+        extra_roots: extra_roots.clone(),
+        aicore: AiCore::trusting(wanted, Timeouts::default(), extra_roots)?,
+    })
 }
 
 fn have_same_credentials(one: &ServiceKey, other: &ServiceKey) -> bool {
@@ -309,7 +375,9 @@ mod tests {
             extra_roots: ExtraRoots::default(),
             port: 0,
             local_key: None,
+            connection: "demo".to_owned(),
             source: Source::Demo,
+            others: Vec::new(),
             resource_group: resource_group.to_owned(),
             orchestration: true,
             selected_model: None,

@@ -119,6 +119,7 @@ fn in_a_line(problem: &ProblemView) -> String {
 /// the first that fails; what does not depend on them is looked at all the same. The last step lets a model say a word,
 /// which costs a few tokens.
 pub async fn doctor(
+    flags: &Flags,
     environment: &impl Fn(&str) -> Option<String>,
     mut tell: impl FnMut(Finding) + Send,
 ) -> Diagnosis {
@@ -130,7 +131,7 @@ pub async fn doctor(
         tell(finding);
     };
     let mut is_incomplete = false;
-    let coretap = match connected(environment).await {
+    let coretap = match connected(flags, environment).await {
         Ok((coretap, selected_model, finding)) => {
             note(finding);
             Some((coretap, selected_model))
@@ -167,9 +168,10 @@ pub async fn doctor(
 
 /// A connection from the settings, the selected model, and what there is to say of them.
 async fn connected(
+    flags: &Flags,
     environment: &impl Fn(&str) -> Option<String>,
 ) -> Result<(Coretap, Option<String>, Finding), Error> {
-    let settings = Settings::read(Flags::default(), environment).await?;
+    let settings = Settings::read(flags, environment).await?;
     let mut details = origins(&settings);
     let mut ignored = settings.left_out.clone();
     let selected_model = settings.selected_model.clone();

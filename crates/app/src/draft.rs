@@ -11,11 +11,14 @@ use crate::error::Error;
 use crate::problem_view::milliseconds;
 use crate::secrets::Secrets;
 use crate::settings::DEFAULT_GROUP;
-use crate::settings_file::ConnectionSettings;
+use crate::settings_file::{ConnectionSettings, SettingsFile};
 use crate::view::{
     CertificateView, ConnectionDraft, ConnectionView, DeploymentView, Field, ModelView, Offer, ProblemView,
     SecretDraft, ServiceKeyFields,
 };
+
+/// Characters of a connection's name.
+const LONGEST_NAME: usize = 60;
 
 /// Reads a pasted service key for the form. Its secret goes nowhere.
 ///
@@ -99,6 +102,21 @@ impl ConnectionDraft {
             problems.push(ProblemView::from(Error::Modules { problem }));
         }
         problems
+    }
+
+    /// What is wrong with the name, beside the saved ones.
+    pub(crate) fn name_problem(&self, settings: &SettingsFile) -> Option<ProblemView> {
+        let name = self.name.trim();
+        let problem = if name.is_empty() {
+            "The connection has no name.".to_owned()
+        } else if name.chars().count() > LONGEST_NAME || name.chars().any(char::is_control) {
+            format!("A connection's name is one line of at most {LONGEST_NAME} characters.")
+        } else if self.replaces.as_deref() != Some(name) && settings.named(name).is_some() {
+            format!("There is a connection '{name}' already.")
+        } else {
+            return None;
+        };
+        Some(ProblemView::from(Error::ConnectionName { problem }).at(Field::Name))
     }
 
     fn check_secret(&self, saved: Option<&ConnectionSettings>) -> Result<(), Error> {
@@ -210,6 +228,8 @@ impl ConnectionDraft {
         saved: Option<&ConnectionSettings>,
     ) -> ConnectionSettings {
         ConnectionSettings {
+            name: given(Some(&self.name)),
+            group: given(self.group.as_deref()),
             client_id: Some(self.client_id.trim().to_owned()),
             certificate: certificate_of(key),
             auth_url: Some(self.auth_url.trim().to_owned()),
@@ -237,6 +257,8 @@ fn is_header_value(text: &str) -> bool {
 impl From<&ConnectionSettings> for ConnectionView {
     fn from(saved: &ConnectionSettings) -> Self {
         ConnectionView {
+            name: saved.name().to_owned(),
+            group: saved.group.clone(),
             client_id: saved.client_id.clone().unwrap_or_default(),
             base_url: saved.base_url.clone().unwrap_or_default(),
             auth_url: saved.auth_url.clone().unwrap_or_default(),
@@ -317,6 +339,9 @@ mod tests {
 
     fn draft(client_secret: SecretDraft) -> ConnectionDraft {
         ConnectionDraft {
+            replaces: None,
+            name: "Mine".to_owned(),
+            group: None,
             client_id: "id!b1|x".to_owned(),
             client_secret,
             base_url: "https://api.example".to_owned(),
@@ -381,6 +406,27 @@ mod tests {
                 ("CONFIG-RESOURCE-GROUP".to_owned(), Some(Field::ResourceGroup)),
             ]
         );
+    }
+
+    #[test]
+    fn a_name_belongs_to_one_connection() {
+        let mut settings = SettingsFile::default();
+        let mut own = draft(typed("s"));
+        settings.put(None, own.to_settings(&pasted(KEY).unwrap(), None));
+        let problem = |draft: &ConnectionDraft| draft.name_problem(&settings).map(|problem| problem.field);
+        assert_eq!(
+            problem(&own),
+            Some(Some(Field::Name)),
+            "it is another one of the same name"
+        );
+        own.replaces = Some("Mine".to_owned());
+        assert_eq!(problem(&own), None);
+        own.name = "Other".to_owned();
+        assert_eq!(problem(&own), None);
+        for name in ["", " ", "two\nlines", &"x".repeat(61)] {
+            own.name = name.to_owned();
+            assert_eq!(problem(&own), Some(Some(Field::Name)), "{name:?}");
+        }
     }
 
     #[test]

@@ -147,6 +147,20 @@ pub enum Error {
     /// The system names no folder for settings.
     #[error("The system names no folder for settings.")]
     NoFolder,
+    /// No connection of the settings has this name.
+    #[error("There is no connection '{asked}'; there are {names}.")]
+    ConnectionUnknown {
+        /// The name that was asked for.
+        asked: String,
+        /// The names that there are.
+        names: String,
+    },
+    /// A connection must have a name that no other one has.
+    #[error("{problem}")]
+    ConnectionName {
+        /// What is wrong with the name, as a sentence.
+        problem: String,
+    },
     /// The keychain can't be used.
     #[error(transparent)]
     Secret(#[from] SecretError),
@@ -203,6 +217,7 @@ pub const CODES: &[&str] = &[
     "CONFIG-NO-SERVICE-KEY",
     "CONFIG-GROUP-INCOMPLETE",
     "CONFIG-VALUE",
+    "CONFIG-CONNECTION",
     "CONFIG-FILE",
     "CONFIG-AICORE-FILE",
     "CONFIG-SETTINGS-FILE",
@@ -236,6 +251,7 @@ impl Error {
             Error::CredentialsMissing => "CONFIG-NO-SERVICE-KEY",
             Error::GroupIncomplete { .. } => "CONFIG-GROUP-INCOMPLETE",
             Error::Value { .. } | Error::PortUnknown => "CONFIG-VALUE",
+            Error::ConnectionUnknown { .. } | Error::ConnectionName { .. } => "CONFIG-CONNECTION",
             Error::FileUnreadable { .. } => "CONFIG-FILE",
             Error::ConfigFile { .. } | Error::ConfigFileEmpty { .. } => "CONFIG-AICORE-FILE",
             Error::InConfigFile { source, .. } => source.code(),
@@ -271,6 +287,8 @@ impl Error {
                 "Set what is missing too, or unset all of them and set AICORE_SERVICE_KEY."
             }
             Error::Value { .. } => "Correct the variable or unset it.",
+            Error::ConnectionUnknown { .. } => "'coretap connections' lists their names.",
+            Error::ConnectionName { .. } => "Choose another name.",
             Error::FileUnreadable { .. } => "Correct the path, or see who may read the file.",
             Error::ConfigFile { .. } | Error::ConfigFileEmpty { .. } => {
                 "Correct the file, which SAP's SDKs read too, or move it away and set AICORE_SERVICE_KEY."

@@ -10,6 +10,7 @@ pub mod agents;
 mod app;
 mod binding;
 mod check;
+mod connections;
 mod coretap;
 mod credential;
 mod demo;
@@ -35,6 +36,7 @@ mod usage;
 pub mod view;
 
 pub use app::App;
+pub use connections::{ListedConnection, connections};
 pub use coretap::Coretap;
 pub use coretap_aicore::{Alias, Deployment, SelectableModel, Selection};
 pub use coretap_formats::OrchestrationModules;
@@ -43,7 +45,7 @@ pub use coretap_simulator::{Options as SimulatorOptions, Simulator};
 pub use draft::read_service_key;
 pub use error::{CODES, Error};
 pub use secrets::SecretError;
-pub use settings::{Flags, Settings, Source, local_key, port};
+pub use settings::{Flags, OtherConnection, Settings, Source, local_key, port};
 pub use status::{Listener, listener};
 
 /// What a running Coretap says of itself at `/health`.

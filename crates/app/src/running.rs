@@ -3,12 +3,13 @@
 //! Whoever changes one of them calls [`Inner::follow_settings`] or [`Inner::apply`]; everything else follows from there
 //! into the snapshot.
 
+use std::collections::HashMap;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
-use coretap_aicore::{AiCore, ExtraRoots};
+use coretap_aicore::{AiCore, ExtraRoots, ServiceKey};
 use coretap_proxy::{Exchange, LocalKey, RunState};
 use secrecy::ExposeSecret;
 use tokio::sync::{mpsc, watch};
@@ -23,8 +24,8 @@ use crate::local_key;
 use crate::origins::Origins;
 use crate::paths::expand;
 use crate::problem_view::milliseconds;
-use crate::secrets::{self, Secret, Secrets};
-use crate::settings::{DEFAULT_PORT, Settings, Source};
+use crate::secrets::{self, Secret, SecretError, Secrets};
+use crate::settings::{DEFAULT_PORT, OtherConnection, Settings, Source};
 use crate::settings_file::{ConnectionSettings, SettingsFile};
 use crate::snapshot;
 use crate::store::Store;
@@ -62,8 +63,8 @@ pub(crate) struct Inner {
 pub(crate) struct Running {
     pub(crate) coretap: Option<Arc<Coretap>>,
     pub(crate) local_key: Option<LocalKey>,
-    /// The secret that was read last, by its name in the keychain: it is not asked for at every change.
-    pub(crate) secret: Option<(String, Secret)>,
+    /// The secrets that were read, by their names in the keychain: it is not asked at every change.
+    pub(crate) secrets: HashMap<String, Secret>,
     /// The simulator's selected model; it is not worth keeping.
     pub(crate) simulator_model: Option<String>,
 }
@@ -128,15 +129,59 @@ impl Inner {
         changed
     }
 
-    /// The saved connection.
-    pub(crate) fn saved(&self) -> Option<ConnectionSettings> {
-        lock(&self.store).settings().connections.first().cloned()
+    /// The settings as they are.
+    pub(crate) fn saved_settings(&self) -> SettingsFile {
+        lock(&self.store).settings().clone()
     }
 
-    /// The name of the saved connection's secret.
-    pub(crate) fn saved_name(&self) -> Option<String> {
-        let key = self.saved()?.without_secret().ok()??;
-        Some(key.secret_name())
+    /// The saved connection whose place a form takes.
+    pub(crate) fn saved_for(&self, draft: &ConnectionDraft) -> Option<ConnectionSettings> {
+        self.saved_settings().named(draft.replaces.as_deref()?).cloned()
+    }
+
+    /// The saved connection of a name.
+    ///
+    /// # Errors
+    /// [`Error::ConnectionUnknown`].
+    pub(crate) fn named(&self, name: &str) -> Result<ConnectionSettings, Error> {
+        let settings = self.saved_settings();
+        settings
+            .named(name)
+            .cloned()
+            .ok_or_else(|| Error::ConnectionUnknown {
+                asked: name.to_owned(),
+                names: settings.names(),
+            })
+    }
+
+    /// Removes the secret of a connection that was saved, unless one that is saved has the same.
+    pub(crate) async fn forget_unused_secret(&self, former: &ConnectionSettings) -> Result<(), Error> {
+        let name_of =
+            |connection: &ConnectionSettings| Some(connection.without_secret().ok()??.secret_name());
+        let Some(name) = name_of(former) else {
+            return Ok(());
+        };
+        let is_used = {
+            let settings = self.saved_settings();
+            settings
+                .connections
+                .iter()
+                .filter_map(name_of)
+                .any(|used| used == name)
+        };
+        if is_used {
+            return Ok(());
+        }
+        match self.secrets.forget(&name).await {
+            // Where there is no keychain, there is nothing in it.
+            Err(SecretError::NoKeychain(_)) => Ok(()),
+            forgotten => Ok(forgotten?),
+        }
+    }
+
+    /// Asks the keychain anew for every secret from now on.
+    pub(crate) async fn forget_what_was_read(&self) {
+        self.running.lock().await.secrets.clear();
     }
 
     /// The authorities that are trusted beside the system's: those of a file, or none.
@@ -152,7 +197,7 @@ impl Inner {
         let ca_file = lock(&self.store).settings().ca_file.clone();
         let extra_roots = self.extra_roots(ca_file.as_deref())?;
         draft
-            .client(&self.secrets, self.saved().as_ref(), &extra_roots)
+            .client(&self.secrets, self.saved_for(draft).as_ref(), &extra_roots)
             .await
     }
 
@@ -171,6 +216,7 @@ impl Inner {
     pub(crate) async fn apply(self: &Arc<Self>) -> Result<(), ProblemView> {
         let mut running = self.running.lock().await;
         let source = self.source(&mut running).await;
+        let others = self.others(&mut running).await;
         let Ok(Some(source)) = source else {
             if let Some(coretap) = running.coretap.take() {
                 coretap.stop().await;
@@ -181,7 +227,7 @@ impl Inner {
             });
             return source.map(|_| ());
         };
-        let applied = match (self.settings(&running, source), &running.coretap) {
+        let applied = match (self.settings(&running, source, others), &running.coretap) {
             (Ok(settings), Some(coretap)) => coretap.reconfigure(settings).await,
             (Ok(settings), None) => match Coretap::new(settings, Some(self.exchanges.clone())).await {
                 Ok(coretap) => {
@@ -219,76 +265,126 @@ impl Inner {
 
     /// Where models come from, with the secret from the keychain; `None` when nothing is set up or the secret is missing.
     async fn source(&self, running: &mut Running) -> Result<Option<Source>, ProblemView> {
-        let saved = self.saved();
-        let key = saved.map_or(Ok(None), |saved| saved.without_secret());
-        let key = key.map_err(|error| {
-            let problem = ProblemView::from(error);
-            self.change(|snapshot| {
-                snapshot.secret = SecretView::Unreadable {
-                    problem: problem.clone(),
-                };
-            });
-            problem
-        })?;
         let is_simulated = self.snapshot.borrow().source == SourceView::Simulator;
-        let Some(key) = key else {
+        let saved = self.saved_settings().selected().cloned();
+        let Some(saved) = saved else {
             self.change(|snapshot| snapshot.secret = SecretView::Missing);
             return Ok(is_simulated.then_some(Source::Demo));
         };
+        let key = self.whole_key(running, &saved).await;
         if is_simulated {
             // The form shows whether the saved connection has its secret; the simulator needs none.
-            let _ = self.secret(running, key.secret_name()).await;
             return Ok(Some(Source::Demo));
         }
-        let Some(secret) = self.secret(running, key.secret_name()).await? else {
-            return Ok(None);
-        };
-        match key.with_secret(&secret) {
-            Ok(key) => Ok(Some(Source::AiCore(key))),
-            Err(error) => {
-                let problem = ProblemView::from(error);
-                self.change(|snapshot| {
-                    snapshot.secret = SecretView::Unreadable {
-                        problem: problem.clone(),
-                    };
-                });
-                Err(problem)
-            }
-        }
+        Ok(key?.map(Source::AiCore))
     }
 
-    async fn secret(&self, running: &mut Running, name: String) -> Result<Option<Secret>, ProblemView> {
-        if let Some((known, secret)) = &running.secret
-            && *known == name
-        {
-            return Ok(Some(secret.clone()));
+    /// The connections that answer for the one in use. Of all that are saved the snapshot says whether they have their
+    /// secret; what is wrong with one of them is its own trouble.
+    async fn others(&self, running: &mut Running) -> Vec<OtherConnection> {
+        let settings = self.saved_settings();
+        let selected = settings.selected().map(ConnectionSettings::name);
+        let mut others = Vec::new();
+        for saved in &settings.connections {
+            if selected == Some(saved.name()) {
+                continue;
+            }
+            let key = self.whole_key(running, saved).await;
+            let is_of_group = settings
+                .others_of_group()
+                .any(|other| other.name() == saved.name());
+            if let Ok(Some(key)) = key
+                && is_of_group
+            {
+                others.push(OtherConnection::new(saved, key));
+            }
         }
-        self.change(|snapshot| snapshot.secret = SecretView::Asking);
-        let found = self.secrets.get(&name).await;
-        let (view, outcome) = match found {
+        others
+    }
+
+    /// A saved connection's service key with its secret; `None` when it names no server or the secret is missing. The
+    /// snapshot says how it is with the secret.
+    async fn whole_key(
+        &self,
+        running: &mut Running,
+        saved: &ConnectionSettings,
+    ) -> Result<Option<ServiceKey>, ProblemView> {
+        let name = saved.name();
+        let key = match saved.without_secret() {
+            Ok(Some(key)) => key,
+            Ok(None) => {
+                self.note_secret(name, &SecretView::Missing);
+                return Ok(None);
+            }
+            Err(error) => return Err(self.note_unreadable(name, error)),
+        };
+        let Some(secret) = self.secret(running, name, key.secret_name()).await? else {
+            return Ok(None);
+        };
+        key.with_secret(&secret)
+            .map(Some)
+            .map_err(|error| self.note_unreadable(name, error))
+    }
+
+    async fn secret(
+        &self,
+        running: &mut Running,
+        connection: &str,
+        name: String,
+    ) -> Result<Option<Secret>, ProblemView> {
+        let known = running.secrets.get(&name).cloned();
+        if known.is_some() && self.knows_secret_of(connection) {
+            return Ok(known);
+        }
+        self.note_secret(connection, &SecretView::Asking);
+        match self.secrets.get(&name).await {
             Ok(Some(found)) => {
-                running.secret = Some((name, found.secret.clone()));
+                running.secrets.insert(name, found.secret.clone());
                 let view = if found.stored {
                     SecretView::Stored
                 } else {
                     SecretView::ThisRun
                 };
-                (view, Ok(Some(found.secret)))
+                self.note_secret(connection, &view);
+                Ok(Some(found.secret))
             }
-            Ok(None) => (SecretView::Missing, Ok(None)),
-            Err(error) => {
-                let problem = ProblemView::from(Error::Secret(error));
-                let view = SecretView::Unreadable {
-                    problem: problem.clone(),
-                };
-                (view, Err(problem))
+            Ok(None) => {
+                self.note_secret(connection, &SecretView::Missing);
+                Ok(None)
             }
-        };
-        self.change(|snapshot| snapshot.secret = view);
-        outcome
+            Err(error) => Err(self.note_unreadable(connection, Error::Secret(error))),
+        }
     }
 
-    fn settings(&self, running: &Running, source: Source) -> Result<Settings, Error> {
+    /// Whether the snapshot says already where the secret of a connection lies.
+    fn knows_secret_of(&self, connection: &str) -> bool {
+        let snapshot = self.snapshot.borrow();
+        let mut saved = snapshot.connections.iter();
+        saved.any(|saved| {
+            saved.connection.name == connection
+                && matches!(saved.secret, SecretView::Stored | SecretView::ThisRun)
+        })
+    }
+
+    fn note_secret(&self, connection: &str, secret: &SecretView) {
+        self.change(|snapshot| snapshot::take_secret(snapshot, connection, secret));
+    }
+
+    fn note_unreadable(&self, connection: &str, error: Error) -> ProblemView {
+        let problem = ProblemView::from(error);
+        let secret = SecretView::Unreadable {
+            problem: problem.clone(),
+        };
+        self.note_secret(connection, &secret);
+        problem
+    }
+
+    fn settings(
+        &self,
+        running: &Running,
+        source: Source,
+        others: Vec<OtherConnection>,
+    ) -> Result<Settings, Error> {
         let (file, folder) = {
             let store = lock(&self.store);
             (store.settings().clone(), store.folder().to_owned())
@@ -301,17 +397,20 @@ impl Inner {
                 ..ConnectionSettings::default()
             }
         } else {
-            file.connection()
+            file.selected().cloned().unwrap_or_default()
         };
+        let is_simulated = matches!(source, Source::Demo);
         let connection = ConnectionView::from(&connection);
         let aliases = file.aliases().0;
         // The simulator is reached without TLS.
-        let ca_file = file.ca_file.filter(|_| !matches!(source, Source::Demo));
+        let ca_file = file.ca_file.filter(|_| !is_simulated);
         Ok(Settings {
             extra_roots: self.extra_roots(ca_file.as_deref())?,
             port: file.port.unwrap_or(DEFAULT_PORT),
             local_key: running.local_key.clone(),
+            connection: connection.name,
             source,
+            others: if is_simulated { Vec::new() } else { others },
             resource_group: connection.resource_group,
             orchestration: connection.orchestration,
             selected_model: connection.model,

@@ -24,6 +24,7 @@ const ORCHESTRATION: &str = "CORETAP_ORCHESTRATION";
 const MODEL: &str = "CORETAP_MODEL";
 const DEPLOYMENT: &str = "CORETAP_DEPLOYMENT";
 const CA_FILE: &str = "CORETAP_CA_FILE";
+const CONNECTION: &str = "CORETAP_CONNECTION";
 
 /// Where a saved service key lies.
 const KEPT: &str = "settings.toml and the keychain";
@@ -33,12 +34,14 @@ pub(crate) const DEFAULT_GROUP: &str = "default";
 pub(crate) const DEFAULT_PORT: u16 = 4000;
 
 /// What was asked for on the command line; it goes before everything else.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Flags {
     /// The port; 0 picks a free one.
     pub port: Option<u16>,
     /// Use the built-in simulator instead of SAP AI Core.
     pub demo: bool,
+    /// The name of the saved connection to use, whatever else says how to reach SAP AI Core.
+    pub connection: Option<String>,
 }
 
 /// All settings, checked.
@@ -48,8 +51,12 @@ pub struct Settings {
     pub port: u16,
     /// What agents must show; made anew for this run when nothing is set.
     pub local_key: Option<LocalKey>,
+    /// What the person calls the connection in use.
+    pub connection: String,
     /// Where models come from.
     pub source: Source,
+    /// The other connections of its group, which answer for it.
+    pub others: Vec<OtherConnection>,
     /// SAP AI Core's resource group.
     pub resource_group: String,
     /// All models through the orchestration deployment, or each through its own.
@@ -72,6 +79,40 @@ pub struct Settings {
     pub folder: Option<PathBuf>,
 }
 
+/// A saved connection that answers for the one in use. What names mean is the same for both.
+#[derive(Clone, Debug)]
+pub struct OtherConnection {
+    /// What the person calls it.
+    pub name: String,
+    /// Its service key.
+    pub service_key: ServiceKey,
+    /// Its resource group.
+    pub resource_group: String,
+    /// All models through its orchestration deployment, or each through its own.
+    pub orchestration: bool,
+    /// The deployment to use there while it runs.
+    pub selected_deployment: Option<String>,
+    /// What its orchestration does beside completing.
+    pub orchestration_modules: OrchestrationModules,
+}
+
+impl OtherConnection {
+    /// What the settings say of it, with its whole key.
+    pub(crate) fn new(saved: &ConnectionSettings, service_key: ServiceKey) -> Self {
+        OtherConnection {
+            name: saved.name().to_owned(),
+            service_key,
+            resource_group: saved
+                .resource_group
+                .clone()
+                .unwrap_or_else(|| DEFAULT_GROUP.to_owned()),
+            orchestration: saved.orchestration.unwrap_or_default(),
+            selected_deployment: saved.deployment.clone(),
+            orchestration_modules: saved.orchestration_modules.clone(),
+        }
+    }
+}
+
 /// Where models come from.
 #[derive(Clone, Debug)]
 #[expect(clippy::large_enum_variant, reason = "there is one, read once at the start")]
@@ -88,15 +129,19 @@ impl Settings {
     ///
     /// # Errors
     /// The first thing that is wrong, by the name of its variable; and when the keychain is needed but can't be read.
-    pub async fn read(flags: Flags, environment: &impl Fn(&str) -> Option<String>) -> Result<Self, Error> {
+    pub async fn read(flags: &Flags, environment: &impl Fn(&str) -> Option<String>) -> Result<Self, Error> {
         let found = SettingsFile::load(environment)?;
         let has_file = found.is_some();
-        let file = found.unwrap_or_default();
+        let mut file = found.unwrap_or_default();
+        let named = flags.connection.clone().or_else(|| set(environment, CONNECTION));
+        if let Some(name) = &named {
+            file.select(name.trim())?;
+        }
         let (port, port_from) = match flags.port {
             Some(port) => (port, "--port"),
             None => port_of(environment, &file)?,
         };
-        let connection = file.connection();
+        let connection = file.selected().cloned().unwrap_or_default();
         let orchestration = orchestration(environment)?;
         let secrets = Secrets::new();
         let mut local_key = own_local_key(environment)?;
@@ -106,7 +151,8 @@ impl Settings {
             from: key_from,
             told_group,
             found_group,
-        } = choose(flags, environment, &file, &connection, &secrets).await?;
+            others,
+        } = choose(flags, named.is_some(), environment, &file, &connection, &secrets).await?;
         if local_key.is_none() && has_file && !flags.demo {
             local_key_from = "the keychain";
             local_key = stored_local_key(&secrets).await.unwrap_or_else(|error| {
@@ -118,23 +164,7 @@ impl Settings {
             local_key_from = "a new one for each run";
         }
         let (aliases, problems) = file.aliases();
-        for problem in &problems {
-            tracing::warn!(
-                code = problem.code(),
-                "{problem} It is left out. {}",
-                problem.hint()
-            );
-        }
-        let left_out = problems
-            .iter()
-            .map(|problem| {
-                format!(
-                    "{problem} It is left out. ({}) {}",
-                    problem.code(),
-                    problem.hint()
-                )
-            })
-            .collect();
+        let left_out = problems.iter().map(leave_out).collect();
         let demo = matches!(source, Source::Demo);
         // The simulator is reached without TLS.
         let ca_file = first([
@@ -146,6 +176,7 @@ impl Settings {
             Some((path, _)) => ExtraRoots::read(&expand(home(environment).as_ref(), path))?,
             None => ExtraRoots::default(),
         };
+        let name = connection.name().to_owned();
         // The simulator's models and groups are not the connection's.
         let connection = if demo && !flags.demo {
             ConnectionSettings::default()
@@ -185,7 +216,9 @@ impl Settings {
         Ok(Settings {
             port,
             local_key,
+            connection: name,
             source,
+            others,
             resource_group,
             orchestration,
             selected_model,
@@ -210,6 +243,20 @@ impl Settings {
     }
 }
 
+/// Logs what was set and can't be used, and says it in a sentence.
+fn leave_out(problem: &Error) -> String {
+    tracing::warn!(
+        code = problem.code(),
+        "{problem} It is left out. {}",
+        problem.hint()
+    );
+    format!(
+        "{problem} It is left out. ({}) {}",
+        problem.code(),
+        problem.hint()
+    )
+}
+
 /// Where models come from, as it was chosen.
 struct Chosen {
     source: Source,
@@ -218,10 +265,12 @@ struct Chosen {
     /// process, behind it if it was only found.
     told_group: Option<String>,
     found_group: Option<String>,
+    others: Vec<OtherConnection>,
 }
 
 async fn choose(
-    flags: Flags,
+    flags: &Flags,
+    is_named: bool,
     environment: &impl Fn(&str) -> Option<String>,
     file: &SettingsFile,
     connection: &ConnectionSettings,
@@ -232,25 +281,31 @@ async fn choose(
         from: from.into(),
         told_group: None,
         found_group: None,
+        others: Vec::new(),
     };
     if flags.demo {
         return Ok(alone(Source::Demo, "--demo"));
     }
-    if let Some(told) = service_key_sources::told(environment)? {
+    // Whoever names a connection means that one.
+    if !is_named && let Some(told) = service_key_sources::told(environment)? {
         return Ok(Chosen {
             source: Source::AiCore(told.key),
             from: told.from.into(),
             told_group: told.resource_group,
             found_group: None,
+            others: Vec::new(),
         });
     }
-    if file.simulator {
+    if !is_named && file.simulator {
         return Ok(alone(Source::Demo, FILE));
     }
     if let Some(key) = connection.without_secret()? {
         let found = secrets.get(&key.secret_name()).await?;
         let key = key.with_secret(&found.ok_or(Error::SecretMissing)?.secret)?;
-        return Ok(alone(Source::AiCore(key), KEPT));
+        return Ok(Chosen {
+            others: others_of_group(file, secrets).await,
+            ..alone(Source::AiCore(key), KEPT)
+        });
     }
     let found = service_key_sources::found(environment)?.ok_or(Error::CredentialsMissing)?;
     Ok(Chosen {
@@ -258,7 +313,32 @@ async fn choose(
         from: found.from.into(),
         told_group: None,
         found_group: found.resource_group,
+        others: Vec::new(),
     })
+}
+
+/// The other connections of the group, with their secrets. One that can't be used is left out: it must not harm the others.
+async fn others_of_group(file: &SettingsFile, secrets: &Secrets) -> Vec<OtherConnection> {
+    let mut others = Vec::new();
+    for saved in file.others_of_group() {
+        match whole_key(saved, secrets).await {
+            Ok(key) => others.push(OtherConnection::new(saved, key)),
+            Err(error) => {
+                tracing::warn!(
+                    code = error.code(),
+                    connection = saved.name(),
+                    "{error} It is left out."
+                );
+            }
+        }
+    }
+    others
+}
+
+async fn whole_key(saved: &ConnectionSettings, secrets: &Secrets) -> Result<ServiceKey, Error> {
+    let key = saved.without_secret()?.ok_or(Error::CredentialsMissing)?;
+    let found = secrets.get(&key.secret_name()).await?;
+    key.with_secret(&found.ok_or(Error::SecretMissing)?.secret)
 }
 
 impl ConnectionSettings {
@@ -361,10 +441,11 @@ mod tests {
     use super::*;
     use crate::origins::origins;
 
+    #[expect(clippy::needless_pass_by_value, reason = "tests say it in place")]
     fn read(flags: Flags, environment: &[(&str, &str)]) -> Result<Settings, Error> {
         let environment: HashMap<_, _> = environment.iter().copied().collect();
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        runtime.block_on(Settings::read(flags, &|name| {
+        runtime.block_on(Settings::read(&flags, &|name| {
             environment.get(name).map(|value| (*value).to_owned())
         }))
     }
@@ -425,7 +506,7 @@ mod tests {
         assert_eq!(client_id(read(Flags::default(), &told).unwrap()), "service key");
         let demo = Flags {
             demo: true,
-            port: None,
+            ..Flags::default()
         };
         assert_eq!(client_id(read(demo, &told).unwrap()), "demo");
         assert!(matches!(
@@ -591,9 +672,38 @@ mod tests {
         assert_ne!(settings.extra_roots, ExtraRoots::default());
         let demo = Flags {
             demo: true,
-            port: None,
+            ..Flags::default()
         };
         assert_eq!(read(demo, &base).unwrap().extra_roots, ExtraRoots::default());
+    }
+
+    #[test]
+    fn a_saved_connection_is_taken_by_its_name() {
+        let home = tempfile::tempdir().unwrap();
+        let folder = home.path().display().to_string();
+        let file = "version = 1\n[[connections]]\nresource_group = \"first\"\n[[connections]]\nname = \"b\"\nresource_group = \"second\"\n";
+        std::fs::write(home.path().join(FILE), file).unwrap();
+        let service_key = key("k");
+        let base = [("CORETAP_HOME", folder.as_str()), ("CORETAP_API_KEY", "k")];
+        let group = |flag: Option<&str>, more: &[(&'static str, &str)]| {
+            let flags = Flags {
+                connection: flag.map(str::to_owned),
+                ..Flags::default()
+            };
+            let error = match read(flags, &[&base, more].concat()) {
+                Ok(settings) => return settings.resource_group,
+                Err(error) => error,
+            };
+            error.code().to_owned()
+        };
+        let told = [("AICORE_SERVICE_KEY", service_key.as_str())];
+        assert_eq!(group(None, &told), "first");
+        // Whoever names a connection does not mean the key of a variable, and this one names no server.
+        assert_eq!(group(Some("b"), &told), "CONFIG-NO-SERVICE-KEY");
+        let named = [told.as_slice(), &[("CORETAP_CONNECTION", "b")]].concat();
+        assert_eq!(group(None, &named), "CONFIG-NO-SERVICE-KEY");
+        assert_eq!(group(Some("c"), &told), "CONFIG-CONNECTION");
+        assert_eq!(group(None, &[("CORETAP_CONNECTION", "c")]), "CONFIG-CONNECTION");
     }
 
     #[test]
@@ -605,7 +715,7 @@ mod tests {
             read(
                 Flags {
                     port: flag,
-                    demo: false,
+                    ..Flags::default()
                 },
                 &all,
             )
@@ -626,7 +736,14 @@ mod tests {
 
         let orchestration = |demo, value| {
             let environment = [base, ("CORETAP_ORCHESTRATION", value)];
-            read(Flags { port: None, demo }, &environment).map(|settings| settings.orchestration)
+            read(
+                Flags {
+                    demo,
+                    ..Flags::default()
+                },
+                &environment,
+            )
+            .map(|settings| settings.orchestration)
         };
         assert!(!orchestration(false, "").unwrap());
         assert!(orchestration(true, "").unwrap());
@@ -672,7 +789,14 @@ mod tests {
         let seen = |more: &[(&'static str, &'static str)], port| {
             // A local key of its own, so that no keychain is asked.
             let local_key = [("CORETAP_API_KEY", "k")];
-            let settings = read(Flags { port, demo: false }, &[&base, more, &local_key].concat()).unwrap();
+            let settings = read(
+                Flags {
+                    port,
+                    ..Flags::default()
+                },
+                &[&base, more, &local_key].concat(),
+            )
+            .unwrap();
             (
                 settings.port,
                 settings.resource_group,

@@ -13,6 +13,8 @@ use crate::error::Error;
 /// The one folder for settings and data.
 const HOME: &str = "CORETAP_HOME";
 pub(crate) const FILE: &str = "settings.toml";
+/// What a connection is called that has no name: there was only one when files had none.
+pub(crate) const DEFAULT_NAME: &str = "SAP AI Core";
 /// The version of the file that this Coretap writes and reads.
 const VERSION: u32 = 1;
 
@@ -33,7 +35,10 @@ pub(crate) struct SettingsFile {
     /// A file with certificate authorities that are trusted beside the system's, in PEM form.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) ca_file: Option<String>,
-    /// Connections to SAP AI Core: one, for now.
+    /// The name of the connection in use; the first one without it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    selected: Option<String>,
+    /// Connections to SAP AI Core, each with a name of its own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) connections: Vec<ConnectionSettings>,
     /// Names of the person's own for models. A row that can't be used is reported and stays, and the others hold.
@@ -49,6 +54,7 @@ impl Default for SettingsFile {
             start_proxy: false,
             simulator: false,
             ca_file: None,
+            selected: None,
             connections: Vec::new(),
             aliases: BTreeMap::new(),
         }
@@ -59,6 +65,12 @@ impl Default for SettingsFile {
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ConnectionSettings {
+    /// What the person calls it; files of Coretap's first version have none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) name: Option<String>,
+    /// Connections of one group answer for each other.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) group: Option<String>,
     /// OAuth client id.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) client_id: Option<String>,
@@ -135,25 +147,23 @@ impl SettingsFile {
             );
             return Err(wrong(known));
         }
-        if file.connections.len() > 1 {
-            return Err(wrong(
-                "it has several connections, and this Coretap knows one".to_owned(),
-            ));
-        }
         for connection in &file.connections {
             if let Some(problem) = connection.orchestration_modules.problem() {
                 return Err(refused(format!("orchestration_modules: {problem}"), true));
             }
         }
         file.unset_what_is_blank();
+        file.check_names().map_err(wrong)?;
         Ok(Some(file))
     }
 
     /// A value that somebody has emptied means the same as none, as it does for variables.
     fn unset_what_is_blank(&mut self) {
-        let mut values = vec![&mut self.ca_file];
+        let mut values = vec![&mut self.ca_file, &mut self.selected];
         for connection in &mut self.connections {
             values.extend([
+                &mut connection.name,
+                &mut connection.group,
                 &mut connection.client_id,
                 &mut connection.certificate,
                 &mut connection.auth_url,
@@ -198,9 +208,128 @@ impl SettingsFile {
         (Aliases::new(aliases), problems)
     }
 
+    /// Every connection can be told from the others, and the one in use is there.
+    fn check_names(&self) -> Result<(), String> {
+        for (number, connection) in self.connections.iter().enumerate() {
+            let name = connection.name();
+            if self
+                .connections
+                .iter()
+                .take(number)
+                .any(|other| other.name() == name)
+            {
+                return Err(format!("two of its connections are called '{name}'"));
+            }
+        }
+        match &self.selected {
+            Some(selected) if self.named(selected).is_none() => Err(format!(
+                "it selects the connection '{selected}', which is none of {}",
+                self.names()
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// The connection of a name.
+    pub(crate) fn named(&self, name: &str) -> Option<&ConnectionSettings> {
+        self.connections
+            .iter()
+            .find(|connection| connection.name() == name)
+    }
+
     /// The connection in use.
-    pub(crate) fn connection(&self) -> ConnectionSettings {
-        self.connections.first().cloned().unwrap_or_default()
+    pub(crate) fn selected(&self) -> Option<&ConnectionSettings> {
+        let selected = self.selected.as_deref().and_then(|name| self.named(name));
+        selected.or(self.connections.first())
+    }
+
+    /// The same, to be changed.
+    pub(crate) fn selected_mut(&mut self) -> Option<&mut ConnectionSettings> {
+        let name = self.selected()?.name().to_owned();
+        self.connections
+            .iter_mut()
+            .find(|connection| connection.name() == name)
+    }
+
+    /// Uses the connection of this name.
+    ///
+    /// # Errors
+    /// [`Error::ConnectionUnknown`].
+    pub(crate) fn select(&mut self, name: &str) -> Result<(), Error> {
+        if self.named(name).is_none() {
+            return Err(Error::ConnectionUnknown {
+                asked: name.to_owned(),
+                names: self.names(),
+            });
+        }
+        self.selected = Some(name.to_owned());
+        self.unset_what_goes_without_saying();
+        Ok(())
+    }
+
+    /// Puts a connection in the place of the one that was called `replaced`, else behind the others. The one in use stays
+    /// in use.
+    pub(crate) fn put(&mut self, replaced: Option<&str>, connection: ConnectionSettings) {
+        let selected = self.selected().map(|selected| selected.name().to_owned());
+        let is_renamed = replaced.is_some() && selected.as_deref() == replaced;
+        let own = connection.name().to_owned();
+        let former = replaced.and_then(|name| self.connections.iter_mut().find(|one| one.name() == name));
+        match former {
+            Some(former) => *former = connection,
+            None => self.connections.push(connection),
+        }
+        self.selected = if is_renamed { Some(own) } else { selected };
+        self.unset_what_goes_without_saying();
+    }
+
+    /// Takes a connection out. If it was the one in use, the first of the others is.
+    pub(crate) fn remove(&mut self, name: &str) {
+        self.connections.retain(|connection| connection.name() != name);
+        self.selected.take_if(|selected| selected == name);
+        self.unset_what_goes_without_saying();
+    }
+
+    /// Who has one connection has the same file as ever, which any Coretap can read.
+    fn unset_what_goes_without_saying(&mut self) {
+        let first = self.connections.first().map(ConnectionSettings::name);
+        if self.selected.as_deref() == first {
+            self.selected = None;
+        }
+        for connection in &mut self.connections {
+            connection.name.take_if(|name| name == DEFAULT_NAME);
+        }
+    }
+
+    /// The others of the group of the connection in use.
+    pub(crate) fn others_of_group(&self) -> impl Iterator<Item = &ConnectionSettings> {
+        let selected = self.selected();
+        let group = selected.and_then(|selected| selected.group.as_deref());
+        self.connections.iter().filter(move |connection| {
+            group.is_some()
+                && connection.group.as_deref() == group
+                && selected.is_some_and(|selected| selected.name() != connection.name())
+        })
+    }
+
+    /// The connections' names, for a sentence.
+    pub(crate) fn names(&self) -> String {
+        let names: Vec<_> = self
+            .connections
+            .iter()
+            .map(|connection| format!("'{}'", connection.name()))
+            .collect();
+        if names.is_empty() {
+            "no connections".to_owned()
+        } else {
+            names.join(", ")
+        }
+    }
+}
+
+impl ConnectionSettings {
+    /// What the person calls it, or what one is called that nobody has named.
+    pub(crate) fn name(&self) -> &str {
+        self.name.as_deref().unwrap_or(DEFAULT_NAME)
     }
 }
 
@@ -251,14 +380,64 @@ mod tests {
             "version = 1\nport = 4711\n[[connections]]\nresource_group = \"team\"\norchestration = true\nmodel = \"gpt-4o\"\n",
         )
         .unwrap();
-        let connection = file.connection();
+        let connection = file.selected().unwrap();
+        assert_eq!(connection.name(), "SAP AI Core");
         assert_eq!(file.port, Some(4711));
         assert_eq!(connection.resource_group.as_deref(), Some("team"));
         assert_eq!(
             (connection.orchestration, connection.model.as_deref()),
             (Some(true), Some("gpt-4o"))
         );
-        assert_eq!(load("version = 1").unwrap().connection().model, None);
+        assert_eq!(load("version = 1").unwrap().selected(), None);
+    }
+
+    const THREE: &str = "version = 1\nselected = \"two\"\n[[connections]]\nname = \"one\"\ngroup = \"g\"\n[[connections]]\n\
+        name = \"two\"\ngroup = \"g\"\n[[connections]]\nname = \"three\"\n";
+
+    fn selected(file: &SettingsFile) -> &str {
+        file.selected().map_or("", ConnectionSettings::name)
+    }
+
+    #[test]
+    fn one_of_several_connections_is_selected_and_its_group_answers_with_it() {
+        let mut file = load(THREE).unwrap();
+        let others = |file: &SettingsFile| -> Vec<String> {
+            file.others_of_group()
+                .map(|other| other.name().to_owned())
+                .collect()
+        };
+        assert_eq!((selected(&file), others(&file)), ("two", vec!["one".to_owned()]));
+        file.select("three").unwrap();
+        assert_eq!((selected(&file), others(&file)), ("three", vec![]));
+        let error = file.select("four").unwrap_err();
+        assert_eq!(error.code(), "CONFIG-CONNECTION");
+        assert!(error.to_string().contains("'one', 'two', 'three'"), "{error}");
+        assert_eq!(selected(&file), "three");
+        file.remove("three");
+        assert_eq!(selected(&file), "one");
+        file.remove("two");
+        file.remove("one");
+        assert_eq!(file.selected(), None);
+    }
+
+    #[test]
+    fn a_connection_takes_the_place_of_the_one_it_replaces() {
+        let called = |name: &str| ConnectionSettings {
+            name: Some(name.to_owned()),
+            ..ConnectionSettings::default()
+        };
+        let mut file = load(THREE).unwrap();
+        file.put(Some("two"), called("zwei"));
+        assert_eq!(selected(&file), "zwei", "a name is only a name");
+        file.put(Some("one"), called("eins"));
+        file.put(None, called("vier"));
+        assert_eq!(file.names(), "'eins', 'zwei', 'three', 'vier'");
+        assert_eq!(selected(&file), "zwei");
+        // The first of all is used at once, and further ones leave it so.
+        let mut file = SettingsFile::default();
+        file.put(None, called("first"));
+        file.put(None, called("second"));
+        assert_eq!(selected(&file), "first");
     }
 
     #[test]
@@ -349,7 +528,7 @@ allowlist = ["SAP"]
     #[test]
     fn orchestrations_modules_are_read_written_and_off_without_a_word() {
         let file = load(MODULES).unwrap();
-        let modules = file.connection().orchestration_modules;
+        let modules = file.selected().unwrap().orchestration_modules.clone();
         assert_eq!(
             modules.on(),
             ["filtering", "masking", "fallbacks", "prompt_caching", "timeout"]
@@ -373,7 +552,8 @@ allowlist = ["SAP"]
             SettingsFile::read(&path)
                 .unwrap()
                 .unwrap()
-                .connection()
+                .selected()
+                .unwrap()
                 .orchestration_modules
                 .on()
                 .is_empty()
@@ -426,7 +606,11 @@ allowlist = ["SAP"]
             ("version = ", "line 1"),
             (
                 "version = 1\n[[connections]]\n[[connections]]",
-                "several connections",
+                "two of its connections are called 'SAP AI Core'",
+            ),
+            (
+                "version = 1\nselected = \"b\"\n[[connections]]\nname = \"a\"",
+                "selects the connection 'b', which is none of 'a'",
             ),
         ] {
             let error = load(text).unwrap_err();

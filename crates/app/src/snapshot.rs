@@ -3,10 +3,10 @@
 use coretap_proxy::LocalKey;
 
 use crate::settings::DEFAULT_PORT;
-use crate::settings_file::SettingsFile;
+use crate::settings_file::{ConnectionSettings, SettingsFile};
 use crate::view::{
-    ConnectionView, KeyView, ProblemView, ProxyView, SecretView, SettingsView, Snapshot, SourceView, Step,
-    StepId, StepStatus, UsageView,
+    ConnectionPart, ConnectionView, KeyView, ProblemView, ProxyView, SavedConnection, SecretView,
+    SettingsView, Snapshot, SourceView, Step, StepId, StepStatus, UsageView,
 };
 
 /// The overview's steps, in order. Each waits for the ones before it.
@@ -28,6 +28,7 @@ pub(crate) fn of(settings: &SettingsFile, notices: Vec<ProblemView>) -> Snapshot
         source: SourceView::None,
         connection: None,
         secret: SecretView::Missing,
+        connections: Vec::new(),
         local_key: KeyView {
             beginning: String::new(),
             stored: false,
@@ -52,8 +53,7 @@ pub(crate) fn of(settings: &SettingsFile, notices: Vec<ProblemView>) -> Snapshot
 /// What of the snapshot the settings say.
 pub(crate) fn take_settings(snapshot: &mut Snapshot, settings: &SettingsFile) {
     let connection = settings
-        .connections
-        .first()
+        .selected()
         .filter(|connection| connection.client_id.is_some())
         .map(ConnectionView::from);
     snapshot.source = match connection {
@@ -68,11 +68,54 @@ pub(crate) fn take_settings(snapshot: &mut Snapshot, settings: &SettingsFile) {
             .and_then(|connection| connection.model.clone());
     }
     snapshot.connection = connection;
+    snapshot.connections = saved_connections(settings, &snapshot.connections);
     snapshot.settings = SettingsView {
         port: settings.port.filter(|port| *port != 0).unwrap_or(DEFAULT_PORT),
         start_proxy: settings.start_proxy,
         ca_file: settings.ca_file.clone(),
     };
+}
+
+/// All connections of the settings; what is known of their secrets stays as it was.
+fn saved_connections(settings: &SettingsFile, before: &[SavedConnection]) -> Vec<SavedConnection> {
+    let selected = settings.selected().map(ConnectionSettings::name);
+    let group: Vec<_> = settings.others_of_group().map(ConnectionSettings::name).collect();
+    let saved = settings
+        .connections
+        .iter()
+        .filter(|saved| saved.client_id.is_some());
+    saved
+        .map(|saved| {
+            let name = saved.name();
+            let known = before.iter().find(|known| known.connection.name == name);
+            SavedConnection {
+                connection: ConnectionView::from(saved),
+                secret: known.map_or(SecretView::Missing, |known| known.secret.clone()),
+                part: if selected == Some(name) {
+                    ConnectionPart::Selected
+                } else if group.contains(&name) {
+                    ConnectionPart::Group
+                } else {
+                    ConnectionPart::None
+                },
+            }
+        })
+        .collect()
+}
+
+/// Takes what is known of the secret of a connection.
+pub(crate) fn take_secret(snapshot: &mut Snapshot, name: &str, secret: &SecretView) {
+    if snapshot
+        .connection
+        .as_ref()
+        .is_some_and(|connection| connection.name == name)
+    {
+        snapshot.secret.clone_from(secret);
+    }
+    let saved = snapshot.connections.iter_mut();
+    for saved in saved.filter(|saved| saved.connection.name == name) {
+        saved.secret.clone_from(secret);
+    }
 }
 
 /// Takes a step that a check has told; those that the overview does not show are passed over.

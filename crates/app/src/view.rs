@@ -18,10 +18,12 @@ pub struct Snapshot {
     pub proxy: ProxyView,
     /// Where models come from.
     pub source: SourceView,
-    /// The saved connection; `None` until the first one is saved. While the simulator is used it stays what it is.
+    /// The saved connection in use; `None` until the first one is saved. While the simulator is used it stays what it is.
     pub connection: Option<ConnectionView>,
-    /// Whether the saved connection has its secret.
+    /// Whether that connection has its secret.
     pub secret: SecretView,
+    /// All saved connections, the one in use among them.
+    pub connections: Vec<SavedConnection>,
     /// Where the key that agents show is kept.
     pub local_key: KeyView,
     /// The way from the service key to an agent's first request, in order.
@@ -93,6 +95,10 @@ pub enum SourceView {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct ConnectionView {
+    /// What the person calls it; no two have the same name.
+    pub name: String,
+    /// Connections of one group answer for each other.
+    pub group: Option<String>,
     /// OAuth client id.
     pub client_id: String,
     /// The AI API.
@@ -105,13 +111,37 @@ pub struct ConnectionView {
     pub orchestration: bool,
     /// The selected model.
     pub model: Option<String>,
-    /// The chosen deployment: in foundation mode the selected model's, where `None` is the newest one; in orchestration mode,
+    /// The chosen deployment: in foundation mode the selected model's, where `None` is all that run; in orchestration mode,
     /// where only `settings.toml` chooses it, the one for all models, where `None` is all that run.
     pub deployment: Option<String>,
     /// What orchestration does beside completing; foundation mode has none of it.
     pub orchestration_modules: OrchestrationModules,
     /// The client certificate (x509), if there is one in place of a client secret.
     pub certificate: Option<CertificateView>,
+}
+
+/// One of the saved connections.
+#[derive(Clone, Debug, PartialEq, Serialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct SavedConnection {
+    /// What is saved of it.
+    pub connection: ConnectionView,
+    /// Whether it has its secret.
+    pub secret: SecretView,
+    /// What part it has in answering.
+    pub part: ConnectionPart,
+}
+
+/// What part a saved connection has in answering agents.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, TS)]
+#[serde(rename_all = "snake_case")]
+pub enum ConnectionPart {
+    /// It is the one in use.
+    Selected,
+    /// It answers for the one in use, because it is in its group.
+    Group,
+    /// None.
+    None,
 }
 
 /// A client certificate, without its private key.
@@ -231,6 +261,8 @@ pub struct ProblemView {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub enum Field {
+    /// Name.
+    Name,
     /// The pasted service key.
     ServiceKey,
     /// Client ID.
@@ -385,6 +417,12 @@ pub struct ServiceKeyFields {
 #[derive(Clone, Debug, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct ConnectionDraft {
+    /// The name of the saved connection whose place it takes; `None` for a new one.
+    pub replaces: Option<String>,
+    /// What the person calls it.
+    pub name: String,
+    /// Its group; empty means none.
+    pub group: Option<String>,
     /// OAuth client id.
     pub client_id: String,
     /// Where the secret comes from.

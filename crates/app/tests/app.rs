@@ -68,6 +68,9 @@ fn open(home: &TempDir) -> App {
 fn draft(key: &str) -> ConnectionDraft {
     let fields = coretap_app::read_service_key(key).unwrap();
     ConnectionDraft {
+        replaces: Some("Mine".to_owned()),
+        name: "Mine".to_owned(),
+        group: None,
         client_id: fields.client_id,
         client_secret: SecretDraft::ServiceKey { text: key.into() },
         base_url: fields.base_url,
@@ -164,7 +167,7 @@ async fn a_saved_connection_runs_and_its_secret_is_in_no_file() {
     );
     assert!(!saved.contains("sim$EfGh"), "{saved}");
 
-    app.forget_secret().await.unwrap();
+    app.forget_secret("Mine").await.unwrap();
     let is_gone = |now: &Snapshot| now.secret != SecretView::ThisRun && now.proxy == ProxyView::Stopped;
     until(&app, "forgotten", is_gone).await;
 }

@@ -91,6 +91,9 @@ async fn on_its_own_bus() {
     app.save_settings(settings).await.unwrap();
     let fields = coretap_app::read_service_key(&key).unwrap();
     let draft = ConnectionDraft {
+        replaces: None,
+        name: "Mine".to_owned(),
+        group: None,
         client_id: fields.client_id,
         client_secret: SecretDraft::ServiceKey {
             text: key.as_str().into(),
@@ -108,7 +111,7 @@ async fn on_its_own_bus() {
     drop(app);
 
     // The command finds it, and so does the next run of the app.
-    let settings = Settings::read(Flags::default(), &environment).await.unwrap();
+    let settings = Settings::read(&Flags::default(), &environment).await.unwrap();
     let Source::AiCore(found) = settings.source else {
         panic!("the simulator")
     };
@@ -144,6 +147,6 @@ async fn on_its_own_bus() {
     std::fs::write(&path, file).unwrap();
     let app = App::open(&environment).unwrap();
     until(&app, "stored still", |now| now.secret == SecretView::Stored).await;
-    app.forget_secret().await.unwrap();
+    app.forget_secret("Mine").await.unwrap();
     until(&app, "forgotten", |now| now.secret == SecretView::Missing).await;
 }

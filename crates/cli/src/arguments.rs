@@ -29,7 +29,9 @@ Environment:
                          a deployment of its own [default: false, with --demo true]
   CORETAP_MODEL          the model for names that SAP AI Core does not know [default: none]
   CORETAP_DEPLOYMENT     the id of the deployment to use while it runs; in orchestration mode for all
-                         models, else for its own [default: the newest, in orchestration the default one]
+                         models, else for its own [default: all that run]
+  CORETAP_CONNECTION     the name of the saved connection to use, whatever the variables above say
+                         [default: the one that is selected in the window]
   CORETAP_CA_FILE        a PEM file with certificate authorities to trust beside the system's
   CORETAP_HOME           the folder of settings.toml [default: the platform's folder for settings]
   RUST_LOG               how much is logged on stderr [default: info]
@@ -59,6 +61,15 @@ pub(crate) enum Command {
         /// Answer from a built-in simulator: no SAP account, no network
         #[arg(long)]
         demo: bool,
+        /// The saved connection to use [default: CORETAP_CONNECTION, or the selected one]
+        #[arg(long, value_name = "NAME", conflicts_with = "demo")]
+        connection: Option<String>,
+    },
+    /// List the saved connections; connections of one group answer for each other
+    Connections {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
     },
     /// Run a strict stand-in for SAP AI Core and print a service key for it
     ///
@@ -94,18 +105,27 @@ pub(crate) enum Command {
         /// Print JSON
         #[arg(long)]
         json: bool,
+        /// The saved connection to use [default: CORETAP_CONNECTION, or the selected one]
+        #[arg(long, value_name = "NAME")]
+        connection: Option<String>,
     },
     /// List the models that agents can ask for
     Models {
         /// Print JSON
         #[arg(long)]
         json: bool,
+        /// The saved connection to use [default: CORETAP_CONNECTION, or the selected one]
+        #[arg(long, value_name = "NAME")]
+        connection: Option<String>,
     },
     /// List the deployments of the resource group
     Deployments {
         /// Print JSON
         #[arg(long)]
         json: bool,
+        /// The saved connection to use [default: CORETAP_CONNECTION, or the selected one]
+        #[arg(long, value_name = "NAME")]
+        connection: Option<String>,
     },
     /// Show what differs from the built-in rules
     ///

@@ -3,16 +3,21 @@
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
+use coretap_app::Flags;
 use coretap_app::doctor::{Check, Diagnosis, Finding, Verdict, doctor as check_all};
 use serde_json::json;
 
 use crate::{environment, print};
 
 /// Does the checks, prints each as it is done, and gives the exit code for what they come to.
-pub(crate) async fn doctor(json: bool) -> ExitCode {
+pub(crate) async fn doctor(json: bool, connection: Option<String>) -> ExitCode {
+    let flags = Flags {
+        connection,
+        ..Flags::default()
+    };
     let mut findings = Vec::new();
     let mut has_warning = false;
-    let diagnosis = check_all(&environment, |finding| {
+    let diagnosis = check_all(&flags, &environment, |finding| {
         has_warning |= finding.verdict == Verdict::Warning;
         if json {
             findings.push(finding);

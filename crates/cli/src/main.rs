@@ -15,7 +15,7 @@ mod status;
 use std::process::ExitCode;
 
 use clap::Parser;
-use coretap_app::Error;
+use coretap_app::{Error, Flags};
 
 use crate::arguments::{Arguments, Command, RulesCommand};
 
@@ -53,11 +53,23 @@ fn main() -> ExitCode {
 async fn run(command: Command) -> Result<ExitCode, Error> {
     let done = match command {
         Command::Status { port, json } => return status::status(port, json).await,
-        Command::Doctor { json } => return Ok(doctor::doctor(json).await),
-        Command::Serve { port, demo } => serve::serve(port, demo).await,
+        Command::Doctor { json, connection } => return Ok(doctor::doctor(json, connection).await),
+        Command::Serve {
+            port,
+            demo,
+            connection,
+        } => {
+            let flags = Flags {
+                port,
+                demo,
+                connection,
+            };
+            serve::serve(flags).await
+        }
         Command::Simulate { port } => serve::simulate(port).await,
-        Command::Models { json } => show::models(json).await,
-        Command::Deployments { json } => show::deployments(json).await,
+        Command::Connections { json } => show::connections(json),
+        Command::Models { json, connection } => show::models(json, connection).await,
+        Command::Deployments { json, connection } => show::deployments(json, connection).await,
         Command::Rules { command: None, json } => show::rules(json),
         Command::Rules {
             command: Some(RulesCommand::Forget { id, .. }),

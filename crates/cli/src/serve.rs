@@ -10,11 +10,11 @@ use crate::environment;
 use crate::print;
 
 /// `coretap serve`
-pub(crate) async fn serve(port: Option<u16>, demo: bool) -> Result<(), Error> {
-    let settings = Settings::read(Flags { port, demo }, &environment).await?;
+pub(crate) async fn serve(flags: Flags) -> Result<(), Error> {
+    let settings = Settings::read(&flags, &environment).await?;
     let is_random = settings.local_key.is_none();
     let is_simulated = matches!(settings.source, Source::Demo);
-    if !demo && is_simulated {
+    if !flags.demo && is_simulated {
         print::note("The built-in simulator answers, because the desktop app was set to it.");
     }
     let mut stop = Signals::new().map_err(Error::Simulator)?;

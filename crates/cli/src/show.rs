@@ -3,7 +3,8 @@
 use coretap_app::agents::{Agent, Form, Setup, Shell, snippet};
 use coretap_app::rules::{self, LearnedRule, Listing, OwnRule};
 use coretap_app::{
-    Alias, Coretap, Deployment, Error, Flags, SelectableModel, Selection, Settings, local_key, port,
+    Alias, Coretap, Deployment, Error, Flags, ListedConnection, SelectableModel, Selection, Settings,
+    local_key, port,
 };
 use serde::Serialize;
 
@@ -11,8 +12,8 @@ use crate::environment;
 use crate::print;
 
 /// `coretap models`
-pub(crate) async fn models(json: bool) -> Result<(), Error> {
-    let coretap = connection().await?;
+pub(crate) async fn models(json: bool, connection: Option<String>) -> Result<(), Error> {
+    let coretap = connect(connection).await?;
     let selection = coretap.selection().await?;
     let aliases = coretap.aliases();
     if json {
@@ -55,9 +56,29 @@ struct Listed<'a> {
     aliases: &'a [Alias],
 }
 
+/// `coretap connections`
+pub(crate) fn connections(json: bool) -> Result<(), Error> {
+    let connections = coretap_app::connections(&environment)?;
+    if json {
+        print_json(&connections);
+        return Ok(());
+    }
+    let head = [
+        "CONNECTION",
+        "",
+        "GROUP",
+        "RESOURCE GROUP",
+        "MODELS BY",
+        "BASE URL",
+    ];
+    let rows: Vec<_> = connections.iter().map(connection_row).collect();
+    print::out(&print::table(head, &rows));
+    Ok(())
+}
+
 /// `coretap deployments`
-pub(crate) async fn deployments(json: bool) -> Result<(), Error> {
-    let deployments = connection().await?.deployments().await?;
+pub(crate) async fn deployments(json: bool, connection: Option<String>) -> Result<(), Error> {
+    let deployments = connect(connection).await?.deployments().await?;
     if json {
         print_json(&deployments);
         return Ok(());
@@ -147,8 +168,29 @@ fn own_shell() -> Shell {
     }
 }
 
-async fn connection() -> Result<Coretap, Error> {
-    Coretap::new(Settings::read(Flags::default(), &environment).await?, None).await
+async fn connect(connection: Option<String>) -> Result<Coretap, Error> {
+    let flags = Flags {
+        connection,
+        ..Flags::default()
+    };
+    Coretap::new(Settings::read(&flags, &environment).await?, None).await
+}
+
+fn connection_row(connection: &ListedConnection) -> [String; 6] {
+    let text = |text: &Option<String>| text.clone().unwrap_or_default();
+    let mode = if connection.orchestration {
+        "orchestration"
+    } else {
+        "deployments"
+    };
+    [
+        connection.name.clone(),
+        if connection.selected { "selected" } else { "" }.to_owned(),
+        text(&connection.group),
+        connection.resource_group.clone(),
+        mode.to_owned(),
+        text(&connection.base_url),
+    ]
 }
 
 fn model_row(model: &SelectableModel) -> [String; 6] {

@@ -12,6 +12,7 @@ mod agent_tools;
 mod answer;
 mod azure;
 mod azure_responses;
+mod beginning;
 mod chat;
 mod claude;
 mod cohere;
@@ -47,6 +48,7 @@ use serde::{Deserialize, Serialize};
 pub use agent_tools::{AgentTool, AgentToolKind, AgentTools};
 pub use answer::{Answer, AnswerOptions, AnswerStream, Outcome, Progress, answer, answer_as_stream};
 pub use azure_responses::copy::kept_answer;
+pub use beginning::hash_beginning;
 pub use embeddings::{
     EmbeddingFormat, EmbeddingRequest, Encoding, embedding_answer, write_embedding_request,
 };

@@ -234,7 +234,10 @@ pub(crate) fn members<'a>(document: &'a Document<'_>) -> Result<Object<'a>, Read
         .ok_or_else(|| ReadError::new("", "expected a JSON object"))
 }
 
-fn read<'a>(agent: AgentFormat, document: &'a Document<'_>) -> Result<Conversation<'a>, ReadError> {
+pub(crate) fn read<'a>(
+    agent: AgentFormat,
+    document: &'a Document<'_>,
+) -> Result<Conversation<'a>, ReadError> {
     let body = members(document)?;
     match agent {
         AgentFormat::Messages => messages::request::read(body),

@@ -18,12 +18,48 @@ pub struct Configuration {
     pub local_key: LocalKey,
     /// Names besides the loopback ones that a `Host` header may carry, without a port.
     pub allowed_hosts: Vec<String>,
-    /// The connection to SAP AI Core.
-    pub aicore: AiCore,
-    /// What orchestration does for it beside completing.
-    pub modules: Arc<OrchestrationModules>,
+    /// The connection to SAP AI Core that the person has selected.
+    pub selected: Connected,
+    /// The other connections of its group, which answer for it and it for them. They have its aliases and its selected
+    /// model, so that a name means the same at each.
+    pub others: Vec<Connected>,
     /// Times and sizes.
     pub limits: Limits,
+}
+
+impl Configuration {
+    /// All connections, the selected one first.
+    pub(crate) fn connections(&self) -> impl Iterator<Item = &Connected> {
+        std::iter::once(&self.selected).chain(&self.others)
+    }
+
+    /// The connection of this name, if it is one of them.
+    pub(crate) fn named(&self, name: &str) -> Option<&Connected> {
+        self.connections().find(|connection| *connection.name == *name)
+    }
+}
+
+/// A connection to SAP AI Core.
+#[derive(Clone, Debug)]
+pub struct Connected {
+    /// The person's name for it; no two have the same.
+    pub name: Arc<str>,
+    /// The connection itself.
+    pub aicore: AiCore,
+    /// What orchestration does for it beside completing. They are a connection's own: what is masked for one tenant is not
+    /// sent to another one bare, unless that one's settings say so.
+    pub modules: Arc<OrchestrationModules>,
+}
+
+impl From<AiCore> for Connected {
+    /// One that needs no name because there is no other.
+    fn from(aicore: AiCore) -> Self {
+        Connected {
+            name: Arc::from(""),
+            aicore,
+            modules: Arc::default(),
+        }
+    }
 }
 
 /// Times and sizes that the proxy keeps to.

@@ -80,6 +80,7 @@ pub(crate) fn prepare(
         orchestration,
     } = write_embedding_request(body, format, &route.model, &model.rules)?;
     ongoing.exchange.model = Some(Arc::clone(&model.name));
+    ongoing.exchange.deployment = Some(Arc::clone(&model.deployment));
     ongoing.exchange.route = Some(model.format);
     ongoing.exchange.dropped = dropped;
     let mut bodies = bodies.into_iter().map(Bytes::from);

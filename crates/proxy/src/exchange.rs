@@ -11,6 +11,7 @@ use coretap_formats::{AgentFormat, ModelFormat};
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use tokio::time::Instant;
 
+use crate::balance::{Balance, InFlight};
 use crate::problem::{Problem, code, short};
 use crate::server::Shared;
 
@@ -31,6 +32,13 @@ pub struct Exchange {
     pub asked_model: Option<String>,
     /// SAP's name of the model.
     pub model: Option<Arc<str>>,
+    /// The name of the connection that was asked last, where there are several.
+    pub connection: Option<Arc<str>>,
+    /// The deployment that was asked last.
+    pub deployment: Option<Arc<str>>,
+    /// What came of each deployment that was asked, like `d1=429`, with its connection before it where there are several;
+    /// empty where the first one has answered.
+    pub attempts: Vec<String>,
     /// What the route speaks.
     pub route: Option<ModelFormat>,
     /// Whether the agent asked for a stream.
@@ -60,6 +68,8 @@ pub(crate) struct Ongoing {
     started: Instant,
     /// Whether a model's answer was asked for.
     is_counted: bool,
+    /// It counts at its deployment until its answer has ended.
+    pub(crate) in_flight: Option<InFlight>,
     pub(crate) exchange: Exchange,
 }
 
@@ -74,6 +84,7 @@ impl Ongoing {
             shared,
             started: Instant::now(),
             is_counted: false,
+            in_flight: None,
             exchange: Exchange {
                 id: request_id(),
                 at: SystemTime::now(),
@@ -82,6 +93,9 @@ impl Ongoing {
                 format,
                 asked_model: None,
                 model: None,
+                connection: None,
+                deployment: None,
+                attempts: Vec::new(),
                 route: None,
                 stream: false,
                 status: 499,
@@ -100,6 +114,11 @@ impl Ongoing {
     pub(crate) fn counts(&mut self) {
         self.is_counted = true;
         self.shared.health.request_begins();
+    }
+
+    /// Who chooses among deployments.
+    pub(crate) fn balance(&self) -> &Arc<Balance> {
+        &self.shared.balance
     }
 
     /// How long ago its head came.
@@ -193,6 +212,16 @@ impl fmt::Display for Line<'_> {
             out.write_str("+")?;
             out.write_str(number.format(output))?;
         }
+        if let Some(connection) = exchange.connection.as_deref() {
+            write!(out, " connection={connection:?}")?;
+        }
+        if let Some(deployment) = exchange.deployment.as_deref() {
+            out.write_str(" deployment=")?;
+            out.write_str(deployment)?;
+        }
+        if !exchange.attempts.is_empty() {
+            write!(out, " attempts={:?}", exchange.attempts.join(","))?;
+        }
         if exchange.retries > 0 {
             write!(out, " retries={}", exchange.retries)?;
         }
@@ -274,6 +303,9 @@ mod tests {
             format: AgentFormat::Messages,
             asked_model: Some("claude".to_owned()),
             model: Some(Arc::from("anthropic--claude-4.5-sonnet")),
+            connection: None,
+            deployment: Some(Arc::from("d1")),
+            attempts: Vec::new(),
             route: Some(ModelFormat::Orchestration),
             stream: true,
             status: 200,
@@ -296,10 +328,12 @@ mod tests {
     fn a_line_of_the_log_says_what_there_is_to_say() {
         assert_eq!(
             Line(&exchange()).to_string(),
-            "POST /v1/messages 200 1234 ms id=4711 route=orchestration tokens=9+3 model=anthropic--claude-4.5-sonnet"
+            "POST /v1/messages 200 1234 ms id=4711 route=orchestration tokens=9+3 deployment=d1 model=anthropic--claude-4.5-sonnet"
         );
         let troubled = Exchange {
             model: None,
+            connection: Some(Arc::from("team \"A\"")),
+            attempts: vec!["d2=429".to_owned(), "d1=200".to_owned()],
             asked_model: Some("a\nb\u{1b}[31m".to_owned()),
             route: None,
             usage: Usage::default(),
@@ -311,7 +345,7 @@ mod tests {
         };
         assert_eq!(
             Line(&troubled).to_string(),
-            r#"POST /v1/messages 200 1234 ms id=4711 retries=2 code=REQUEST-CLIENT-LEFT model="a\nb\u{1b}[31m" orchestration=filtering,masking dropped=["top_k", "tool \n x"]"#
+            r#"POST /v1/messages 200 1234 ms id=4711 connection="team \"A\"" deployment=d1 attempts="d2=429,d1=200" retries=2 code=REQUEST-CLIENT-LEFT model="a\nb\u{1b}[31m" orchestration=filtering,masking dropped=["top_k", "tool \n x"]"#
         );
     }
 

@@ -1,19 +1,21 @@
 //! The way of a request: find the route, write the route's format, send it, and send it again where that helps.
 
 use std::borrow::Cow;
+use std::hash::Hasher;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use coretap_aicore::{Endpoint, InferenceRequest, Purpose, Route};
+use coretap_aicore::{AiCore, Endpoint, InferenceRequest, Purpose, Route};
 use coretap_formats::{
-    AgentFormat, AgentTools, AnswerOptions, ModelFormat, RequestHead, Target, UpstreamRequest, model_name,
-    write_compaction, write_request,
+    AgentFormat, AgentTools, AnswerOptions, ModelFormat, RequestHead, Target, UpstreamRequest,
+    hash_beginning, model_name, write_compaction, write_request,
 };
 use http::{HeaderMap, HeaderName};
 
 use crate::attempt::{Begun, Fault, attempt};
-use crate::configuration::Configuration;
+use crate::candidates::Candidates;
+use crate::configuration::{Configuration, Limits};
 use crate::embeddings::{self, Vectors};
 use crate::exchange::Ongoing;
 use crate::heal::Healing;
@@ -44,6 +46,7 @@ pub(crate) enum Wish<'a> {
 pub(crate) struct MessageWish<'a> {
     agent: AgentFormat,
     betas: Cow<'a, str>,
+    headers: Option<&'a HeaderMap>,
     /// Gemini says in the path which model it means, and how it wants the answer.
     path: Option<GeminiPath<'a>>,
 }
@@ -62,6 +65,7 @@ impl<'a> Wish<'a> {
         Wish::Message(MessageWish {
             agent,
             betas: betas(headers),
+            headers: Some(headers),
             path: None,
         })
     }
@@ -70,6 +74,7 @@ impl<'a> Wish<'a> {
         Wish::Message(MessageWish {
             agent: AgentFormat::Gemini,
             betas: Cow::Borrowed(""),
+            headers: None,
             path: Some(path),
         })
     }
@@ -80,6 +85,16 @@ impl<'a> Wish<'a> {
             Wish::Message(MessageWish { path: Some(path), .. }) => Ok(path.model.clone().into_owned()),
             _ => Ok(model_name(body)?),
         }
+    }
+
+    /// Feeds `hasher` with what tells the request's conversation from others: the agent's own ids of it, else its
+    /// beginning. Says whether there is anything; requests for embeddings are no conversation.
+    fn identify(&self, body: &[u8], mut hasher: &mut dyn Hasher) -> bool {
+        let Wish::Message(wish) = self else {
+            return false;
+        };
+        let named = wish.headers.is_some_and(|headers| session(headers, hasher));
+        named || hash_beginning(wish.agent, body, &mut hasher)
     }
 
     fn purpose(&self) -> Purpose {
@@ -138,56 +153,32 @@ pub(crate) async fn forward(
     let asked = wish.model(body)?;
     ongoing.exchange.asked_model = Some(asked.clone());
     let purpose = wish.purpose();
-    let aicore = &configuration.aicore;
-    let modules = &configuration.modules;
     let limits = &configuration.limits;
 
+    let mut candidates: Option<Candidates<'_>> = None;
     let mut prepared: Option<Prepared> = None;
     let mut healing = Healing::default();
     let mut rerouted = false;
     let mut pauses = 0;
     loop {
         let tried = async {
+            let candidates = match &mut candidates {
+                Some(found) => found,
+                none => {
+                    let identify = |hasher: &mut dyn Hasher| wish.identify(body, hasher);
+                    let found = Candidates::find(configuration, purpose, &asked, identify, ongoing);
+                    none.insert(found.await.map_err(Fault::Core)?)
+                }
+            };
             let ready = if let Some(ready) = prepared.take() {
                 ready
             } else {
-                let route = aicore.route_for(purpose, &asked).await.map_err(Fault::Core)?;
-                let model = knowledge.of(&route, modules);
-                let ready = prepare(knowledge, wish, model, None, body, route, ongoing);
-                let ready = ready.map_err(Fault::Final)?;
-                match shared.kept_answers.route_of_previous(&ready) {
-                    // Only the deployment that gave the earlier answer can go on from it.
-                    Some(route) => {
-                        let model = knowledge.of(&route, modules);
-                        prepare(knowledge, wish, model, None, body, route, ongoing).map_err(Fault::Final)?
-                    }
-                    None => ready,
-                }
+                let written = write_for(configuration, shared, wish, candidates, body, ongoing);
+                written.map_err(Fault::Final)?
             };
             let ready = prepared.insert(ready);
-            let begun = match &ready.answer {
-                Wanted::Message(message) => {
-                    let options = message.options(&ready.model, &asked, &ongoing.exchange.id);
-                    let request = InferenceRequest {
-                        stream: message.streams,
-                        endpoint: message.endpoint,
-                        body: ready.body.clone(),
-                    };
-                    attempt(
-                        aicore,
-                        &ready.route,
-                        limits,
-                        options,
-                        request,
-                        message.agent_streams,
-                    )
-                    .await?
-                }
-                Wanted::Vectors(vectors) => {
-                    embeddings::attempt(aicore, &ready.route, limits, vectors, &asked, ready.body.clone())
-                        .await?
-                }
-            };
+            let begun = begin(candidates.aicore(), limits, ready, &asked, &ongoing.exchange.id).await?;
+            candidates.answered(ongoing);
             Ok(Forwarded {
                 begun,
                 model: Arc::clone(&ready.model),
@@ -197,10 +188,13 @@ pub(crate) async fn forward(
         let fault = match tried.await {
             Ok(mut forwarded) => {
                 healing.remember(knowledge, &forwarded.model);
-                if let Some(ready) = &prepared {
-                    shared
-                        .kept_answers
-                        .remember_begun(&forwarded.begun, ready, &asked);
+                if let (Some(ready), Some(candidates)) = (&prepared, &candidates) {
+                    shared.kept_answers.remember_begun(
+                        &forwarded.begun,
+                        ready,
+                        candidates.connection(),
+                        &asked,
+                    );
                 }
                 let failed_models = forwarded.begun.failed_models();
                 if failed_models > 0 {
@@ -211,15 +205,13 @@ pub(crate) async fn forward(
             }
             Err(fault) => fault,
         };
-
-        if let (Fault::Refused(refusal), Some(ready)) = (&fault, &prepared) {
+        if let (Fault::Refused(refusal), Some(ready), Some(candidates)) = (&fault, &prepared, &mut candidates)
+        {
             if refusal.status == 404 && !rerouted {
                 // The deployment may be gone, and another one there.
                 rerouted = true;
-                let route = aicore.route_anew(purpose, &asked, ongoing.age()).await?;
-                if route.deployment_id != ready.route.deployment_id {
-                    let model = knowledge.of(&route, modules);
-                    prepared = Some(prepare(knowledge, wish, model, None, body, route, ongoing)?);
+                if Box::pin(candidates.look_again(purpose, &asked, ongoing)).await? {
+                    prepared = None;
                     healing = Healing::default();
                     ongoing.exchange.retries += 1;
                     continue;
@@ -246,6 +238,16 @@ pub(crate) async fn forward(
                 }
             }
         }
+        let going_on = match &mut candidates {
+            Some(candidates) => candidates.go_on(fault, ongoing),
+            None => Err(fault),
+        };
+        let Err(fault) = going_on else {
+            prepared = None;
+            healing = Healing::default();
+            ongoing.exchange.retries += 1;
+            continue;
+        };
         let Some(pause) = retry::pause(&fault, pauses, limits) else {
             return Err(fault.into());
         };
@@ -253,6 +255,68 @@ pub(crate) async fn forward(
         pauses += 1;
         ongoing.exchange.retries += 1;
         tokio::time::sleep(pause).await;
+        if let Some(candidates) = &mut candidates
+            && candidates.begin_anew(ongoing)
+        {
+            prepared = None;
+            healing = Healing::default();
+        }
+    }
+}
+
+/// Writes the request for the deployment to ask now, or for the one that keeps the answer that it goes on from: only that
+/// one can.
+fn write_for<'a>(
+    configuration: &'a Configuration,
+    shared: &Shared,
+    wish: &Wish<'_>,
+    candidates: &mut Candidates<'a>,
+    body: &[u8],
+    ongoing: &mut Ongoing,
+) -> Result<Prepared, Problem> {
+    let knowledge = &shared.knowledge;
+    let write = |candidates: &Candidates<'_>, ongoing: &mut Ongoing| {
+        let route = Arc::clone(candidates.route());
+        let model = knowledge.of(&route, &candidates.connection().modules);
+        prepare(knowledge, wish, model, None, body, route, ongoing)
+    };
+    let ready = write(candidates, ongoing)?;
+    let Some(kept) = shared.kept_answers.of_previous(&ready) else {
+        return Ok(ready);
+    };
+    candidates.stay_at(configuration, &kept, ongoing);
+    write(candidates, ongoing)
+}
+
+/// Sends a request once and waits for its answer to begin.
+async fn begin(
+    aicore: &AiCore,
+    limits: &Limits,
+    ready: &Prepared,
+    asked: &str,
+    id: &str,
+) -> Result<Begun, Fault> {
+    match &ready.answer {
+        Wanted::Message(message) => {
+            let options = message.options(&ready.model, asked, id);
+            let request = InferenceRequest {
+                stream: message.streams,
+                endpoint: message.endpoint,
+                body: ready.body.clone(),
+            };
+            attempt(
+                aicore,
+                &ready.route,
+                limits,
+                options,
+                request,
+                message.agent_streams,
+            )
+            .await
+        }
+        Wanted::Vectors(vectors) => {
+            embeddings::attempt(aicore, &ready.route, limits, vectors, asked, ready.body.clone()).await
+        }
     }
 }
 
@@ -319,6 +383,7 @@ fn prepare(
         responses => (model, responses),
     };
     ongoing.exchange.model = Some(Arc::clone(&model.name));
+    ongoing.exchange.deployment = Some(Arc::clone(&model.deployment));
     ongoing.exchange.route = Some(format);
     ongoing.exchange.stream = agent_streams;
     ongoing.exchange.dropped = dropped;
@@ -392,6 +457,25 @@ impl Message {
             estimated_input: self.estimated_input,
         }
     }
+}
+
+/// Feeds `hasher` with the ids of session and agent that agents send (agents.md §3), if there are any.
+fn session(headers: &HeaderMap, hasher: &mut dyn Hasher) -> bool {
+    const IDS: [HeaderName; 6] = [
+        HeaderName::from_static("x-claude-code-session-id"),
+        // Each of the agents in one session talks about something else.
+        HeaderName::from_static("x-claude-code-agent-id"),
+        HeaderName::from_static("thread-id"),
+        HeaderName::from_static("session-id"),
+        HeaderName::from_static("x-session-id"),
+        HeaderName::from_static("x-session-affinity"),
+    ];
+    let mut is_fed = false;
+    for id in IDS.iter().filter_map(|name| headers.get(name)) {
+        hasher.write(id.as_bytes());
+        is_fed = true;
+    }
+    is_fed
 }
 
 /// The `anthropic-beta` headers as one list.

@@ -85,7 +85,7 @@ impl Healing {
                 format, limitation, ..
             } = left_out;
             knowledge.learn(Lesson {
-                deployment: model.deployment.clone(),
+                deployment: model.deployment.to_string(),
                 model: model.name.to_string(),
                 format: *format,
                 limitation: limitation.clone(),

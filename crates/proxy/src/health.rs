@@ -217,7 +217,7 @@ impl Health {
             RunState::Stopping => (HealthState::Stopping, None),
             _ => (HealthState::Running, None),
         };
-        let aicore = &configuration.aicore;
+        let aicore = &configuration.selected.aicore;
         let worked_at = self.worked_at.load(Ordering::Relaxed);
         HealthReport {
             status: "ok".to_owned(),
@@ -230,7 +230,7 @@ impl Health {
                 Mode::Foundation
             },
             orchestration: if aicore.is_orchestration() {
-                let on = configuration.modules.on().into_iter();
+                let on = configuration.selected.modules.on().into_iter();
                 on.map(str::to_owned).collect()
             } else {
                 Vec::new()
@@ -245,16 +245,20 @@ impl Health {
                 answered: self.answered.load(Ordering::Relaxed),
                 failed: self.failed.load(Ordering::Relaxed),
             },
-            connections: aicore.open_connections(),
+            connections: configuration
+                .connections()
+                .map(|connection| connection.aicore.open_connections())
+                .sum(),
         }
     }
 }
 
 /// Asks SAP AI Core for a token and the deployments, and takes what came of it as measured. What belongs to a
-/// configuration that is no more says nothing.
+/// configuration that is no more says nothing. The selected connection alone is asked: what another one of its group
+/// suffers from is no trouble as long as requests are answered.
 pub(crate) async fn probe(shared: &Shared) {
     let configuration = shared.configuration();
-    let outcome = configuration.aicore.probe().await;
+    let outcome = configuration.selected.aicore.probe().await;
     if Arc::ptr_eq(&configuration, &shared.configuration()) {
         shared.health.probed(outcome.map_err(Problem::from));
     }

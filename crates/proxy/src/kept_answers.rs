@@ -6,13 +6,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::body::Body;
 use axum::response::Response;
-use coretap_aicore::{AiCore, AnswerCall, Route};
+use coretap_aicore::{AnswerCall, Route};
 use coretap_formats::{AgentTools, UpstreamError, kept_answer, read_upstream_error};
 use http::header::{CONTENT_TYPE, HeaderValue};
 use tokio::time::{Instant, timeout_at};
 
 use crate::attempt::{Begun, read_whole};
-use crate::configuration::Configuration;
+use crate::configuration::{Configuration, Connected};
 use crate::forward::Prepared;
 use crate::problem::Problem;
 
@@ -22,6 +22,8 @@ const MOST: usize = 10_000;
 /// Where an answer is kept, and how its agent knows it.
 #[derive(Clone)]
 pub(crate) struct Kept {
+    /// The name of the connection that reaches it.
+    pub(crate) connection: Arc<str>,
     /// The route of the deployment that has it.
     pub(crate) route: Arc<Route>,
     /// The model's name as the agent spelt it.
@@ -60,13 +62,20 @@ impl KeptAnswers {
     }
 
     /// Remembers an answer that has begun, where its deployment keeps it. `asked` is the model's name as the agent spelt it.
-    pub(crate) fn remember_begun(&self, begun: &Begun, prepared: &Prepared, asked: &str) {
+    pub(crate) fn remember_begun(
+        &self,
+        begun: &Begun,
+        prepared: &Prepared,
+        connection: &Connected,
+        asked: &str,
+    ) {
         let id = match begun {
             Begun::Whole { answer, .. } => answer.id.as_deref(),
             Begun::Stream { opening, .. } => opening.answer.id(),
         };
         if let (Some(id), Some(tools)) = (id, prepared.tools_of_kept()) {
             let kept = Kept {
+                connection: Arc::clone(&connection.name),
                 route: Arc::clone(&prepared.route),
                 asked: Arc::from(asked),
                 tools: Arc::new(tools.clone()),
@@ -75,11 +84,9 @@ impl KeptAnswers {
         }
     }
 
-    /// The route to the answer that a request goes on from, where it is known and another one than the request's.
-    pub(crate) fn route_of_previous(&self, prepared: &Prepared) -> Option<Arc<Route>> {
-        let kept = self.find(prepared.previous_answer()?)?;
-        let is_other = kept.route.deployment_id != prepared.route.deployment_id;
-        is_other.then_some(kept.route)
+    /// Where the answer is kept that a request goes on from, if that is known.
+    pub(crate) fn of_previous(&self, prepared: &Prepared) -> Option<Kept> {
+        self.find(prepared.previous_answer()?)
     }
 
     /// Where an answer is kept.
@@ -97,7 +104,8 @@ pub(crate) async fn ask(
     query: Option<&str>,
 ) -> Result<Response, Problem> {
     let kept = answers.find(id).ok_or_else(|| Problem::answer_unknown(id))?;
-    let aicore: &AiCore = &configuration.aicore;
+    let connection = configuration.named(&kept.connection);
+    let aicore = &connection.ok_or_else(|| Problem::answer_unknown(id))?.aicore;
     let limits = &configuration.limits;
     let deadline = Instant::now() + limits.first_byte;
     let sent = timeout_at(deadline, aicore.send_about_answer(&kept.route, call, id, query)).await;

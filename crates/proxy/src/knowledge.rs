@@ -55,7 +55,7 @@ pub(crate) struct ModelKnowledge {
     /// What the deployment speaks.
     pub(crate) format: ModelFormat,
     /// The deployment's id.
-    pub(crate) deployment: String,
+    pub(crate) deployment: Arc<str>,
     /// SAP's name of the model.
     pub(crate) name: Arc<str>,
     /// The same as the header `x-coretap-model`.
@@ -189,7 +189,7 @@ impl Knowledge {
     ) -> Arc<ModelKnowledge> {
         let is_wanted = |one: &&Arc<ModelKnowledge>| {
             one.format == format
-                && one.deployment == route.deployment_id
+                && *one.deployment == *route.deployment_id
                 && Arc::ptr_eq(&one.modules, modules)
         };
         {
@@ -210,7 +210,7 @@ impl Knowledge {
         }
         let new = Arc::new(ModelKnowledge {
             format,
-            deployment: route.deployment_id.clone(),
+            deployment: Arc::from(route.deployment_id.as_str()),
             name: Arc::from(route.model.as_str()),
             header: HeaderValue::from_str(&route.model).ok(),
             rules,
@@ -235,9 +235,8 @@ fn format_of(family: Family) -> ModelFormat {
         Family::AzureOpenAi => ModelFormat::AzureChat,
         Family::Vertex => ModelFormat::Vertex,
         Family::Converse => ModelFormat::Converse,
-        Family::OpenAiCompatible => ModelFormat::OpenAiCompatible,
         Family::Cohere => ModelFormat::Cohere,
-        // They make embeddings only, whose format is chosen by the family. The rules of these are those of Azure's.
-        Family::Titan | Family::Nvidia => ModelFormat::OpenAiCompatible,
+        // The last two make embeddings only, whose format is chosen by the family. The rules of these are those of Azure's.
+        Family::OpenAiCompatible | Family::Titan | Family::Nvidia => ModelFormat::OpenAiCompatible,
     }
 }

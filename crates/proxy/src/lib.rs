@@ -11,6 +11,8 @@
 
 mod admission;
 mod attempt;
+mod balance;
+mod candidates;
 mod compression;
 mod configuration;
 mod connection;
@@ -34,7 +36,7 @@ mod routes;
 mod server;
 mod stream;
 
-pub use configuration::{Configuration, Limits, LocalKey};
+pub use configuration::{Configuration, Connected, Limits, LocalKey};
 pub use exchange::Exchange;
 pub use health_report::{HealthProblem, HealthReport, HealthState, Mode, RequestCounts};
 pub use knowledge::{Knowledge, Lesson};

@@ -1,13 +1,14 @@
 //! `/v1/models`: what agents may ask for.
 
-use coretap_aicore::{AiCore, Error, SelectableModel, Selection};
+use coretap_aicore::{Error, SelectableModel, Selection};
 use coretap_formats::{AgentFormat, ListedModel, model_entry, model_list};
 
+use crate::configuration::Configuration;
 use crate::problem::Problem;
 
 /// The list in the agent's shape. Anthropic's clients ask no model for embeddings; all others may.
-pub(crate) async fn list(aicore: &AiCore, agent: AgentFormat) -> Result<Vec<u8>, Problem> {
-    let models = offered(aicore, agent).await?;
+pub(crate) async fn list(configuration: &Configuration, agent: AgentFormat) -> Result<Vec<u8>, Problem> {
+    let models = offered(configuration, agent).await?;
     let listed: Vec<_> = models
         .iter()
         .map(|(model, embeds)| listed(model, id(model, agent), *embeds))
@@ -16,8 +17,12 @@ pub(crate) async fn list(aicore: &AiCore, agent: AgentFormat) -> Result<Vec<u8>,
 }
 
 /// One entry of the list, under the name it was asked by.
-pub(crate) async fn entry(aicore: &AiCore, agent: AgentFormat, asked: &str) -> Result<Vec<u8>, Problem> {
-    let models = offered(aicore, agent).await?;
+pub(crate) async fn entry(
+    configuration: &Configuration,
+    agent: AgentFormat,
+    asked: &str,
+) -> Result<Vec<u8>, Problem> {
+    let models = offered(configuration, agent).await?;
     let named = |name: &str| {
         models
             .iter()
@@ -26,7 +31,7 @@ pub(crate) async fn entry(aicore: &AiCore, agent: AgentFormat, asked: &str) -> R
     let model = match named(asked) {
         Some(model) => Some(model),
         // Whatever name a request may carry is a name of a model here too.
-        None => match aicore.route(asked).await {
+        None => match configuration.selected.aicore.route(asked).await {
             Err(Error::ModelPurpose { model, .. }) => named(&model),
             route => named(&route?.model),
         },
@@ -35,16 +40,36 @@ pub(crate) async fn entry(aicore: &AiCore, agent: AgentFormat, asked: &str) -> R
     Ok(model_entry(agent, &listed(model, asked, *embeds)))
 }
 
-/// Every model that agents of this format may ask for, and whether it makes embeddings.
-async fn offered(aicore: &AiCore, agent: AgentFormat) -> Result<Vec<(SelectableModel, bool)>, Problem> {
+/// Every model that agents of this format may ask for, and whether it makes embeddings: those of the selected connection, and
+/// those that only others of its group have.
+async fn offered(
+    configuration: &Configuration,
+    agent: AgentFormat,
+) -> Result<Vec<(SelectableModel, bool)>, Problem> {
+    let mut offered = of(configuration.selected.aicore.selection().await?, agent);
+    for connection in &configuration.others {
+        // What can't be asked now offers nothing now.
+        let Ok(selection) = connection.aicore.selection().await else {
+            continue;
+        };
+        for model in of(selection, agent) {
+            if offered.iter().all(|(known, _)| known.name != model.0.name) {
+                offered.push(model);
+            }
+        }
+    }
+    Ok(offered)
+}
+
+fn of(selection: Selection, agent: AgentFormat) -> Vec<(SelectableModel, bool)> {
     let Selection {
         models, embeddings, ..
-    } = aicore.selection().await?;
+    } = selection;
     let mut offered: Vec<_> = models.into_iter().map(|model| (model, false)).collect();
     if agent != AgentFormat::Messages {
         offered.extend(embeddings.into_iter().map(|model| (model, true)));
     }
-    Ok(offered)
+    offered
 }
 
 /// Claude Code tells what a model can do by its name, so it gets the names that it knows; everybody else gets SAP's.

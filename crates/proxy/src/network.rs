@@ -12,10 +12,15 @@ const EVERY: Duration = Duration::from_secs(5);
 
 /// Runs until it is dropped.
 pub(crate) async fn follow(shared: &Shared) {
-    let mut machine = shared.configuration().aicore.machine(EVERY);
+    let mut machine = shared.configuration().selected.aicore.machine(EVERY);
     loop {
         sleep(EVERY).await;
-        if shared.configuration().aicore.follow(machine.look()) {
+        let change = machine.look();
+        let mut is_another = false;
+        for connection in shared.configuration().connections() {
+            is_another |= connection.aicore.follow(change);
+        }
+        if is_another {
             shared.health.measure_anew();
         }
     }

@@ -11,7 +11,7 @@ use crate::exchange::set_request_id;
 mod known;
 
 pub use known::CODES;
-pub(crate) use known::code;
+pub(crate) use known::{code, seconds_to_next_minute};
 
 /// A request that was not answered: what the agent is told, in no agent's format.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -39,7 +39,8 @@ pub(crate) fn log(fault: &Fault, pause: Duration) {
     tracing::debug!(status, code, ?pause, "the request is sent again");
 }
 
-fn status_and_code(fault: &Fault) -> (Option<u16>, Option<&'static str>) {
+/// The status of an upstream's refusal or of a problem, and Coretap's code.
+pub(crate) fn status_and_code(fault: &Fault) -> (Option<u16>, Option<&'static str>) {
     match fault {
         Fault::Final(problem) => (Some(problem.status), Some(problem.code)),
         Fault::Core(error) => (None, Some(error.code())),

@@ -17,7 +17,7 @@ use http::{Method, Uri, request};
 use crate::admission;
 use crate::attempt::Begun;
 use crate::configuration::Configuration;
-use crate::exchange::{Ongoing, set_request_id};
+use crate::exchange::{Exchange, Ongoing, set_request_id};
 use crate::forward::{Forwarded, GeminiPath, Wish, forward};
 use crate::gemini_path::{GeminiAction, model_and_action, percent_decoded, query_value};
 use crate::kept_answers;
@@ -210,12 +210,19 @@ pub(crate) async fn handle(State(shared): State<Arc<Shared>>, request: Request) 
     caught(answer(&shared, &place, &head, body, ongoing), place.format, &id).await
 }
 
-/// A panic ends one request and nothing else.
-async fn caught(answer: impl Future<Output = Response>, format: AgentFormat, id: &str) -> Response {
-    AssertUnwindSafe(answer).catch_unwind().await.unwrap_or_else(|_| {
-        let problem = Problem::internal();
-        tracing::error!(code = problem.code, id, "a request failed by a panic");
-        problem.response(format, id)
+/// A panic ends one request and nothing else. This is no `async fn`, because those hold what they are given twice, and
+/// a request's future is copied as a whole.
+fn caught(
+    answer: impl Future<Output = Response>,
+    format: AgentFormat,
+    id: &str,
+) -> impl Future<Output = Response> {
+    AssertUnwindSafe(answer).catch_unwind().map(move |answered| {
+        answered.unwrap_or_else(|_| {
+            let problem = Problem::internal();
+            tracing::error!(code = problem.code, id, "a request failed by a panic");
+            problem.response(format, id)
+        })
     })
 }
 
@@ -245,9 +252,33 @@ async fn answer(
         Err(problem) => {
             ongoing.failed(&problem);
             let mut response = problem.response(place.format, &ongoing.exchange.id);
+            tell_who_was_asked(response.headers_mut(), &ongoing.exchange);
             set_orchestration(response.headers_mut(), &ongoing);
             response
         }
+    }
+}
+
+/// Which deployment was asked; where there are several connections, at which of them; and where the first did not answer,
+/// what came of each.
+fn tell_who_was_asked(headers: &mut HeaderMap, exchange: &Exchange) {
+    if let Some(deployment) = &exchange.deployment
+        && let Ok(deployment) = HeaderValue::from_str(deployment)
+    {
+        headers.insert(
+            const { HeaderName::from_static("x-coretap-deployment") },
+            deployment,
+        );
+    }
+    if let Some(connection) = &exchange.connection
+        && let Some(name) = fitting_header(connection)
+    {
+        headers.insert(const { HeaderName::from_static("x-coretap-connection") }, name);
+    }
+    if !exchange.attempts.is_empty()
+        && let Some(attempts) = fitting_header(&exchange.attempts.join(","))
+    {
+        headers.insert(const { HeaderName::from_static("x-coretap-attempts") }, attempts);
     }
 }
 
@@ -336,10 +367,8 @@ async fn respond(
                 .await
                 .map(Answered::Model);
         }
-        Endpoint::Models => models::list(&configuration.aicore, place.format).await?,
-        Endpoint::Model(id) => {
-            models::entry(&configuration.aicore, place.format, &percent_decoded(id)).await?
-        }
+        Endpoint::Models => models::list(configuration, place.format).await?,
+        Endpoint::Model(id) => models::entry(configuration, place.format, &percent_decoded(id)).await?,
         Endpoint::Health => health(shared, configuration, head),
         Endpoint::Alive | Endpoint::Unknown => {
             return Ok(Answered::Whole(Response::new(Body::empty())));
@@ -406,6 +435,7 @@ fn forwarded_response(configuration: &Configuration, forwarded: Forwarded, mut o
     if let Some(name) = &model.header {
         headers.insert(const { HeaderName::from_static("x-coretap-model") }, name.clone());
     }
+    tell_who_was_asked(&mut headers, &ongoing.exchange);
     if let Some(dropped) = dropped_header(&ongoing.exchange.dropped) {
         headers.insert(const { HeaderName::from_static("x-coretap-dropped") }, dropped);
     }
@@ -453,14 +483,18 @@ fn set_orchestration(headers: &mut HeaderMap, ongoing: &Ongoing) {
 
 const EVENT_STREAM: &str = "text/event-stream; charset=utf-8";
 
-/// The names of what was left out. Agents choose some of them (a tool's name), so whatever can't stand in a header is
-/// replaced, and the list has an end.
+/// The names of what was left out.
 fn dropped_header(dropped: &[Cow<'static, str>]) -> Option<HeaderValue> {
-    const LONGEST: usize = 2000;
     if dropped.is_empty() {
         return None;
     }
-    let list = dropped.join(",");
+    fitting_header(&dropped.join(","))
+}
+
+/// A text that somebody else chose (an agent its tool's name, a person that of a connection) as a header: whatever can't
+/// stand in one is replaced, and it has an end.
+fn fitting_header(text: &str) -> Option<HeaderValue> {
+    const LONGEST: usize = 2000;
     let fit = |character: char| {
         if character.is_ascii_graphic() || character == ' ' {
             character
@@ -468,7 +502,7 @@ fn dropped_header(dropped: &[Cow<'static, str>]) -> Option<HeaderValue> {
             '?'
         }
     };
-    HeaderValue::try_from(list.chars().take(LONGEST).map(fit).collect::<String>()).ok()
+    HeaderValue::try_from(text.chars().take(LONGEST).map(fit).collect::<String>()).ok()
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use tokio::sync::{Mutex, mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
+use crate::balance::Balance;
 use crate::configuration::Configuration;
 use crate::connection::serve;
 use crate::exchange::Exchange;
@@ -101,6 +102,7 @@ pub(crate) struct Shared {
     pub(crate) exchanges: Option<mpsc::Sender<Exchange>>,
     pub(crate) lost_exchanges: AtomicU64,
     pub(crate) health: Health,
+    pub(crate) balance: Arc<Balance>,
 }
 
 impl Shared {
@@ -141,6 +143,7 @@ impl Proxy {
                 exchanges,
                 lost_exchanges: AtomicU64::new(0),
                 health: Health::new(),
+                balance: Arc::default(),
             }),
             listening: Mutex::new(None),
         }

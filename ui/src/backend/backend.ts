@@ -27,10 +27,14 @@ export interface Backend {
   testConnection(draft: ConnectionDraft, onStep: (step: Step) => void): Promise<void>;
   /** Ends a running test; its promise resolves. */
   cancelTest(): Promise<void>;
-  /** Saves the form; its secret goes where `keep` says. Models come from it from then on. */
+  /** Saves the form, in the place of the connection it replaces or as a new one; its secret goes where `keep` says. */
   saveConnection(draft: ConnectionDraft, keep: Keep): Promise<void>;
-  /** Removes the saved secret from the keychain and from memory. */
-  forgetSecret(): Promise<void>;
+  /** Removes a saved connection's secret from the keychain and from memory. */
+  forgetSecret(connection: string): Promise<void>;
+  /** Lets models come from this saved connection. */
+  selectConnection(name: string): Promise<void>;
+  /** Removes a saved connection, and its secret unless another one has the same. */
+  removeConnection(name: string): Promise<void>;
   /** Asks the keychain again, after it did not answer. */
   retryKeychain(): Promise<void>;
 

@@ -17,7 +17,9 @@ export const tauriBackend: Backend = {
   testConnection: (draft, onStep) => invoke("test_connection", { draft, onStep: new Channel<Step>(onStep) }),
   cancelTest: () => invoke("cancel_test"),
   saveConnection: (draft, keep) => invoke("save_connection", { draft, keep }),
-  forgetSecret: () => invoke("forget_secret"),
+  forgetSecret: (connection) => invoke("forget_secret", { connection }),
+  selectConnection: (name) => invoke("select_connection", { name }),
+  removeConnection: (name) => invoke("remove_connection", { name }),
   retryKeychain: () => invoke("retry_keychain"),
 
   useSimulator: () => invoke("use_simulator"),

@@ -10,12 +10,18 @@ import type { ConnectionView } from "../backend/types/ConnectionView";
 import type { Field } from "../backend/types/Field";
 import type { Offer } from "../backend/types/Offer";
 import type { ProblemView } from "../backend/types/ProblemView";
+import type { SavedConnection } from "../backend/types/SavedConnection";
 import type { SecretDraft } from "../backend/types/SecretDraft";
+import type { SecretView } from "../backend/types/SecretView";
 import { asProblem } from "../problem";
 import { noModules } from "./orchestration-modules";
 
 export interface ConnectionForm {
   draft: ConnectionDraft;
+  /** The saved connection that is edited; null while a new one is entered. */
+  edited: SavedConnection | null;
+  /** Edits another saved connection, or with null a new one; what was changed is forgotten. */
+  edit(name: string | null): void;
   /** The client certificate whose private key stands in the secret's place; null with a client secret. */
   certificate: CertificateView | null;
   /** Whether it differs from what is saved. */
@@ -42,7 +48,12 @@ export interface ConnectionForm {
   retryOffer(): void;
 }
 
+/** What the first connection is called, which has no need of a name. */
+const firstName = "SAP AI Core";
+
 const newConnection: ConnectionView = {
+  name: "",
+  group: null,
   clientId: "",
   baseUrl: "",
   authUrl: "",
@@ -59,7 +70,9 @@ const accessFields: (Field | null)[] = ["clientId", "clientSecret", "baseUrl", "
 
 export function useConnectionForm(isShown: boolean): ConnectionForm {
   const backend = useBackend();
-  const { connection, secret, source } = useSnapshot();
+  const { connections, source } = useSnapshot();
+  // Undefined follows the connection in use.
+  const [chosen, setChosen] = useState<string | null | undefined>(undefined);
   const [changes, setChanges] = useState<Partial<ConnectionView>>({});
   const [ownSecret, setOwnSecret] = useState<SecretDraft | null>(null);
   const [ownCertificate, setOwnCertificate] = useState<CertificateView | null>(null);
@@ -69,11 +82,16 @@ export function useConnectionForm(isShown: boolean): ConnectionForm {
   const [touchedFields, setTouchedFields] = useState<ReadonlySet<Field>>(new Set());
   const [everyField, setEveryField] = useState(false);
 
+  const inUse = connections.find(({ part }) => part === "selected") ?? null;
+  const edited = chosen === null ? null : (connections.find(({ connection }) => connection.name === chosen) ?? inUse);
+  const connection = edited?.connection ?? null;
+  const secret: SecretView = edited?.secret ?? { state: "missing" };
   const hasSavedSecret = secret.state === "stored" || secret.state === "this_run" || secret.state === "asking";
   const clientSecret: SecretDraft =
     ownSecret ?? (connection && hasSavedSecret ? { from: "stored" } : { from: "typed", value: "" });
-  const { certificate: savedCertificate, ...fields } = { ...newConnection, ...connection, ...changes };
-  const draft: ConnectionDraft = { ...fields, clientSecret };
+  const empty = { ...newConnection, name: connections.length === 0 ? firstName : "" };
+  const { certificate: savedCertificate, ...fields } = { ...empty, ...connection, ...changes };
+  const draft: ConnectionDraft = { ...fields, clientSecret, replaces: connection?.name ?? null };
 
   const now = {
     draft,
@@ -109,8 +127,22 @@ export function useConnectionForm(isShown: boolean): ConnectionForm {
     staleTime: 60_000,
   });
 
+  const forgetChanges = () => {
+    setChanges({});
+    setOwnSecret(null);
+    setOwnCertificate(null);
+    setSecretVersion((version) => version + 1);
+    setTouchedFields(new Set());
+    setEveryField(false);
+  };
+
   return {
     draft,
+    edited,
+    edit(name) {
+      forgetChanges();
+      setChosen(name);
+    },
     certificate: clientSecret.from === "stored" ? savedCertificate : ownCertificate,
     changed: ownSecret !== null || Object.keys(changes).length > 0,
     change(next, stillTyping = false) {
@@ -131,12 +163,8 @@ export function useConnectionForm(isShown: boolean): ConnectionForm {
     touchAll: () => setEveryField(true),
     touched: (field) => everyField || touchedFields.has(field),
     saved() {
-      setChanges({});
-      setOwnSecret(null);
-      setOwnCertificate(null);
-      setSecretVersion((version) => version + 1);
-      setTouchedFields(new Set());
-      setEveryField(false);
+      forgetChanges();
+      setChosen(draft.name.trim());
     },
     settled,
     problems,

@@ -15,6 +15,7 @@ export interface FormProblems {
 }
 
 export const fieldOrder: Field[] = [
+  "name",
   "clientId",
   "clientSecret",
   "baseUrl",

@@ -7,7 +7,7 @@ import { Label } from "@ui5/webcomponents-react/Label";
 import "@ui5/webcomponents-icons/dist/key.js";
 import { useTranslation } from "react-i18next";
 
-import { useBackend, useSnapshot } from "../backend/context";
+import { useBackend } from "../backend/context";
 import { useActions } from "../components/actions";
 import { FieldProblem, valueState } from "../components/field";
 import { problemText } from "../problem";
@@ -18,12 +18,13 @@ export function SecretField({ form, problem }: { form: ConnectionForm; problem: 
   const { t } = useTranslation();
   const backend = useBackend();
   const actions = useActions();
-  const { secret, connection } = useSnapshot();
   const { clientSecret } = form.draft;
+  const { edited } = form;
+  const secret = edited?.secret ?? { state: "missing" as const };
   const { certificate } = form;
 
   const isTyped = clientSecret.from === "typed";
-  const canGoBack = connection !== null && (secret.state === "stored" || secret.state === "this_run") && clientSecret.from !== "stored";
+  const canGoBack = edited !== null && (secret.state === "stored" || secret.state === "this_run") && clientSecret.from !== "stored";
   // Only where no secret of one's own has replaced the one that can't be read.
   const unreadable = secret.state === "unreadable" && isTyped && clientSecret.value === "" ? problemText(secret.problem) : null;
   const shownProblem = problem ?? unreadable;
@@ -38,9 +39,9 @@ export function SecretField({ form, problem }: { form: ConnectionForm; problem: 
 
   const forget = async () => {
     // A key that was only pasted is nowhere but in this form.
-    if (clientSecret.from !== "stored") {
+    if (clientSecret.from !== "stored" || edited === null) {
       form.changeSecret({ from: "typed", value: "" });
-    } else if (await actions.run(() => backend.forgetSecret())) {
+    } else if (await actions.run(() => backend.forgetSecret(edited.connection.name))) {
       form.changeSecret(null);
       actions.say(t(certificate ? "connection.secret.keyForgotten" : "connection.secret.forgotten"));
     }

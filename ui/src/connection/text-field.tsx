@@ -6,7 +6,7 @@ import type { ConnectionForm } from "./form";
 interface Properties {
   form: ConnectionForm;
   id: string;
-  name: "clientId" | "baseUrl" | "authUrl";
+  name: "name" | "clientId" | "baseUrl" | "authUrl";
   label: string;
   placeholder?: string;
   problem: string | null;

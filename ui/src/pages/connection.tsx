@@ -15,9 +15,11 @@ import type { ProblemView } from "../backend/types/ProblemView";
 import { ProblemStrip } from "../components/problem-strip";
 import { ServiceKeyGuide } from "../components/service-key-guide";
 import { ConnectionTestSteps, useConnectionTest } from "../connection/connection-test";
+import { ConnectionPicker } from "../connection/connection-picker";
 import { DeploymentField } from "../connection/deployment-field";
 import type { ConnectionForm } from "../connection/form";
 import { ModelField } from "../connection/model-field";
+import { NameAndGroup } from "../connection/name-and-group";
 import { OrchestrationModulesField, isAnyOn } from "../connection/orchestration-modules";
 import { formProblems } from "../connection/problems";
 import { ResourceGroupField } from "../connection/resource-group-field";
@@ -45,6 +47,8 @@ export function ConnectionPage({ form }: { form: ConnectionForm }) {
     <div className="cards form">
       <Card accessibleName={t("app.page.connection")} header={<CardHeader titleText={t("app.page.connection")} />}>
         <div className="card-content">
+          <ConnectionPicker form={form} />
+          <NameAndGroup form={form} problem={problems.at("name")} />
           <ServiceKeyField form={form} />
           <Link id="where-is-my-key" accessibleRole="Button" onClick={() => setGuide(true)}>
             {t("firstRun.whereIsMyKey")}
@@ -92,7 +96,7 @@ export function ConnectionPage({ form }: { form: ConnectionForm }) {
             isAnyOn(form.draft.orchestrationModules) && <span id="modules-unused">{t("connection.modules.unused")}</span>
           )}
           <ConnectionTestSteps test={test} />
-          <SaveResult saving={saving} />
+          <SaveResult saving={saving} isUsed={form.edited?.part !== "none"} />
           <div className="row actions">
             <Button id="test-connection" disabled={test.state === "running" || !form.settled} onClick={startTest}>
               {t("connection.test")}
@@ -153,13 +157,13 @@ function useSaving(form: ConnectionForm) {
   return { busy, problem, saved: saved && !form.changed, save };
 }
 
-function SaveResult({ saving }: { saving: Saving }) {
+function SaveResult({ saving, isUsed }: { saving: Saving; isUsed: boolean }) {
   const { t } = useTranslation();
   const { problem, saved, busy } = saving;
   if (saved) {
     return (
       <MessageStrip id="connection-saved" role="status" design="Positive" hideCloseButton>
-        {t("connection.saved")}
+        {t(isUsed ? "connection.saved" : "connection.savedUnused")}
       </MessageStrip>
     );
   }

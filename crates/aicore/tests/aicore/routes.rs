@@ -38,13 +38,41 @@ async fn the_chosen_deployment_is_used_while_it_runs() {
             ..stand_in.connection()
         };
         let core = AiCore::new(connection, Timeouts::default()).unwrap();
-        core.route("gpt-4o").await.unwrap().deployment_id.clone()
+        deployments_of(&core, "gpt-4o").await
     };
     let both = [older.clone(), newer.clone()];
-    assert_eq!(reached_with(&both, "dolder").await, "dolder");
-    assert_eq!(reached_with(&both, "dgone").await, "dnewer");
+    assert_eq!(reached_with(&both, "dolder").await, ["dolder"]);
+    assert_eq!(reached_with(&both, "dgone").await, ["dnewer", "dolder"]);
     let stopped = [older.replace("RUNNING", "STOPPED"), newer];
-    assert_eq!(reached_with(&stopped, "dolder").await, "dnewer");
+    assert_eq!(reached_with(&stopped, "dolder").await, ["dnewer"]);
+}
+
+async fn deployments_of(core: &AiCore, asked: &str) -> Vec<String> {
+    let routes = core.routes_for(Purpose::Chat, asked).await.unwrap();
+    let routes = routes.iter().map(|route| route.deployment_id.clone());
+    routes.collect()
+}
+
+#[tokio::test]
+async fn a_model_is_reached_at_all_its_deployments_whose_api_is_known() {
+    let rows = [
+        model_row("dforeign", "gpt-4o", "nobody-knows").replace("2025-01-01", "2026-02-02"),
+        model_row("dolder", "gpt-4o", "azure-openai"),
+        model_row("dother", "gpt-4.1", "azure-openai"),
+        model_row("dnewer", "GPT-4o", "azure-openai").replace("2025-01-01", "2026-01-01"),
+    ];
+    let stand_in = with_deployments(&rows).await;
+    let core = stand_in.foundation();
+    assert_eq!(deployments_of(&core, "gpt-4o").await, ["dnewer", "dolder"]);
+    assert_eq!(core.route("gpt-4o").await.unwrap().deployment_id, "dnewer");
+    // Orchestration reaches it through each deployment that lets it through.
+    let stand_in = with_deployments(&[
+        orchestration_row("dsecond").replace("defaultOrchestrationConfig", "mine"),
+        orchestration_row("dfirst"),
+    ])
+    .await;
+    let core = stand_in.orchestration();
+    assert_eq!(deployments_of(&core, "gpt-4o").await, ["dfirst", "dsecond"]);
 }
 
 #[tokio::test]

@@ -386,7 +386,7 @@ fn is_filtered(text: &str) -> bool {
 }
 
 /// Seconds to the next full minute, at least 1: SAP AI Core counts requests per minute (sap-wire.md §5).
-fn seconds_to_next_minute(now: SystemTime) -> u64 {
+pub(crate) fn seconds_to_next_minute(now: SystemTime) -> u64 {
     let since = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     60 - since % 60
 }

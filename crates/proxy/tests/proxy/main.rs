@@ -10,6 +10,7 @@
 mod access;
 mod answers;
 mod bodies;
+mod choice;
 mod embeddings;
 mod gemini;
 mod healing;

@@ -225,8 +225,8 @@ async fn a_taken_port_names_who_has_it() {
         port,
         local_key: coretap_proxy::LocalKey::new(KEY.to_owned()).unwrap(),
         allowed_hosts: Vec::new(),
-        aicore: upstream.aicore(),
-        modules: std::sync::Arc::default(),
+        selected: upstream.aicore().into(),
+        others: Vec::new(),
         limits: quick(),
     };
     let (_, receiver) = tokio::sync::watch::channel(std::sync::Arc::new(configuration));

@@ -16,7 +16,7 @@ use axum::response::Response;
 use bytes::Bytes;
 use coretap_aicore::{AiCore, Aliases, Connection, ServiceKey, Timeouts};
 use coretap_formats::OrchestrationModules;
-use coretap_proxy::{Configuration, Exchange, Knowledge, Limits, LocalKey, Proxy};
+use coretap_proxy::{Configuration, Connected, Exchange, Knowledge, Limits, LocalKey, Proxy};
 use http_body::Frame;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -59,13 +59,14 @@ struct Shared {
     replies: Mutex<VecDeque<Reply>>,
     seen: Mutex<Vec<(String, Value)>>,
     calls: Mutex<Vec<String>>,
-    deployment: Mutex<&'static str>,
+    deployments: Mutex<Vec<&'static str>>,
     is_down: AtomicBool,
     deployment_once: Mutex<Option<&'static str>>,
     /// How often the deployments were listed.
     lists: AtomicUsize,
     /// Whether requests are answered without the test's word: with `hello`, or with 404 where nothing is deployed.
     answers_itself: AtomicBool,
+    gathers: AtomicBool,
     /// Where as many such 404s wait for each other.
     crowd: Barrier,
 }
@@ -87,11 +88,12 @@ impl Upstream {
             replies: Mutex::new(replies.into_iter().collect()),
             seen: Mutex::default(),
             calls: Mutex::default(),
-            deployment: Mutex::new("d-first"),
+            deployments: Mutex::new(vec!["d-first"]),
             is_down: AtomicBool::new(false),
             deployment_once: Mutex::default(),
             lists: AtomicUsize::new(0),
             answers_itself: AtomicBool::new(false),
+            gathers: AtomicBool::new(false),
             crowd: Barrier::new(CROWD),
         });
         let router = Router::new().fallback(answer).with_state(Arc::clone(&shared));
@@ -121,7 +123,18 @@ impl Upstream {
 
     /// From now on the list of deployments names this one.
     pub(crate) fn deploy(&self, id: &'static str) {
-        *self.shared.deployment.lock().unwrap() = id;
+        self.deploy_all(&[id]);
+    }
+
+    /// From now on it names these.
+    pub(crate) fn deploy_all(&self, ids: &[&'static str]) {
+        *self.shared.deployments.lock().unwrap() = ids.to_vec();
+    }
+
+    /// From now on every request waits until a whole [`CROWD`] of them has come, and is then answered with `hello`.
+    pub(crate) fn gather(&self) {
+        self.shared.gathers.store(true, Ordering::SeqCst);
+        self.answer_by_itself();
     }
 
     /// The next list of deployments names this one, and those after it what they named before.
@@ -178,24 +191,12 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
                 .unwrap();
         }
         let once = shared.deployment_once.lock().unwrap().take();
-        let id = once.unwrap_or(*shared.deployment.lock().unwrap());
-        let of_model = |suffix: &str, model: &str, executable: &str| {
-            json!({"id": format!("{id}-{suffix}"), "status": "RUNNING", "scenarioId": "foundation-models",
-                "executableId": executable, "createdAt": "2026-01-01T00:00:00Z",
-                "details": {"resources": {"backendDetails": {"model": {"name": model, "version": "1"}}}}})
+        let ids = match once {
+            Some(id) => vec![id],
+            None => shared.deployments.lock().unwrap().clone(),
         };
-        let orchestration = json!({
-            "id": id, "status": "RUNNING", "scenarioId": "orchestration", "configurationName": "defaultOrchestrationConfig",
-            "createdAt": "2026-01-01T00:00:00Z", "deploymentUrl": "", "details": {}
-        });
-        return json_response(&json!({"count": 4, "resources": [
-            orchestration,
-            of_model("model", MODEL, "aws-bedrock"),
-            of_model("vectors", EMBEDDING, "azure-openai"),
-            of_model("titan", TITAN, "aws-bedrock"),
-            of_model("gemini", GEMINI, "gcp-vertexai"),
-            of_model("openai", OPENAI, "azure-openai"),
-        ]}));
+        let rows: Vec<Value> = ids.into_iter().flat_map(rows_of).collect();
+        return json_response(&json!({"count": rows.len(), "resources": rows}));
     }
     let Some((id, rest)) = path
         .strip_prefix("/v2/inference/deployments/")
@@ -228,8 +229,9 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
     let sent = body.clone();
     shared.seen.lock().unwrap().push((id.to_owned(), body));
     if shared.answers_itself.load(Ordering::SeqCst) {
-        let there = id.starts_with(*shared.deployment.lock().unwrap());
-        if !there {
+        let deployments = shared.deployments.lock().unwrap().clone();
+        let there = deployments.iter().any(|deployed| id.starts_with(deployed));
+        if !there || shared.gathers.load(Ordering::SeqCst) {
             shared.crowd.wait().await;
         }
         let status = if there { 200 } else { 404 };
@@ -274,6 +276,27 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
         Reply::Close => event_stream(Body::new(Broken)),
         Reply::Silence => std::future::pending().await,
     }
+}
+
+/// What is deployed under one id: orchestration, and the models with deployments of their own.
+fn rows_of(id: &'static str) -> [Value; 6] {
+    let of_model = |suffix: &str, model: &str, executable: &str| {
+        json!({"id": format!("{id}-{suffix}"), "status": "RUNNING", "scenarioId": "foundation-models",
+            "executableId": executable, "createdAt": "2026-01-01T00:00:00Z",
+            "details": {"resources": {"backendDetails": {"model": {"name": model, "version": "1"}}}}})
+    };
+    let orchestration = json!({
+        "id": id, "status": "RUNNING", "scenarioId": "orchestration", "configurationName": "defaultOrchestrationConfig",
+        "createdAt": "2026-01-01T00:00:00Z", "deploymentUrl": "", "details": {}
+    });
+    [
+        orchestration,
+        of_model("model", MODEL, "aws-bedrock"),
+        of_model("vectors", EMBEDDING, "azure-openai"),
+        of_model("titan", TITAN, "aws-bedrock"),
+        of_model("gemini", GEMINI, "gcp-vertexai"),
+        of_model("openai", OPENAI, "azure-openai"),
+    ]
 }
 
 fn json_response(value: &Value) -> Response {
@@ -399,7 +422,7 @@ impl UnderTest {
     }
 
     pub(crate) async fn start_knowing(aicore: AiCore, limits: Limits, knowledge: Arc<Knowledge>) -> Self {
-        Self::start_with(aicore, limits, knowledge, OrchestrationModules::default()).await
+        Self::start_group(aicore.into(), Vec::new(), limits, knowledge).await
     }
 
     pub(crate) async fn start_with(
@@ -408,12 +431,26 @@ impl UnderTest {
         knowledge: Arc<Knowledge>,
         modules: OrchestrationModules,
     ) -> Self {
+        let selected = Connected {
+            modules: Arc::new(modules),
+            ..aicore.into()
+        };
+        Self::start_group(selected, Vec::new(), limits, knowledge).await
+    }
+
+    /// A proxy in front of a selected connection and the others of its group.
+    pub(crate) async fn start_group(
+        selected: Connected,
+        others: Vec<Connected>,
+        limits: Limits,
+        knowledge: Arc<Knowledge>,
+    ) -> Self {
         let configuration = Configuration {
             port: 0,
             local_key: LocalKey::new(KEY.to_owned()).unwrap(),
             allowed_hosts: vec!["coretap.example".to_owned()],
-            aicore,
-            modules: Arc::new(modules),
+            selected,
+            others,
             limits,
         };
         let (sender, receiver) = watch::channel(Arc::new(configuration));
@@ -440,8 +477,11 @@ impl UnderTest {
             port: before.port,
             local_key: before.local_key.clone(),
             allowed_hosts: before.allowed_hosts.clone(),
-            aicore: before.aicore.clone(),
-            modules: Arc::new(modules),
+            selected: Connected {
+                modules: Arc::new(modules),
+                ..before.selected.clone()
+            },
+            others: before.others.clone(),
             limits: before.limits,
         }));
     }

@@ -7,6 +7,18 @@ import type { SecretDraft } from "./SecretDraft";
  */
 export type ConnectionDraft = { 
 /**
+ * The name of the saved connection whose place it takes; `None` for a new one.
+ */
+replaces: string | null, 
+/**
+ * What the person calls it.
+ */
+name: string, 
+/**
+ * Its group; empty means none.
+ */
+group: string | null, 
+/**
  * OAuth client id.
  */
 clientId: string, 

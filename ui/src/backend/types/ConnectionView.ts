@@ -7,6 +7,14 @@ import type { OrchestrationModules } from "./OrchestrationModules";
  */
 export type ConnectionView = { 
 /**
+ * What the person calls it; no two have the same name.
+ */
+name: string, 
+/**
+ * Connections of one group answer for each other.
+ */
+group: string | null, 
+/**
  * OAuth client id.
  */
 clientId: string, 
@@ -31,7 +39,7 @@ orchestration: boolean,
  */
 model: string | null, 
 /**
- * The chosen deployment: in foundation mode the selected model's, where `None` is the newest one; in orchestration mode,
+ * The chosen deployment: in foundation mode the selected model's, where `None` is all that run; in orchestration mode,
  * where only `settings.toml` chooses it, the one for all models, where `None` is all that run.
  */
 deployment: string | null, 

@@ -3,4 +3,4 @@
 /**
  * A field of a form.
  */
-export type Field = "serviceKey" | "clientId" | "clientSecret" | "baseUrl" | "authUrl" | "resourceGroup" | "model" | "deployment" | "orchestrationModules" | "port" | "caFile";
+export type Field = "name" | "serviceKey" | "clientId" | "clientSecret" | "baseUrl" | "authUrl" | "resourceGroup" | "model" | "deployment" | "orchestrationModules" | "port" | "caFile";

@@ -5,6 +5,7 @@ import type { LastProblem } from "./LastProblem";
 import type { ModelView } from "./ModelView";
 import type { ProblemView } from "./ProblemView";
 import type { ProxyView } from "./ProxyView";
+import type { SavedConnection } from "./SavedConnection";
 import type { SecretView } from "./SecretView";
 import type { SettingsView } from "./SettingsView";
 import type { SourceView } from "./SourceView";
@@ -24,13 +25,17 @@ proxy: ProxyView,
  */
 source: SourceView, 
 /**
- * The saved connection; `None` until the first one is saved. While the simulator is used it stays what it is.
+ * The saved connection in use; `None` until the first one is saved. While the simulator is used it stays what it is.
  */
 connection: ConnectionView | null, 
 /**
- * Whether the saved connection has its secret.
+ * Whether that connection has its secret.
  */
 secret: SecretView, 
+/**
+ * All saved connections, the one in use among them.
+ */
+connections: Array<SavedConnection>, 
 /**
  * Where the key that agents show is kept.
  */
