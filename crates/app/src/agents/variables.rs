@@ -433,7 +433,7 @@ mod tests {
             ]
         );
         // Beside the token of Claude Code, which the SDKs read too, ANTHROPIC_API_KEY would only be warned of.
-        assert_eq!(names(None, None).len(), 7);
+        assert_eq!(names(None, None).len(), 9);
         let selected = Some("anthropic--claude-4.5-sonnet");
         let text = snippet_for(Some(Agent::ClaudeCode), Form::Shell(Shell::Bash), "k", selected);
         assert!(
