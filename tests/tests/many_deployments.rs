@@ -9,7 +9,7 @@
 
 use std::sync::Arc;
 
-use coretap_tests::events::Format;
+use coretap_tests::formats::Format;
 use coretap_tests::process::{Coretap, Mode, Simulator, in_time, run};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -95,7 +95,7 @@ async fn what_befalls_one_deployment_before_its_first_byte_befalls_no_agent() {
             simulator.faults(&json!([struck])).await;
             let answer = coretap
                 .post(
-                    format.path(),
+                    &format.path(MODEL, stream),
                     &format.ask(MODEL, "Repeat the words plum-4711", stream),
                 )
                 .await;
@@ -153,10 +153,10 @@ async fn two_hundred_at_once_are_shared_out_and_answered() {
         for number in 0..MANY {
             let coretap = Arc::clone(&coretap);
             asking.spawn(async move {
-                let format = Format::ALL[number % 2];
+                let format = [Format::Messages, Format::Chat][number % 2];
                 let words = format!("Repeat the words plum-{number:03}.");
                 let answer = coretap
-                    .post(format.path(), &format.ask(MODEL, &words, true))
+                    .post(&format.path(MODEL, true), &format.ask(MODEL, &words, true))
                     .await;
                 assert_eq!(answer.status, 200, "{number}: {answer:?}");
                 let text = format.streamed_text(&answer.events());
