@@ -334,12 +334,17 @@ describe("the window", { concurrency: 2 }, () => {
     await picture(page, "connections");
     assert.deepEqual(await seriousViolations(page), []);
 
-    await select(page, "edited-connection", 2);
+    await select(page, "edited-connection", 1);
+    await becomes(page, "name", "value", "Second tenant");
+    await select(page, "edited-connection", 1);
     await becomes(page, "name", "value", "Sandbox");
     await becomes(page, "resource-group", "value", "sandbox");
     await says(page, "secret-state", "stored in the keychain");
-    await fill(page, "name", "Playground");
     await fill(page, "group", "team");
+    await fill(page, "name", "");
+    await says(page, "problem-name", "(CONFIG-CONNECTION)");
+    await fill(page, "name", "Playground");
+    await gone(page, "problem-name");
     await becomes(page, "save-connection", "disabled", false);
     await page.locator("#save-connection").click();
     await says(page, "connection-saved", "Your agents use another connection");

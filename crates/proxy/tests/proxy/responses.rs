@@ -229,3 +229,18 @@ async fn a_conversation_is_compacted_where_the_route_can() {
     assert_eq!(response.status(), 400);
     assert!(error(response).await.starts_with("model: "));
 }
+
+#[tokio::test]
+async fn a_request_goes_on_from_an_answer_only_where_that_is_kept() {
+    let limited = refused(429, "429", "slow down");
+    let upstream = Upstream::start([response("resp_1"), limited, response("resp_2")]).await;
+    upstream.deploy_all(&["d-first", "d-second"]);
+    let test = UnderTest::start(upstream.foundation(), quick()).await;
+    json_of(ask(&test, RESPONSES, &json!({})).await).await;
+    let goes_on = ask(&test, RESPONSES, &json!({"previous_response_id": "resp_1"})).await;
+    assert_eq!(goes_on.status(), 429, "the other deployment knows nothing of it");
+    let begun_anew = ask(&test, RESPONSES, &json!({"input": "Something else"})).await;
+    json_of(begun_anew).await;
+    let asked: Vec<_> = upstream.seen().into_iter().map(|(id, _)| id).collect();
+    assert_eq!(asked[..2], ["d-first-openai", "d-first-openai"]);
+}
