@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 
 use serde_json::{Value, json};
 
+use crate::formats::Format;
 use crate::process::Mode;
 
 /// What the model's route speaks.
@@ -74,6 +75,23 @@ pub enum Expected {
         /// What the error's message holds.
         says: &'static str,
     },
+}
+
+impl Expected {
+    /// What an agent of this format sees of it. A fault comes behind so many events, and the Responses of Azure, which agents
+    /// that speak them get, open with two more than its Chat Completions.
+    #[must_use]
+    pub fn seen_by(&self, format: Format, dialect: Dialect) -> Self {
+        match self {
+            Self::Broken { pieces, says } if format == Format::Responses && dialect == Dialect::Azure => {
+                Self::Broken {
+                    pieces: pieces.saturating_sub(2),
+                    says,
+                }
+            }
+            other => other.clone(),
+        }
+    }
 }
 
 /// What a refusal says about coming back.

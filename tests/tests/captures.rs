@@ -9,7 +9,7 @@
 use coretap_tests::folders::{report, shared};
 use coretap_tests::formats::{Format, PNG};
 use coretap_tests::http::Answer;
-use coretap_tests::process::{Coretap, Mode, Simulator};
+use coretap_tests::process::{Coretap, KEY, Mode, Simulator};
 use http::Request;
 use http_body_util::Full;
 use serde::Deserialize;
@@ -84,9 +84,14 @@ impl Capture {
             "transfer-encoding",
             "authorization",
             "x-api-key",
-            "x-goog-api-key",
         ];
         for (name, value) in &self.headers {
+            // Google's clients are known by this header.
+            let value = if name.eq_ignore_ascii_case("x-goog-api-key") {
+                KEY
+            } else {
+                value.as_str()
+            };
             if !own.contains(&name.to_lowercase().as_str()) {
                 request = request.header(name, value);
             }

@@ -6,6 +6,15 @@ use coretap_tests::process::{KEY, Mode};
 use serde_json::json;
 use tokio::process::Command;
 
+/// What no model of SAP AI Core is told: where Codex runs, its search on the web, and, where orchestration refuses an effort
+/// beside tools, how hard to think.
+const DROPPED: [&str; 4] = [
+    "client_metadata",
+    "prompt_cache_key",
+    "reasoning",
+    "tool web_search",
+];
+
 /// Codex set up for one turn; what it is asked has to be added.
 fn codex(turn: &Turn, model: &str) -> Option<Command> {
     let codex = program("Codex", "codex/node_modules/.bin/codex")?;
@@ -34,27 +43,27 @@ fn codex(turn: &Turn, model: &str) -> Option<Command> {
     Some(agent)
 }
 
-async fn turns(model: &str, chunking: &str, dropped: &[&str]) {
+async fn turns(model: &str, chunking: &str) {
     for mode in Mode::ALL {
         let turn = Turn::prepare(mode, "gpt-5", chunking).await;
         let Some(mut agent) = codex(&turn, model) else {
             return;
         };
         agent.arg(turn.prompt());
-        turn.finish(agent, dropped).await;
+        turn.finish(agent, &DROPPED).await;
     }
 }
 
 /// It asks this one for a custom tool with a grammar, a search among tools and one on the web.
 #[tokio::test]
 async fn a_model_it_knows() {
-    turns("gpt-5.5", "random", &[]).await;
+    turns("gpt-5.5", "random").await;
 }
 
 /// It falls back to plain functions and a namespace of them.
 #[tokio::test]
 async fn a_model_it_does_not_know() {
-    turns("gpt-5", "event", &[]).await;
+    turns("gpt-5", "event").await;
 }
 
 /// The patch tool is a custom one: the model may be offered it as a function, but Codex gets the custom call that it expects.
@@ -68,7 +77,7 @@ async fn a_patch() {
         let patch = "*** Begin Patch\n*** Add File: pear.txt\n+früh \"quoted\" \\ 🙂\n*** End Patch\n";
         let call = json!({ "input": patch });
         agent.arg(format!("{} Then call apply_patch with {call}", turn.prompt()));
-        turn.finish(agent, &[]).await;
+        turn.finish(agent, &DROPPED).await;
         assert_eq!(turn.read("pear.txt"), "früh \"quoted\" \\ 🙂\n");
     }
 }
@@ -97,6 +106,6 @@ async fn its_built_in_provider() {
         agent
             .args(["exec", "--skip-git-repo-check", "-m", "gpt-5", &turn.prompt()])
             .env("CODEX_API_KEY", KEY);
-        turn.finish(agent, &[]).await;
+        turn.finish(agent, &DROPPED).await;
     }
 }

@@ -21,7 +21,8 @@ async fn turns(model: &str, chunking: &str, base: &str, variables: &[(&str, &str
             // It unpacks a quarter of a gigabyte before it starts; one copy beside its program serves all turns.
             .env("COPILOT_PKG_CACHE_HOME", copilot.with_file_name("unpacked"))
             .envs(variables.iter().copied());
-        turn.finish(agent, &[]).await;
+        // Orchestration has no place for the key of OpenAI's cache.
+        turn.finish(agent, &["prompt_cache_key"]).await;
     }
 }
 

@@ -103,7 +103,7 @@ async fn strike(simulator: &Simulator, coretap: &Arc<Coretap>, dialect: Dialect,
             let answer: Answer = coretap.post(&struck.path(dialect), &body).await;
             let context = struck.context(dialect);
             check(
-                &struck.case.expected,
+                &struck.case.expected.seen_by(struck.format, dialect),
                 struck.format,
                 struck.stream,
                 &struck.marker,

@@ -26,7 +26,8 @@ async fn turns(chunking: &str, arguments: &[&str], variables: &[(&str, &str)]) {
             .env("GOOGLE_GEMINI_BASE_URL", turn.url(""))
             .env("GEMINI_CLI_TRUST_WORKSPACE", "true")
             .envs(variables.iter().copied());
-        turn.finish(agent, &[]).await;
+        // Gemini wants only the signatures of its earlier thoughts back, and orchestration nothing of them.
+        turn.finish(agent, &["thinking of earlier turns"]).await;
     }
 }
 

@@ -6,6 +6,7 @@
     reason = "A panic is how a test fails."
 )]
 
+use coretap_tests::agents::group_of;
 use coretap_tests::folders::{installed, repository};
 use coretap_tests::process::{Coretap, KEY, Mode, Simulator, in_time};
 use serde_json::json;
@@ -31,7 +32,7 @@ async fn drive(driver: &str, routes: &[(Mode, &str, &str)]) {
         simulator
             .settings(&json!({"chunking": chunking, "seed": 5}))
             .await;
-        let coretap = Coretap::start(&simulator, mode, &[]).await;
+        let coretap = Coretap::start(&simulator, mode, &[("AICORE_RESOURCE_GROUP", group_of(model))]).await;
         let home = tempfile::tempdir().unwrap();
         let output = Command::new(&python)
             // A model that is old for its vendor may well be what SAP AI Core has.

@@ -2,7 +2,7 @@
 
 use crate::conversation::{Content, Conversation, Effort, Part, ResponseFormat, Role, Thinking, Turn};
 use crate::error::Path;
-use crate::json::{Object, Value};
+use crate::json::{Object, Text, Value};
 use crate::responses::{input, tools};
 use crate::{AgentFormat, ReadError};
 
@@ -90,9 +90,13 @@ pub(crate) fn read(body: Object<'_>) -> Result<Conversation<'_>, ReadError> {
 pub(crate) fn check_stateless(conversation: &Conversation<'_>) -> Result<(), ReadError> {
     let body = conversation.members;
     if body.get("previous_response_id").is_some() {
+        let model = body.get("model").and_then(Value::text);
+        let model = model.as_ref().map(Text::decode).unwrap_or_default();
         return Err(ReadError::new(
             "previous_response_id",
-            "names an earlier answer, but this model's route keeps none; send the whole conversation as input, with store false",
+            format!(
+                "names an earlier answer, but the route of {model} keeps none; send the whole conversation as input, with store false"
+            ),
         ));
     }
     if body.get("background").is_some_and(|value| value.get() == "true") {
