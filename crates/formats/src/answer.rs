@@ -36,6 +36,23 @@ pub struct AnswerOptions {
 }
 
 impl AnswerOptions {
+    /// The event with the name of a tool as the agent gave it. Responses has forms of its own for its tools.
+    fn in_agents_names<'a>(&self, event: Event<'a>) -> Event<'a> {
+        match event {
+            Event::ToolCall { index, id, name }
+                if !self.tools.is_empty() && self.agent != AgentFormat::Responses =>
+            {
+                let own = self.tools.of(&name.decode()).map(|tool| Text::of(&tool.name));
+                Event::ToolCall {
+                    index,
+                    id,
+                    name: own.unwrap_or(name),
+                }
+            }
+            event => event,
+        }
+    }
+
     /// Writes the answer's id as a JSON string: the upstream's where it begins as the agent's format wants it, otherwise
     /// Coretap's own.
     pub(crate) fn write_id(&self, prefix: &str, id: Option<&Text<'_>>, out: &mut Vec<u8>) {
@@ -455,7 +472,7 @@ impl Way {
                     return;
                 }
                 seen.observe(&event);
-                encoder.write(&event, options, out);
+                encoder.write(&options.in_agents_names(event), options, out);
             }),
         }
     }
@@ -535,33 +552,33 @@ pub fn answer(options: &AnswerOptions, body: &[u8]) -> Result<Answer, Failure> {
             let document = &document(body)?;
             vertex::answer::copy_whole(document, options, &mut |event| seen.observe(&event), &mut out)?;
         }
-        (upstream, AgentFormat::Messages) => {
+        (_, AgentFormat::Messages) => {
             let mut whole = messages::answer::Whole::default();
-            read_whole(upstream, body, &mut |event| {
+            read_whole(options, body, &mut |event| {
                 seen.observe(&event);
                 whole.take(&event, options);
             })?;
             out = whole.into_body(options);
         }
-        (upstream, AgentFormat::Responses) => {
+        (_, AgentFormat::Responses) => {
             let mut whole = responses::answer::Whole::default();
-            read_whole(upstream, body, &mut |event| {
+            read_whole(options, body, &mut |event| {
                 seen.observe(&event);
                 whole.take(&event, options);
             })?;
             out = whole.into_body(options);
         }
-        (upstream, AgentFormat::Gemini) => {
+        (_, AgentFormat::Gemini) => {
             let mut whole = gemini::answer::Whole::default();
-            read_whole(upstream, body, &mut |event| {
+            read_whole(options, body, &mut |event| {
                 seen.observe(&event);
                 whole.take(&event);
             })?;
             out = whole.into_body(options);
         }
-        (upstream, AgentFormat::ChatCompletions) => {
+        (_, AgentFormat::ChatCompletions) => {
             let mut whole = chat::answer::Whole::default();
-            read_whole(upstream, body, &mut |event| {
+            read_whole(options, body, &mut |event| {
                 seen.observe(&event);
                 whole.take(&event);
             })?;
@@ -584,7 +601,7 @@ pub fn answer_as_stream(options: &AnswerOptions, body: &[u8]) -> Result<Answer, 
     let mut seen = Seen::new(options);
     let mut out = Vec::with_capacity(1024 + body.len());
     let mut encoder = Encoder::new(options);
-    read_whole(options.upstream, body, &mut |event| {
+    read_whole(options, body, &mut |event| {
         seen.observe(&event);
         let event = match event {
             // An agent that speaks Messages cannot be told broken arguments: they are an object there.
@@ -613,8 +630,9 @@ fn failed_models(upstream: ModelFormat, body: &[u8]) -> usize {
     }
 }
 
-fn read_whole(upstream: ModelFormat, body: &[u8], emit: &mut impl FnMut(Event<'_>)) -> Result<(), Failure> {
-    match upstream {
+fn read_whole(options: &AnswerOptions, body: &[u8], emit: &mut impl FnMut(Event<'_>)) -> Result<(), Failure> {
+    let emit = &mut |event: Event<'_>| emit(options.in_agents_names(event));
+    match options.upstream {
         ModelFormat::Orchestration => orchestration::answer::read_whole(body, emit),
         ModelFormat::Claude => claude::answer::read_whole(&document(&text_of(body))?, emit).map(|_| ()),
         ModelFormat::AzureChat | ModelFormat::OpenAiCompatible => {

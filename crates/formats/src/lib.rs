@@ -30,6 +30,7 @@ mod models;
 mod openai;
 mod openai_compatible;
 mod orchestration;
+mod plain_parts;
 mod refusal;
 mod repair;
 mod request;
@@ -40,6 +41,7 @@ mod signature;
 mod sse;
 mod target;
 mod tokens;
+mod tool_names;
 mod upstream_error;
 mod vertex;
 

@@ -396,6 +396,7 @@ pub(crate) fn repair_tools(conversation: &mut Conversation<'_>, openai_names: bo
         conversation.tool_choice = None;
     } else if !choice_stands {
         conversation.tool_choice = Some(ToolChoice::Auto);
+        conversation.drop_reported("tool_choice");
     }
 }
 

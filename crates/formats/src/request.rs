@@ -2,13 +2,14 @@
 
 use std::borrow::Cow;
 
-use crate::conversation::Conversation;
+use crate::conversation::{Conversation, Part, ResponseFormat};
 use crate::error::Path;
-use crate::json::{Document, Object, Value, find_text, replace_lone_surrogates};
+use crate::json::{Document, Object, Text, Value, find_text, replace_lone_surrogates};
 use crate::target::Target;
 use crate::{
     AgentFormat, AgentTools, ModelFormat, ReadError, azure, azure_responses, chat, claude, cohere, converse,
-    gemini, messages, openai_compatible, orchestration, repair, responses, tokens, vertex,
+    gemini, messages, openai_compatible, orchestration, plain_parts, repair, responses, tokens, tool_names,
+    vertex,
 };
 
 /// What a request says outside its body.
@@ -118,6 +119,22 @@ fn write(
         0
     };
     conversation.stream = stream && target.rules.streaming;
+    // A deployment of the agent's own format takes the names and blocks that this format has.
+    if !is_same_format(agent, target.format) {
+        if agent == AgentFormat::Messages && target.format != ModelFormat::Claude {
+            plain_parts::tell_as_text(&mut conversation);
+        }
+        if agent == AgentFormat::Gemini
+            && matches!(conversation.response_format, Some(ResponseFormat::JsonObject))
+        {
+            // OpenAI takes the wish only beside its words, which Google's clients need not say.
+            let words = ResponseFormat::JsonObject.in_words();
+            conversation.system.push(Part::text(Text::of(&words)));
+        }
+        if agent != AgentFormat::Responses {
+            tool_names::make_plain(&mut conversation);
+        }
+    }
     if !target.rules.signatures {
         repair::leave_out_signed_thinking(&mut conversation);
     }
@@ -247,13 +264,23 @@ pub(crate) fn read<'a>(
     }
 }
 
+/// Whether the agent and the route speak the same.
+fn is_same_format(agent: AgentFormat, route: ModelFormat) -> bool {
+    matches!(
+        (agent, route),
+        (AgentFormat::Messages, ModelFormat::Claude)
+            | (AgentFormat::ChatCompletions, ModelFormat::AzureChat)
+            | (AgentFormat::Responses, ModelFormat::AzureResponses)
+            | (AgentFormat::Gemini, ModelFormat::Vertex)
+    )
+}
+
 /// Between two formats, members that nobody read are left out, and that is said.
 fn report_unread(agent: AgentFormat, route: ModelFormat, conversation: &mut Conversation<'_>) {
+    if is_same_format(agent, route) {
+        return;
+    }
     let understood: &[&str] = match (agent, route) {
-        (AgentFormat::Messages, ModelFormat::Claude)
-        | (AgentFormat::ChatCompletions, ModelFormat::AzureChat)
-        | (AgentFormat::Responses, ModelFormat::AzureResponses)
-        | (AgentFormat::Gemini, ModelFormat::Vertex) => return,
         (AgentFormat::Messages, _) => &messages::request::UNDERSTOOD,
         (AgentFormat::ChatCompletions, _) => &chat::request::UNDERSTOOD,
         (AgentFormat::Responses, _) => &responses::request::UNDERSTOOD,

@@ -284,6 +284,9 @@ fn write_for<'a>(
     let Some(kept) = shared.kept_answers.of_previous(&ready) else {
         return Ok(ready);
     };
+    if kept.route.model != ready.route.model {
+        return Err(Problem::answer_of_another_model(&kept.asked, &ready.route.model));
+    }
     candidates.stay_at(configuration, &kept, ongoing);
     write(candidates, ongoing)
 }

@@ -138,6 +138,9 @@ fn turn<'a>(value: Value<'a>, path: &Path<'_>) -> Result<Turn<'a>, ReadError> {
         "user" => (Role::User, content(true)?),
         "assistant" => {
             let mut parts = content(false)?;
+            if parts.is_empty() {
+                parts.extend(message.text("refusal", path)?.map(Part::text));
+            }
             if let Some(calls) = message.list("tool_calls", path)? {
                 for (position, call) in calls.enumerate() {
                     parts.extend(thought_signature(call));

@@ -49,6 +49,26 @@ impl BlockWriter<'_> {
                 self.dropped.push(kind.decode().into_owned());
                 return false;
             }
+            // A deployment fetches nothing; where it is to be found is said.
+            Content::Image(Attachment {
+                source: Source::Url(url),
+                ..
+            })
+            | Content::File(Attachment {
+                source: Source::Url(url),
+                ..
+            }) => {
+                let kind = if matches!(part.content, Content::Image(_)) {
+                    "picture"
+                } else {
+                    "document"
+                };
+                out.extend_from_slice(b"{\"type\":\"text\",\"text\":");
+                write_string(out, &format!("The {kind} at {}", url.decode()));
+                write_cache(part.cache.as_ref(), out);
+                out.push(b'}');
+                return true;
+            }
             _ => {}
         }
         let untidy = matches!(&part.content, Content::ToolCall(call) if call.untidy);

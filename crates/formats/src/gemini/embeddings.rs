@@ -100,7 +100,13 @@ impl<'a> Wish<'a> {
         for (name, value) in request.members().filter(|(_, value)| !value.is_null()) {
             let name = camel(&name.decode());
             let known = matches!(name.as_str(), "content" | "model" | "outputDimensionality");
-            if !known && !self.others.iter().any(|(other, _)| *other == name) {
+            let former = self.others.iter().find(|(other, _)| *other == name);
+            if former.is_some_and(|(_, former)| former.get() != value.get()) {
+                // All texts go out in one request, which has one of each.
+                let problem = "must be the same in every request; send those with another one by themselves";
+                return Err(ReadError::new(format!("{path}.{name}"), problem));
+            }
+            if !known && former.is_none() {
                 self.others.push((name, value));
             }
         }

@@ -53,11 +53,8 @@ pub(crate) fn as_json_schema(body: &Document<'_>, closes: bool) -> Option<String
 /// Every schema of a request, in the order in which they stand.
 fn schemas(body: Object<'_>) -> Vec<Value<'_>> {
     let mut found = Vec::new();
-    let tools = body.get("tools").and_then(Value::list);
-    for tool in tools.into_iter().flatten().filter_map(Value::object) {
-        let declarations = member(tool, "functionDeclarations", "function_declarations");
-        let declarations = declarations.and_then(Value::list).into_iter().flatten();
-        for declaration in declarations.filter_map(Value::object) {
+    for tool in each(body.get("tools")) {
+        for declaration in each(member(tool, "functionDeclarations", "function_declarations")) {
             found.extend(
                 member(declaration, "parametersJsonSchema", "parameters_json_schema")
                     .or_else(|| declaration.get("parameters")),
@@ -67,6 +64,14 @@ fn schemas(body: Object<'_>) -> Vec<Value<'_>> {
     found.extend(answer_schema(body));
     found.sort_by_key(|schema| schema.get().as_ptr().addr());
     found
+}
+
+/// The objects of a list, or the one that stands in its place, which Google takes too.
+fn each(value: Option<Value<'_>>) -> Vec<Object<'_>> {
+    match value.and_then(Value::list) {
+        Some(list) => list.filter_map(Value::object).collect(),
+        None => value.and_then(Value::object).into_iter().collect(),
+    }
 }
 
 /// The schema of the answer.

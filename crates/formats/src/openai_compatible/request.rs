@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::conversation::{Content, Conversation};
+use crate::conversation::{Content, Conversation, ResponseFormat};
 use crate::json::{Text, write_string};
 use crate::openai::messages::{Message, forget_detail, plain_messages, write_message};
 use crate::target::Target;
@@ -23,6 +23,10 @@ pub(crate) fn write(conversation: &mut Conversation<'_>, target: &Target<'_>, ou
     forget_detail(conversation);
     if !rules.tools {
         leave_tools_out(conversation);
+        // Perplexity, whose models know no tools, takes a schema, but not the wish for any JSON.
+        if matches!(conversation.response_format, Some(ResponseFormat::JsonObject)) {
+            repair::ask_for_form_in_words(conversation);
+        }
     }
     if rules.short_call_ids {
         shorten_call_ids(conversation);

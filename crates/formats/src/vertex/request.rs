@@ -123,7 +123,14 @@ fn write_declaration(
     if same_format {
         let start = out.len();
         for (name, value) in tool.raw.members().filter(|(_, value)| !value.is_null()) {
-            let spelled = camel(&name.decode());
+            let mut spelled = camel(&name.decode());
+            if spelled == "parameters" {
+                if tool.raw.get("parametersJsonSchema").is_some() {
+                    continue;
+                }
+                // Its schema has become JSON Schema with all others (`gemini::schema`), which has a member of its own.
+                "parametersJsonSchema".clone_into(&mut spelled);
+            }
             let refused = rules.refuses_tool_member(&name) || rules.refuses_tool_member(&Text::of(&spelled));
             if refused || !DECLARATION_MEMBERS.contains(&spelled.as_str()) {
                 dropped.push(Cow::Owned(format!("tools.{spelled}")));

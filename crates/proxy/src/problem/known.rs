@@ -212,6 +212,21 @@ impl Problem {
         )
     }
 
+    pub(crate) fn answer_of_another_model(kept: &str, asked: &str) -> Self {
+        let mut problem = Problem::new(
+            400,
+            code::ANSWER,
+            format!(
+                "previous_response_id names an answer of '{}', and the request asks for '{}'.",
+                short(kept),
+                short(asked)
+            ),
+            "Go on with the same model, or send the whole conversation instead.",
+        );
+        problem.parameter = Some("previous_response_id".into());
+        problem
+    }
+
     pub(crate) fn client_left() -> Self {
         Problem::new(
             499,
