@@ -308,10 +308,6 @@ fn admit(configuration: &Configuration, place: &Place<'_>, head: &request::Parts
 }
 
 /// What a path gives when all went well.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "it is taken apart where it is made, and kept nowhere"
-)]
 enum Answered {
     Whole(Response),
     Model(Forwarded),
