@@ -14,8 +14,9 @@ pub fn check(upstream: ModelFormat, bytes: &[u8]) {
             id: "own1".to_owned(),
             created: 1_763_000_001,
             include_usage: true,
-        as_array: false,
-        tools: AgentTools::default(),
+            as_array: false,
+            tools: AgentTools::default(),
+            has_fallbacks: true,
             estimated_input: 99,
         };
         let (written, progress) = translate(&options, [bytes]);

@@ -31,6 +31,8 @@ pub struct AnswerOptions {
     pub as_array: bool,
     /// The tools whose calls the agent expects in another form than the model makes them.
     pub tools: AgentTools,
+    /// Orchestration: whether the request named further models, one of which may have answered.
+    pub has_fallbacks: bool,
     /// Coretap's estimate of the input tokens, for `message_start` where the upstream does not say yet.
     pub estimated_input: u64,
 }
@@ -160,9 +162,11 @@ enum Decoder {
 }
 
 impl Decoder {
-    fn new(upstream: ModelFormat) -> Self {
-        match upstream {
-            ModelFormat::Orchestration => Decoder::Orchestration(orchestration::answer::Decoder::default()),
+    fn new(options: &AnswerOptions) -> Self {
+        match options.upstream {
+            ModelFormat::Orchestration => {
+                Decoder::Orchestration(orchestration::answer::Decoder::new(options.has_fallbacks))
+            }
             ModelFormat::Claude => Decoder::Claude(claude::answer::Decoder::default()),
             ModelFormat::AzureChat | ModelFormat::OpenAiCompatible => {
                 Decoder::Azure(azure::answer::Decoder::default())
@@ -285,8 +289,8 @@ impl AnswerStream {
             (ModelFormat::AzureResponses, AgentFormat::Responses) => Way::CopyResponses(
                 azure_responses::copy::Copier::new(&options.model, options.tools.clone()),
             ),
-            (upstream, _) => Way::Translate {
-                decoder: Decoder::new(upstream),
+            _ => Way::Translate {
+                decoder: Decoder::new(&options),
                 encoder: Encoder::new(&options),
             },
         };
@@ -589,7 +593,7 @@ pub fn answer(options: &AnswerOptions, body: &[u8]) -> Result<Answer, Failure> {
         body: out,
         outcome: seen.outcome,
         id: seen.id,
-        failed_models: failed_models(options.upstream, body),
+        failed_models: failed_models(options, body),
     })
 }
 
@@ -619,13 +623,13 @@ pub fn answer_as_stream(options: &AnswerOptions, body: &[u8]) -> Result<Answer, 
         body: out,
         outcome: seen.outcome,
         id: seen.id,
-        failed_models: failed_models(options.upstream, body),
+        failed_models: failed_models(options, body),
     })
 }
 
-fn failed_models(upstream: ModelFormat, body: &[u8]) -> usize {
-    match upstream {
-        ModelFormat::Orchestration => orchestration::answer::failed_models(body),
+fn failed_models(options: &AnswerOptions, body: &[u8]) -> usize {
+    match options.upstream {
+        ModelFormat::Orchestration if options.has_fallbacks => orchestration::answer::failed_models(body),
         _ => 0,
     }
 }

@@ -440,6 +440,7 @@ fn options(agent: AgentFormat) -> AnswerOptions {
         include_usage: false,
         as_array: false,
         tools: AgentTools::default(),
+        has_fallbacks: true,
         estimated_input: 1,
     }
 }

@@ -51,6 +51,13 @@ pub(crate) fn check_key(
     headers: &HeaderMap,
 ) -> Result<(), Problem> {
     let mut given = false;
+    // Where most agents have it.
+    for value in headers.get_all(AUTHORIZATION) {
+        given = true;
+        if bearer(value.as_bytes()).is_some_and(|key| configuration.local_key.matches(key)) {
+            return Ok(());
+        }
+    }
     let in_header = headers.get_all(&X_API_KEY).iter();
     let in_header = in_header.chain(headers.get_all(&X_GOOG_API_KEY));
     let in_query = query_value(uri, "key");
@@ -58,12 +65,6 @@ pub(crate) fn check_key(
     for key in keys.chain(in_query.as_deref().map(str::as_bytes)) {
         given = true;
         if configuration.local_key.matches(key) {
-            return Ok(());
-        }
-    }
-    for value in headers.get_all(AUTHORIZATION) {
-        given = true;
-        if bearer(value.as_bytes()).is_some_and(|key| configuration.local_key.matches(key)) {
             return Ok(());
         }
     }

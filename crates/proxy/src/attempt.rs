@@ -23,19 +23,15 @@ use crate::retry;
 const LONGEST_REFUSAL: usize = 256 * 1024;
 
 /// An answer that has begun.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "it is handed on once, straight into the response, and kept nowhere"
-)]
 pub(crate) enum Begun {
     /// It is there as a whole.
     Whole {
         answer: Answer,
         upstream_id: Option<HeaderValue>,
     },
-    /// Its first events are there.
+    /// Its first events are there. In a box, so that whole answers are not moved about with the room for a stream.
     Stream {
-        opening: Opening<Incoming>,
+        opening: Box<Opening<Incoming>>,
         upstream_id: Option<HeaderValue>,
     },
 }
@@ -137,7 +133,10 @@ pub(crate) async fn attempt(
     let (upstream, upstream_id) = reach(aicore, route, limits, request, deadline).await?;
     if stream {
         let opening = open(upstream, AnswerStream::new(options), deadline, limits).await?;
-        return Ok(Begun::Stream { opening, upstream_id });
+        return Ok(Begun::Stream {
+            opening: Box::new(opening),
+            upstream_id,
+        });
     }
     let whole = read_whole(upstream, deadline, limits).await?;
     let translate = if agent_streams { answer_as_stream } else { answer };

@@ -457,6 +457,7 @@ impl Message {
             include_usage: self.include_usage,
             as_array: self.as_array,
             tools: self.tools.clone(),
+            has_fallbacks: model.rules.fallback(1).is_some(),
             estimated_input: self.estimated_input,
         }
     }

@@ -56,6 +56,8 @@ pub(crate) struct ModelKnowledge {
     pub(crate) format: ModelFormat,
     /// The deployment's id.
     pub(crate) deployment: Arc<str>,
+    /// The same as the header `x-coretap-deployment`.
+    pub(crate) deployment_header: Option<HeaderValue>,
     /// SAP's name of the model.
     pub(crate) name: Arc<str>,
     /// The same as the header `x-coretap-model`.
@@ -211,6 +213,7 @@ impl Knowledge {
         let new = Arc::new(ModelKnowledge {
             format,
             deployment: Arc::from(route.deployment_id.as_str()),
+            deployment_header: HeaderValue::from_str(&route.deployment_id).ok(),
             name: Arc::from(route.model.as_str()),
             header: HeaderValue::from_str(&route.model).ok(),
             rules,

@@ -252,7 +252,9 @@ async fn answer(
         Err(problem) => {
             ongoing.failed(&problem);
             let mut response = problem.response(place.format, &ongoing.exchange.id);
-            tell_who_was_asked(response.headers_mut(), &ongoing.exchange);
+            let deployment = ongoing.exchange.deployment.as_deref();
+            let deployment = deployment.and_then(|deployment| HeaderValue::from_str(deployment).ok());
+            tell_who_was_asked(response.headers_mut(), deployment, &ongoing.exchange);
             set_orchestration(response.headers_mut(), &ongoing);
             response
         }
@@ -261,10 +263,8 @@ async fn answer(
 
 /// Which deployment was asked; where there are several connections, at which of them; and where the first did not answer,
 /// what came of each.
-fn tell_who_was_asked(headers: &mut HeaderMap, exchange: &Exchange) {
-    if let Some(deployment) = &exchange.deployment
-        && let Ok(deployment) = HeaderValue::from_str(deployment)
-    {
+fn tell_who_was_asked(headers: &mut HeaderMap, deployment: Option<HeaderValue>, exchange: &Exchange) {
+    if let Some(deployment) = deployment {
         headers.insert(
             const { HeaderName::from_static("x-coretap-deployment") },
             deployment,
@@ -308,10 +308,6 @@ fn admit(configuration: &Configuration, place: &Place<'_>, head: &request::Parts
 }
 
 /// What a path gives when all went well.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "it is taken apart where it is made, and kept nowhere"
-)]
 enum Answered {
     Whole(Response),
     Model(Forwarded),
@@ -435,7 +431,7 @@ fn forwarded_response(configuration: &Configuration, forwarded: Forwarded, mut o
     if let Some(name) = &model.header {
         headers.insert(const { HeaderName::from_static("x-coretap-model") }, name.clone());
     }
-    tell_who_was_asked(&mut headers, &ongoing.exchange);
+    tell_who_was_asked(&mut headers, model.deployment_header.clone(), &ongoing.exchange);
     if let Some(dropped) = dropped_header(&ongoing.exchange.dropped) {
         headers.insert(const { HeaderName::from_static("x-coretap-dropped") }, dropped);
     }
@@ -459,7 +455,7 @@ fn forwarded_response(configuration: &Configuration, forwarded: Forwarded, mut o
             (Body::from(answer.body), upstream_id)
         }
         Begun::Stream { opening, upstream_id } => {
-            let stream = AgentStream::new(opening, configuration.limits.keep_alive, ongoing);
+            let stream = AgentStream::new(*opening, configuration.limits.keep_alive, ongoing);
             (Body::new(stream), upstream_id)
         }
     };

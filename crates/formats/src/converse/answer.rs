@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::ReadError;
-use crate::converse::python::to_json;
+use crate::converse::python::{split_string, to_json};
 use crate::error::Path;
 use crate::event::{Event, Failure, StopReason, Usage, said};
 use crate::json::{Document, Object, Text, Value, write_string};
@@ -27,6 +27,18 @@ fn json_of(payload: &str) -> Option<Cow<'_, str>> {
     to_json(payload).map(Cow::Owned)
 }
 
+/// The text, as a JSON string, of an event that says nothing else; nothing where the event is another one, or is written
+/// in another way. `repr()` writes all of them alike, and nearly every event is one, so they need not be read as a whole.
+fn text_alone(payload: &str) -> Option<String> {
+    let string = payload.strip_prefix("{'contentBlockDelta': {'delta': {'text': ")?;
+    let (text, behind) = split_string(string)?;
+    let block = behind
+        .strip_prefix("}, 'contentBlockIndex': ")?
+        .strip_suffix("}}")?;
+    let is_number = !block.is_empty() && block.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then_some(text)
+}
+
 /// Whether nothing of a payload is missing.
 pub(crate) fn is_whole(payload: &str) -> bool {
     json_of(payload).is_some_and(|json| Document::read(&json).is_ok())
@@ -35,6 +47,14 @@ pub(crate) fn is_whole(payload: &str) -> bool {
 impl Decoder {
     /// Gives the events of the next payload. Events yet unknown give none.
     pub(crate) fn read(&mut self, payload: &str, emit: &mut impl FnMut(Event<'_>)) {
+        if self.started
+            && let Some(json) = text_alone(payload)
+        {
+            if let Some(text) = Text::from_literal(&json).filter(|text| !text.is_empty()) {
+                emit(Event::Text(text));
+            }
+            return;
+        }
         let json = json_of(payload);
         let document = json.as_ref().and_then(|json| Document::read(json).ok());
         let event = document.as_ref().and_then(|document| document.root().object());

@@ -57,6 +57,23 @@ pub(super) fn to_json(literal: &str) -> Option<String> {
     })
 }
 
+/// The string that a literal begins with, as a JSON string, and what stands behind it. Nothing where it begins with anything
+/// else, cannot be read, or holds a surrogate, which has to be looked at beside what stands next to it.
+pub(super) fn split_string(literal: &str) -> Option<(String, &str)> {
+    let quote = literal
+        .bytes()
+        .next()
+        .filter(|byte| matches!(byte, b'\'' | b'"'))?;
+    let mut string = Piece::new(literal.get(1..)?, quote);
+    let mut json = Vec::with_capacity(64);
+    let mut has_surrogates = false;
+    json.push(b'"');
+    string.write_text(&mut json, &mut has_surrogates)?;
+    json.push(b'"');
+    let json = String::from_utf8(json).ok().filter(|_| !has_surrogates)?;
+    Some((json, string.rest))
+}
+
 const WORDS: [(&str, &str); 3] = [("True", "true"), ("False", "false"), ("None", "null")];
 
 /// The rest of a literal, which begins inside a string.
@@ -321,9 +338,18 @@ mod tests {
         }
 
         #[test]
+        fn a_string_alone_is_the_string_that_it_is_in_a_literal(text in any::<String>(), printable in any::<bool>()) {
+            let literal = repr_of(&Value::from(text.as_str()), printable) + "}, 'x'";
+            let (json, behind) = split_string(&literal).unwrap();
+            prop_assert_eq!(serde_json::from_str::<String>(&json).unwrap(), text);
+            prop_assert_eq!(behind, "}, 'x'");
+        }
+
+        #[test]
         fn no_text_makes_it_panic(text in any::<String>(), odd in r#"[\\'"bxuUN0-7{}\[\]:, \u{e9}]{0,30}"#) {
             for text in [&text, &odd] {
                 let _ = to_json(text);
+                let _ = split_string(text);
             }
         }
     }

@@ -137,32 +137,34 @@ impl<'a> Object<'a> {
 
     /// The value of a member. An explicit `null` counts as absent; of two members with one name the last one holds.
     pub fn get(self, name: &str) -> Option<Value<'a>> {
+        let document = self.0.document;
+        let found = if document.escaped_names {
+            let members = self.members().filter(|(member, _)| member.is(name));
+            members.last().map(|(_, value)| value)
+        } else {
+            let position = self.position_of(name);
+            position.map(|position| Value { document, position })
+        };
+        found.filter(|value| !value.is_null())
+    }
+
+    /// The position of a member's value, where no name holds an escape.
+    fn position_of(self, name: &str) -> Option<usize> {
         let Value { document, position } = self.0;
-        let (nodes, bytes) = (document.nodes.as_slice(), document.text.as_bytes());
-        let end = self.0.next();
+        let bytes = document.text.as_bytes();
+        let nodes = document.nodes.get(..self.0.next())?;
+        let quoted = name.len() + 2;
         let mut at = position + 1;
         let mut found = None;
-        while at < end {
-            let (member, value) = (nodes.get(at)?, nodes.get(at + 1)?);
-            let (start, end) = (member.start as usize + 1, member.end as usize - 1);
+        while let Some([member, value]) = nodes.get(at..at + 2) {
+            let (start, end) = (member.start as usize, member.end as usize);
             // Nearly every name that is asked for has another length than the one that stands there.
-            let is_it = if document.escaped_names {
-                (Value {
-                    document,
-                    position: at,
-                })
-                .text()
-                .is_some_and(|text| text.is(name))
-            } else {
-                end - start == name.len() && bytes.get(start..end) == Some(name.as_bytes())
-            };
-            if is_it {
+            if end - start == quoted && bytes.get(start + 1..end - 1) == Some(name.as_bytes()) {
                 found = Some(at + 1);
             }
             at = value.next as usize;
         }
-        let position = found?;
-        Some(Value { document, position }).filter(|value| !value.is_null())
+        found
     }
 
     /// A member that has to be a string where it is given.

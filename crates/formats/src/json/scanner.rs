@@ -47,8 +47,9 @@ pub(super) fn split_string(text: &str) -> Option<(&str, &str)> {
     if !text.starts_with('"') {
         return None;
     }
-    let mut scanner = Scanner::new(text.as_bytes(), 1);
-    scanner.string()?;
+    // Its place is not noted: a list for one place would cost more than the scan.
+    let mut scanner = Scanner::new(text.as_bytes(), 0);
+    scanner.skip_string()?;
     text.split_at_checked(scanner.at)
 }
 
@@ -220,7 +221,15 @@ impl<'a> Scanner<'a> {
     /// Scans a string, and says whether it holds an escape.
     fn string(&mut self) -> Option<bool> {
         let start = self.at;
-        let mut at = start + 1;
+        let escaped = self.skip_string()?;
+        self.push(start, self.at);
+        Some(escaped)
+    }
+
+    /// Goes behind a string, and says whether it holds an escape.
+    #[inline]
+    fn skip_string(&mut self) -> Option<bool> {
+        let mut at = self.at + 1;
         let mut escaped = false;
         loop {
             at = find_special(self.bytes, at)?;
@@ -236,7 +245,6 @@ impl<'a> Scanner<'a> {
             escaped = true;
         }
         self.at = at + 1;
-        self.push(start, self.at);
         Some(escaped)
     }
 

@@ -28,7 +28,7 @@ impl<'a> Text<'a> {
     }
 
     /// The string that valid JSON text stands for, or nothing when it is another kind of value.
-    pub(super) fn from_literal(json: &'a str) -> Option<Self> {
+    pub(crate) fn from_literal(json: &'a str) -> Option<Self> {
         json.starts_with('"').then_some(Text(Cow::Borrowed(json)))
     }
 

@@ -42,11 +42,19 @@ pub(crate) fn failed_models(answer: &[u8]) -> usize {
 #[derive(Debug, Default)]
 pub(crate) struct Decoder {
     reader: CompletionReader,
-    /// Told with the first payload.
+    /// Told with the first payload, where the request named further models.
     failed_models: Option<usize>,
 }
 
 impl Decoder {
+    /// `has_fallbacks` says whether the request named further models, one of which may answer.
+    pub(crate) fn new(has_fallbacks: bool) -> Self {
+        Decoder {
+            failed_models: (!has_fallbacks).then_some(0),
+            ..Decoder::default()
+        }
+    }
+
     /// How many models of the request's list failed before the one that answers.
     pub(crate) fn failed_models(&self) -> usize {
         self.failed_models.unwrap_or(0)

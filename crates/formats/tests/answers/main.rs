@@ -50,6 +50,7 @@ fn options(upstream: ModelFormat, agent: AgentFormat) -> AnswerOptions {
         include_usage: true,
         as_array: false,
         tools: agent_tools(agent),
+        has_fallbacks: false,
         estimated_input: 99,
     }
 }
