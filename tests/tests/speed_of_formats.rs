@@ -20,13 +20,15 @@ fn needle(format: Format) -> &'static str {
     }
 }
 
-/// A system text, a question of a few lines and two tools: what the kit's small request holds too.
+/// A question of some 800 bytes, as the kit's small request has it.
 fn ask(stream: bool) -> Ask {
+    let sentence = "The quick brown fox jumps over the lazy dog and runs away into the forest. ";
     Ask {
-        text: "Explain in a few sentences what this function does, and whether it handles an empty list. "
-            .repeat(6),
+        text: format!(
+            "Summarise the following text in two sentences. {}",
+            sentence.repeat(10)
+        ),
         stream,
-        tools: &["weather", "traffic"],
         ..Ask::default()
     }
 }
