@@ -351,7 +351,7 @@ fn a_signature_that_cannot_be_verified_is_left_out_with_its_thinking() {
         ),
     ] {
         let limitation = Limitation::Signatures;
-        assert_eq!(read(text, route.0), [limitation.clone()], "{text}");
+        assert_eq!(read(text, route.0), std::slice::from_ref(&limitation), "{text}");
         assert!(!limitation.lasts());
         let signature = match route.0 {
             ModelFormat::AzureResponses => "openai:c2lnbmVk",
