@@ -526,8 +526,10 @@ fn compare(table: &str) {
     let text = std::fs::read_to_string(&file).unwrap();
     let (before, rest) = text
         .split_once(START)
-        .expect("docs/formats.md has a place for the table");
-    let (_, after) = rest.split_once(END).expect("the place has an end");
+        .unwrap_or_else(|| panic!("docs/formats.md has no place for the table"));
+    let (_, after) = rest
+        .split_once(END)
+        .unwrap_or_else(|| panic!("the place has no end"));
     let whole = format!("{before}{START}\n{table}\n{END}{after}");
     if std::env::var_os("CORETAP_WRITE_FORMATS").is_some() {
         std::fs::write(&file, whole).unwrap();

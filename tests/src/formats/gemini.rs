@@ -1,5 +1,7 @@
 //! Google's `generateContent`.
 
+use std::fmt::Write as _;
+
 use serde_json::{Value, json};
 
 use crate::events::Event;
@@ -12,7 +14,7 @@ pub(super) fn path(model: &str, stream: bool) -> String {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
             name.push(char::from(byte));
         } else {
-            name += &format!("%{byte:02X}");
+            let _ = write!(name, "%{byte:02X}");
         }
     }
     let action = if stream {

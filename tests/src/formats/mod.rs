@@ -233,9 +233,10 @@ impl Format {
 
     /// The rules every whole stream keeps: panics with `context` where one is broken.
     pub fn check_stream(self, events: &[Event], context: &str) {
-        if !self.ended(events) {
-            panic!("{context}: the stream has no normal end\n{events:#?}");
-        }
+        assert!(
+            self.ended(events),
+            "{context}: the stream has no normal end\n{events:#?}"
+        );
         let broken = match self {
             Self::Messages => messages::broken_rule(events),
             Self::Chat => chat::broken_rule(events),

@@ -114,7 +114,7 @@ pub(super) fn broken_rule(events: &[Event]) -> Option<String> {
                 };
                 *place = data["item"].clone();
             }
-            _ if kind.ends_with(".delta") => {
+            _ if data["delta"].is_string() => {
                 *pieces.entry(string(&data["item_id"])).or_default() += &string(&data["delta"]);
             }
             _ => {}
