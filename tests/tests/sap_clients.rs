@@ -12,8 +12,8 @@ use coretap_tests::process::{Simulator, in_time};
 use serde_json::{Value, json};
 use tokio::process::Command;
 
-/// Runs a driver to its end and fails with its own words when it fails.
-async fn drive(simulator: &Simulator, program: &std::path::Path, arguments: &[&str]) {
+/// Runs a driver in a resource group to its end, and fails with its own words when it fails.
+async fn drive(simulator: &Simulator, group: &str, program: &std::path::Path, arguments: &[&str]) {
     let home = tempfile::tempdir().unwrap();
     let key: Value = serde_json::from_str(&simulator.service_key).unwrap();
     let text = |value: &Value| value.as_str().unwrap().to_owned();
@@ -27,7 +27,7 @@ async fn drive(simulator: &Simulator, program: &std::path::Path, arguments: &[&s
         .env("AICORE_CLIENT_SECRET", text(&key["clientsecret"]))
         .env("AICORE_AUTH_URL", text(&key["url"]))
         .env("AICORE_BASE_URL", text(&key["serviceurls"]["AI_API_URL"]) + "/v2")
-        .env("AICORE_RESOURCE_GROUP", "default")
+        .env("AICORE_RESOURCE_GROUP", group)
         .env("AWS_EC2_METADATA_DISABLED", "true")
         .kill_on_drop(true)
         .output();
@@ -61,7 +61,13 @@ async fn javascript(driver: &str, models: &[&str]) {
             .settings(&json!({"chunking": chunking, "seed": 7, "backend_details": "both"}))
             .await;
         for model in models {
-            drive(&simulator, "node".as_ref(), &[script.to_str().unwrap(), model]).await;
+            drive(
+                &simulator,
+                "default",
+                "node".as_ref(),
+                &[script.to_str().unwrap(), model],
+            )
+            .await;
         }
     }
 }
@@ -76,21 +82,67 @@ async fn javascript_orchestration() {
 }
 
 #[tokio::test]
+async fn javascript_orchestration_modules() {
+    javascript(
+        "sap_orchestration_modules.mjs",
+        &["gpt-4o", "anthropic--claude-4.5-sonnet"],
+    )
+    .await;
+}
+
+#[tokio::test]
 async fn javascript_foundation_models() {
     javascript("sap_foundation_models.mjs", &["gpt-4o", "gpt-5"]).await;
 }
 
-#[tokio::test]
-async fn python_generative_ai_hub() {
+/// Runs a driver of SAP's Python SDK, once for each list of arguments.
+async fn python(group: &str, driver: &str, runs: &[&[&str]]) {
     let Some(python) = installed("SAP's Python SDK", "python/sap/bin/python") else {
         return;
     };
-    let driver = repository().join("tests/drivers/sap_generative_ai_hub.py");
+    let driver = repository().join("tests/drivers").join(driver);
     for chunking in ["event", "random"] {
         let simulator = Simulator::start().await;
         simulator
             .settings(&json!({"chunking": chunking, "seed": 7}))
             .await;
-        drive(&simulator, &python, &[driver.to_str().unwrap()]).await;
+        for arguments in runs {
+            let arguments = [&[driver.to_str().unwrap()], *arguments].concat();
+            drive(&simulator, group, &python, &arguments).await;
+        }
     }
+}
+
+#[tokio::test]
+async fn python_generative_ai_hub() {
+    python("default", "sap_generative_ai_hub.py", &[&[]]).await;
+}
+
+#[tokio::test]
+async fn python_openai() {
+    python("hub", "sap_native_clients.py", &[&["openai"]]).await;
+}
+
+#[tokio::test]
+async fn python_google() {
+    python("hub", "sap_native_clients.py", &[&["google"]]).await;
+}
+
+#[tokio::test]
+async fn python_bedrock() {
+    python("hub", "sap_native_clients.py", &[&["bedrock"]]).await;
+}
+
+#[tokio::test]
+async fn python_orchestration_modules() {
+    python(
+        "hub",
+        "sap_orchestration_modules.py",
+        &[
+            &["gpt-4o"],
+            &["anthropic--claude-4.5-sonnet"],
+            &["gemini-2.5-flash"],
+        ],
+    )
+    .await;
 }

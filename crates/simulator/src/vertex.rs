@@ -22,7 +22,7 @@ use crate::server::Asked;
 /// Answers a call of a model; `call` is the last segment of the path, `{model}:{method}`.
 pub(crate) fn answer(asked: &Asked<'_>, call: &str) -> Answer {
     let (name, method) = call.rsplit_once(':').unwrap_or((call, ""));
-    let Some(model) = asked.model().filter(|model| model.name == name) else {
+    let Some(model) = asked.model().filter(|model| answers_to(model, name)) else {
         return refuse(
             404,
             &format!(
@@ -47,6 +47,12 @@ pub(crate) fn answer(asked: &Asked<'_>, call: &str) -> Answer {
         _ => Err(format!("{name} is not supported for {method}.")),
     };
     answered.unwrap_or_else(|message| refuse(400, &message))
+}
+
+/// Whether a path may call a model so: by SAP's name, and embeddings also by Google's, which is what SAP's Python SDK
+/// makes of `gemini-embedding` (`gen_ai_hub.proxy.native.google_genai`).
+fn answers_to(model: &Model, name: &str) -> bool {
+    model.name == name || (model.family == Family::Embedding && model.vendor == name)
 }
 
 /// Whole, or as a stream: of events, or of one JSON array.

@@ -831,6 +831,19 @@ async fn embeddings_are_predicted_one_at_a_time() {
 }
 
 #[tokio::test]
+async fn embeddings_have_googles_name_too() {
+    let running = Running::start().await;
+    let body = json!({"instances": [{"content": "hello world"}]});
+    let path = "/models/gemini-embedding-001:predict";
+    assert_eq!(running.call(GEMINI_EMBEDDING, path, &body).await.status, 200);
+    let path = "/models/gemini-embedding-002:predict";
+    assert_eq!(running.call(GEMINI_EMBEDDING, path, &body).await.status, 404);
+    // A model that chats has SAP's alone.
+    let path = "/models/gemini-3.1-pro-preview:generateContent";
+    assert_eq!(running.call(GEMINI_3_1_PRO, path, &said("x")).await.status, 404);
+}
+
+#[tokio::test]
 async fn faults_come_in_googles_form() {
     let running = Running::start().await;
     let stream = async |query: &str| {
