@@ -1,5 +1,4 @@
 //! A tool whose name other vendors refuse: the model knows another one, and the agent reads its own again.
-#![expect(clippy::unwrap_used, reason = "tests")]
 
 use coretap_formats::rules::Rules;
 use coretap_formats::{
@@ -40,6 +39,7 @@ fn a_changed_name_comes_back_as_the_agent_gave_it() {
         id: "1".to_owned(),
         created: 0,
         include_usage: false,
+        has_fallbacks: false,
         as_array: false,
         tools: request.tools.clone(),
         estimated_input: 0,
