@@ -63,7 +63,7 @@ async fn fill_form(window: &Window, session: &mut Session, service_key: &str) {
             "{id} can be chosen"
         );
     }
-    assert_eq!(window.models_offered().await, "5 models");
+    assert_eq!(window.models_offered().await, "7 models");
     window.choose("#model", MODEL).await;
     assert!(list.contains(&format!("{DEPLOYMENT} (RUNNING)")), "{list}");
     window.click(&format!("#deployment-{DEPLOYMENT}")).await;

@@ -111,8 +111,9 @@ export function fakeBackend(name: Case): Backend {
       };
       for (const id of order) {
         onStep(step(id, "running"));
-        // Slow enough to be seen, and to be cancelled.
-        for (let waited = 0; waited < 150 && !cancelled; waited += 10) await pause(10);
+        // Slow enough to be seen, and to be cancelled; a test may hold a step until it has looked at it.
+        const held = () => (globalThis as { heldStep?: StepId }).heldStep === id;
+        for (let waited = 0; (waited < 150 || held()) && !cancelled; waited += 10) await pause(10);
         if (cancelled) return;
         if (id === "token" && secretOf(draft) === "wrong") {
           onStep(step(id, "failed", { problem: wrongSecret, milliseconds: 150 }));

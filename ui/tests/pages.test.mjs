@@ -214,6 +214,9 @@ describe("the window", { concurrency: 2 }, () => {
   pageTest("a test shows its steps as they go, and can be cancelled", "running", async (page) => {
     await open(page, "connection");
     await says(page, "model-count", "60 models");
+    await page.evaluate(() => {
+      globalThis.heldStep = "token";
+    });
     await startTest(page);
     await page.locator('#test-step-token[data-status="running"]').waitFor();
     assert.equal(await page.locator("#test-step-answer").getAttribute("data-status"), "waiting");
@@ -224,6 +227,9 @@ describe("the window", { concurrency: 2 }, () => {
     assert.equal((await calls(page, "cancelTest")).length, 1);
     assert.equal(await page.locator('.test [data-status="running"]').count(), 0);
 
+    await page.evaluate(() => {
+      globalThis.heldStep = undefined;
+    });
     await startTest(page);
     await page.locator('#test-step-answer[data-status="done"]').waitFor();
     await says(page, "test-result", "works");
