@@ -191,6 +191,17 @@ impl Decoder {
             Decoder::Cohere(decoder) => decoder.read(payload, emit),
         }
     }
+
+    /// Takes the end of the upstream's body: the formats that say their end in no other way end there.
+    fn end(&mut self, emit: &mut impl FnMut(Event<'_>)) {
+        match self {
+            Decoder::Vertex(decoder) => {
+                decoder.end(emit);
+            }
+            Decoder::Converse(decoder) => decoder.end(emit),
+            _ => {}
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -487,24 +498,10 @@ impl Way {
     fn end(&mut self, options: &AnswerOptions, seen: &mut Seen, out: &mut Vec<u8>) {
         match self {
             Way::CopyGemini(copier) => copier.end(&mut |event| seen.observe(&event), out),
-            Way::Translate {
-                decoder: Decoder::Vertex(decoder),
-                encoder,
-            } => {
-                decoder.end(&mut |event| {
-                    seen.observe(&event);
-                    encoder.write(&event, options, out);
-                });
-            }
-            Way::Translate {
-                decoder: Decoder::Converse(decoder),
-                encoder,
-            } => {
-                decoder.end(&mut |event| {
-                    seen.observe(&event);
-                    encoder.write(&event, options, out);
-                });
-            }
+            Way::Translate { decoder, encoder } => decoder.end(&mut |event| {
+                seen.observe(&event);
+                encoder.write(&event, options, out);
+            }),
             _ => {}
         }
     }

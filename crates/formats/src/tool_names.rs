@@ -13,50 +13,38 @@ const KEPT: usize = 47;
 
 /// Gives every tool, call and choice a name that all vendors take, and notes what it was.
 pub(crate) fn make_plain(conversation: &mut Conversation<'_>) {
-    let mut names: Vec<String> = conversation.tools.iter().map(|tool| plain(&tool.name)).collect();
-    let calls = conversation.turns.iter().flat_map(|turn| &turn.parts);
-    names.extend(calls.filter_map(|part| match &part.content {
-        Content::ToolCall(call) => Some(plain(&call.name)),
-        _ => None,
-    }));
-    if names.iter().all(String::is_empty) {
-        return;
-    }
     for tool in &mut conversation.tools {
-        let name = plain(&tool.name);
-        if !name.is_empty() {
+        if let Some(name) = plain(&tool.name) {
+            let own = std::mem::replace(&mut tool.name, Text::of(&name));
             conversation.agent_tools.add(AgentTool {
-                offered_as: name.clone(),
-                name: tool.name.decode().into_owned(),
+                offered_as: name,
+                name: own.decode().into_owned(),
                 namespace: None,
                 kind: AgentToolKind::Function,
             });
-            tool.name = Text::of(&name);
         }
     }
     let parts = conversation.turns.iter_mut().flat_map(|turn| &mut turn.parts);
     for part in parts {
-        if let Content::ToolCall(call) = &mut part.content {
-            let name = plain(&call.name);
-            if !name.is_empty() {
-                call.name = Text::of(&name);
-                call.untidy = true;
-            }
+        if let Content::ToolCall(call) = &mut part.content
+            && let Some(name) = plain(&call.name)
+        {
+            call.name = Text::of(&name);
+            call.untidy = true;
         }
     }
-    if let Some(ToolChoice::Named(chosen)) = &mut conversation.tool_choice {
-        let name = plain(chosen);
-        if !name.is_empty() {
-            *chosen = Text::of(&name);
-        }
+    if let Some(ToolChoice::Named(chosen)) = &mut conversation.tool_choice
+        && let Some(name) = plain(chosen)
+    {
+        *chosen = Text::of(&name);
     }
 }
 
-/// The name that every vendor takes, the same in every request; empty where the agent's own is one.
-fn plain(name: &Text<'_>) -> String {
+/// The name that every vendor takes, the same in every request; nothing where the agent's own is one.
+fn plain(name: &Text<'_>) -> Option<String> {
     let name = name.decode();
     if is_openai_name(&name) {
-        return String::new();
+        return None;
     }
     let mut hasher = DefaultHasher::new();
     name.hash(&mut hasher);
@@ -68,5 +56,5 @@ fn plain(name: &Text<'_>) -> String {
         }
     });
     let kept: String = letters.take(KEPT).collect();
-    format!("{kept}_{:016x}", hasher.finish())
+    Some(format!("{kept}_{:016x}", hasher.finish()))
 }

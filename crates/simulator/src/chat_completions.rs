@@ -17,7 +17,7 @@ pub(crate) fn conversation(body: &Value, model: &'static Model) -> Result<Conver
     let mut prompt = Prompt::default();
     let tools = items(body, "tools")
         .iter()
-        .map(|tool| read_tool(tool, &mut prompt))
+        .map(|tool| Tool::openai(tool, &mut prompt))
         .collect();
     let turns = items(body, "messages")
         .iter()
@@ -72,22 +72,6 @@ pub(crate) fn conversation(body: &Value, model: &'static Model) -> Result<Conver
         },
         prompt,
     })
-}
-
-fn read_tool(tool: &Value, prompt: &mut Prompt) -> Tool {
-    let function = tool.get("function").unwrap_or(&Value::Null);
-    let read = Tool {
-        name: text(function, "name").to_owned(),
-        description: text(function, "description").to_owned(),
-        schema: function
-            .get("parameters")
-            .cloned()
-            .unwrap_or_else(|| json!({"type": "object"})),
-    };
-    prompt.text(&read.name);
-    prompt.text(&read.description);
-    prompt.text(&read.schema.to_string());
-    read
 }
 
 fn read_message(message: &Value, prompt: &mut Prompt) -> Result<Turn, String> {

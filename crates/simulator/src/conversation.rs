@@ -5,7 +5,7 @@ use std::hash::{Hash as _, Hasher as _};
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::catalogue::Model;
 use crate::json::text;
@@ -97,6 +97,25 @@ pub(crate) struct Tool {
     pub(crate) description: String,
     /// The JSON Schema of its arguments.
     pub(crate) schema: Value,
+}
+
+impl Tool {
+    /// Reads an entry of OpenAI's `tools` and counts it.
+    pub(crate) fn openai(tool: &Value, prompt: &mut Prompt) -> Self {
+        let function = tool.get("function").unwrap_or(&Value::Null);
+        let read = Self {
+            name: text(function, "name").to_owned(),
+            description: text(function, "description").to_owned(),
+            schema: function
+                .get("parameters")
+                .cloned()
+                .unwrap_or_else(|| json!({"type": "object"})),
+        };
+        prompt.text(&read.name);
+        prompt.text(&read.description);
+        prompt.text(&read.schema.to_string());
+        read
+    }
 }
 
 /// Whether a tool may, must or must not be called.

@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 
 use crate::conversation::{
-    Content, Conversation, Effort, Part, ResponseFormat, Role, Source, Tool, ToolChoice, ToolResult, Turn,
+    Content, Conversation, Effort, Part, ResponseFormat, Role, Source, Tool, ToolResult, Turn,
 };
 use crate::json::{Object, Text, Value, write_count, write_escaped, write_name, write_string};
 use crate::openai::messages::{file_name, write_url};
@@ -106,7 +106,12 @@ fn write_parameters(
     }
     write_reasoning(conversation, target, out);
     sampling::write(conversation, rules, out);
-    write_tool_choice(conversation, rules, out);
+    openai::write_tool_choice_with(
+        ["{\"type\":\"function\",\"name\":", "}"],
+        conversation,
+        rules,
+        out,
+    );
     write_text(conversation, rules, out);
     if same_format {
         write_other_members(conversation, rules, out);
@@ -150,29 +155,6 @@ fn write_reasoning(conversation: &mut Conversation<'_>, target: &Target<'_>, out
         out.extend_from_slice(summary.as_bytes());
     }
     out.push(b'}');
-}
-
-fn write_tool_choice(conversation: &mut Conversation<'_>, rules: &ModelRules, out: &mut Vec<u8>) {
-    if conversation.tools.is_empty() {
-        return;
-    }
-    openai::drop_refused_tool_choice(conversation, rules);
-    if let Some(choice) = &conversation.tool_choice {
-        write_name("tool_choice", out);
-        match choice {
-            ToolChoice::Auto => out.extend_from_slice(b"\"auto\""),
-            ToolChoice::None => out.extend_from_slice(b"\"none\""),
-            ToolChoice::Required => out.extend_from_slice(b"\"required\""),
-            ToolChoice::Named(name) => {
-                out.extend_from_slice(b"{\"type\":\"function\",\"name\":");
-                out.extend_from_slice(name.literal().as_bytes());
-                out.push(b'}');
-            }
-        }
-    }
-    if conversation.parallel_tool_calls == Some(false) {
-        out.extend_from_slice(b",\"parallel_tool_calls\":false");
-    }
 }
 
 /// The form of the answer, and how many words it may make.

@@ -158,8 +158,20 @@ pub(crate) fn drop_refused_tool_choice(conversation: &mut Conversation<'_>, rule
     }
 }
 
-/// Writes `,"tool_choice":…` and `,"parallel_tool_calls":…` where the agent asked for more than the default.
+/// Writes `,"tool_choice":…` and `,"parallel_tool_calls":…` as Chat Completions have them, where the agent asked for more
+/// than the default.
 pub(crate) fn write_tool_choice(conversation: &mut Conversation<'_>, rules: &ModelRules, out: &mut Vec<u8>) {
+    let around_name = ["{\"type\":\"function\",\"function\":{\"name\":", "}}"];
+    write_tool_choice_with(around_name, conversation, rules, out);
+}
+
+/// The same for an API that spells the choice of one tool in another way: what stands before and behind its name.
+pub(crate) fn write_tool_choice_with(
+    [before, behind]: [&str; 2],
+    conversation: &mut Conversation<'_>,
+    rules: &ModelRules,
+    out: &mut Vec<u8>,
+) {
     if conversation.tools.is_empty() {
         return;
     }
@@ -171,9 +183,9 @@ pub(crate) fn write_tool_choice(conversation: &mut Conversation<'_>, rules: &Mod
             ToolChoice::None => out.extend_from_slice(b"\"none\""),
             ToolChoice::Required => out.extend_from_slice(b"\"required\""),
             ToolChoice::Named(name) => {
-                out.extend_from_slice(b"{\"type\":\"function\",\"function\":{\"name\":");
+                out.extend_from_slice(before.as_bytes());
                 out.extend_from_slice(name.literal().as_bytes());
-                out.extend_from_slice(b"}}");
+                out.extend_from_slice(behind.as_bytes());
             }
         }
     }

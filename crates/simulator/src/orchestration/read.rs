@@ -79,19 +79,7 @@ pub(crate) fn choice(choice: Option<&Value>) -> Choice {
 }
 
 fn read_tool(tool: &Value, prompt: &mut Prompt) -> Tool {
-    let function = tool.get("function").unwrap_or(&Value::Null);
-    let schema = function
-        .get("parameters")
-        .cloned()
-        .unwrap_or_else(|| serde_json::json!({"type": "object"}));
-    let read = Tool {
-        name: text(function, "name").to_owned(),
-        description: text(function, "description").to_owned(),
-        schema,
-    };
-    prompt.text(&read.name);
-    prompt.text(&read.description);
-    prompt.text(&read.schema.to_string());
+    let read = Tool::openai(tool, prompt);
     prompt.mark(tool.get("cache_control"));
     read
 }
