@@ -28,7 +28,7 @@ async fn turns(package: &str, model: &str, chunking: &str, base: &str) {
             .args(["run", "-m", &format!("tested/{model}"), &turn.prompt()])
             .env("OPENCODE_DISABLE_AUTOUPDATE", "1")
             .env("OPENCODE_DISABLE_MODELS_FETCH", "1");
-        turn.finish(agent, &[]).await;
+        turn.finish(agent, &["prompt_cache_key"]).await;
     }
 }
 
