@@ -72,11 +72,17 @@ impl Turn {
 
     /// What the agent is asked.
     pub fn prompt(&self) -> String {
-        let (head, tail) = self.printed.split_at(3);
         format!(
-            "Read the file {} and tell me what it says. Then run `printf %s%s {head} {tail}`.",
-            self.project.join("plum.txt").display()
+            "Read the file {} and tell me what it says. Then run `{}`.",
+            self.project.join("plum.txt").display(),
+            self.command()
         )
+    }
+
+    /// The command that the agent is asked to run.
+    pub fn command(&self) -> String {
+        let (head, tail) = self.printed.split_at(3);
+        format!("printf %s%s {head} {tail}")
     }
 
     /// The address under which the agent finds Coretap, with `path` behind it.

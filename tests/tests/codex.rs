@@ -7,11 +7,12 @@ use serde_json::json;
 use tokio::process::Command;
 
 /// What no model of SAP AI Core is told: where Codex runs, its search on the web, and, where orchestration refuses an effort
-/// beside tools, how hard to think.
-const DROPPED: [&str; 4] = [
+/// beside tools, how hard to think and what about.
+const DROPPED: [&str; 5] = [
     "client_metadata",
     "prompt_cache_key",
     "reasoning",
+    "reasoning.context",
     "tool web_search",
 ];
 
@@ -64,6 +65,28 @@ async fn a_model_it_knows() {
 #[tokio::test]
 async fn a_model_it_does_not_know() {
     turns("gpt-5", "event").await;
+}
+
+/// It tells this one of its tools in an item of the input, and the only one that does anything runs scripts that call the others.
+#[tokio::test]
+async fn a_model_that_writes_scripts() {
+    for mode in Mode::ALL {
+        let turn = Turn::prepare(mode, "gpt-5", "random").await;
+        let Some(mut agent) = codex(&turn, "gpt-6-sol") else {
+            return;
+        };
+        let call = |command: &str| {
+            let command = json!({ "cmd": command });
+            let script = format!("const done = await tools.exec_command({command}); text(done.output);");
+            format!("call functions__exec with {}", json!({ "input": script }))
+        };
+        agent.arg(format!(
+            "Please {}. Then {}.",
+            call("cat plum.txt"),
+            call(&turn.command())
+        ));
+        turn.finish(agent, &DROPPED).await;
+    }
 }
 
 /// The patch tool is a custom one: the model may be offered it as a function, but Codex gets the custom call that it expects.
