@@ -11,6 +11,7 @@ use serde_json::json;
 use tempfile::TempDir;
 use tokio::process::Command;
 
+use crate::desktop::processes::end_all_of_home;
 use crate::folders::installed;
 use crate::process::{Coretap, Mode, Simulator, in_time};
 
@@ -74,9 +75,14 @@ impl Turn {
     pub fn prompt(&self) -> String {
         format!(
             "Read the file {} and tell me what it says. Then run `{}`.",
-            self.project.join("plum.txt").display(),
+            self.file().display(),
             self.command()
         )
+    }
+
+    /// The file that the agent is asked to read.
+    pub fn file(&self) -> PathBuf {
+        self.project.join("plum.txt")
     }
 
     /// The command that the agent is asked to run.
@@ -163,6 +169,13 @@ impl Turn {
         );
         assert!(!log.contains(&self.fact), "a prompt stands in the log: {context}");
         stdout
+    }
+}
+
+impl Drop for Turn {
+    /// Cline leaves a process behind, which would outlive the test.
+    fn drop(&mut self) {
+        end_all_of_home(self.home.path());
     }
 }
 
