@@ -291,7 +291,7 @@ impl AnswerStream {
                 decoder: claude::answer::Decoder::default(),
                 model: Text::of(&options.model),
             },
-            (ModelFormat::AzureChat, AgentFormat::ChatCompletions) => {
+            (ModelFormat::AzureChat, AgentFormat::ChatCompletions) if !options.tools.are_functions() => {
                 Way::CopyChat(azure::answer::Copier::new(&options.model, options.include_usage))
             }
             (ModelFormat::Vertex, AgentFormat::Gemini) => {
@@ -534,7 +534,7 @@ pub fn answer(options: &AnswerOptions, body: &[u8]) -> Result<Answer, Failure> {
             let model = Text::of(&options.model);
             write_with_model(&mut out, body, message.get("model"), model.literal());
         }
-        (ModelFormat::AzureChat, AgentFormat::ChatCompletions) => {
+        (ModelFormat::AzureChat, AgentFormat::ChatCompletions) if !options.tools.are_functions() => {
             let body: &str = &text_of(body);
             let document = &document(body)?;
             let completion = azure::answer::read_whole(document, &mut |event| seen.observe(&event))?;

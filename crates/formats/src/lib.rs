@@ -37,6 +37,7 @@ mod request;
 mod responses;
 pub mod rules;
 mod sampling;
+mod short_call_ids;
 mod signature;
 mod sse;
 mod target;
@@ -44,6 +45,7 @@ mod tokens;
 mod tool_names;
 mod upstream_error;
 mod vertex;
+mod without_tools;
 
 use serde::{Deserialize, Serialize};
 

@@ -8,8 +8,8 @@ use crate::json::{Document, Object, Text, Value, find_text, replace_lone_surroga
 use crate::target::Target;
 use crate::{
     AgentFormat, AgentTools, ModelFormat, ReadError, azure, azure_responses, chat, claude, cohere, converse,
-    gemini, messages, openai_compatible, orchestration, plain_parts, repair, responses, tokens, tool_names,
-    vertex,
+    gemini, messages, openai_compatible, orchestration, plain_parts, repair, responses, sampling, tokens,
+    tool_names, vertex,
 };
 
 /// What a request says outside its body.
@@ -119,6 +119,9 @@ fn write(
         0
     };
     conversation.stream = stream && target.rules.streaming;
+    if !is_same_format(agent, target.format) || conversation.agent_tools.are_functions() {
+        sampling::drop_beside_translation(&mut conversation);
+    }
     // A deployment of the agent's own format takes the names and blocks that this format has.
     if !is_same_format(agent, target.format) {
         if agent == AgentFormat::Messages && target.format != ModelFormat::Claude {

@@ -38,6 +38,24 @@ pub(crate) fn write_named(
     }
 }
 
+/// Leaves out what only an answer that is copied can hold: one that is translated has one choice, and says nothing of how
+/// probable its words were.
+pub(crate) fn drop_beside_translation(conversation: &mut Conversation<'_>) {
+    const OF_COPIES: [&str; 3] = ["n", "logprobs", "top_logprobs"];
+    let is_of_copies = |(name, _): &(&'static str, Value<'_>)| OF_COPIES.contains(name);
+    if !conversation.parameters.iter().any(is_of_copies) {
+        return;
+    }
+    let parameters = std::mem::take(&mut conversation.parameters);
+    let (left_out, kept): (Vec<_>, Vec<_>) = parameters.into_iter().partition(is_of_copies);
+    conversation.parameters = kept;
+    for (name, value) in left_out {
+        if !is_default(name, value) {
+            conversation.drop_reported(name);
+        }
+    }
+}
+
 /// Leaves out what Claude does not take while it thinks: everything but the defaults.
 pub(crate) fn drop_beside_thinking(conversation: &mut Conversation<'_>) {
     for (name, value) in std::mem::take(&mut conversation.parameters) {
@@ -63,6 +81,7 @@ fn is_default(name: &str, value: Value<'_>) -> bool {
         (name, value.get()),
         ("n" | "temperature" | "top_p", "1" | "1.0")
             | ("logprobs", "false")
+            | ("top_logprobs", "0")
             | ("presence_penalty" | "frequency_penalty", "0" | "0.0")
     )
 }
