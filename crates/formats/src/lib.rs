@@ -43,6 +43,7 @@ mod sse;
 mod target;
 mod tokens;
 mod tool_names;
+mod tool_schema;
 mod upstream_error;
 mod vertex;
 mod without_tools;

@@ -9,7 +9,7 @@ use crate::target::Target;
 use crate::{
     AgentFormat, AgentTools, ModelFormat, ReadError, azure, azure_responses, chat, claude, cohere, converse,
     gemini, messages, openai_compatible, orchestration, plain_parts, repair, responses, sampling, tokens,
-    tool_names, vertex,
+    tool_names, tool_schema, vertex,
 };
 
 /// What a request says outside its body.
@@ -97,8 +97,25 @@ fn write(
     document: &Document<'_>,
     target: &Target<'_>,
 ) -> Result<UpstreamRequest, ReadError> {
+    let conversation = read(head.format, document)?;
+    let Some(repaired) = tool_schema::repair(document, &conversation) else {
+        return write_conversation(head, document, conversation, target);
+    };
+    let document = &Document::read(&repaired.body)?;
+    let mut conversation = read(head.format, document)?;
+    for name in repaired.dropped {
+        conversation.drop_reported(name);
+    }
+    write_conversation(head, document, conversation, target)
+}
+
+fn write_conversation<'a>(
+    head: &RequestHead<'_>,
+    document: &'a Document<'_>,
+    mut conversation: Conversation<'a>,
+    target: &Target<'_>,
+) -> Result<UpstreamRequest, ReadError> {
     let agent = head.format;
-    let mut conversation = read(agent, document)?;
     if agent == AgentFormat::Gemini {
         conversation.stream = head.streams;
     }
