@@ -116,6 +116,10 @@ fn write_conversation<'a>(
     target: &Target<'_>,
 ) -> Result<UpstreamRequest, ReadError> {
     let agent = head.format;
+    sampling::check(&conversation, |name| match agent {
+        AgentFormat::Gemini => format!("generationConfig.{}", gemini::request::spelled(name)),
+        _ => name.to_owned(),
+    })?;
     if agent == AgentFormat::Gemini {
         conversation.stream = head.streams;
     }

@@ -117,3 +117,128 @@ fn several_choices_are_asked_for_only_where_the_answer_is_copied() {
     .unwrap();
     assert_eq!(request.dropped, Vec::<String>::new());
 }
+
+#[test]
+fn the_key_of_the_prompt_cache_goes_where_azure_takes_it() {
+    let members = json!({"prompt_cache_key": "k", "prompt_cache_retention": "24h", "user": "u"});
+    let chat = send(
+        AgentFormat::ChatCompletions,
+        &members,
+        ModelFormat::AzureChat,
+        "gpt-4o",
+    )
+    .unwrap();
+    assert_eq!(
+        (sent(&chat).get("prompt_cache_key"), &sent(&chat)["user"]),
+        (None, &json!("u"))
+    );
+    assert_eq!(chat.dropped, ["prompt_cache_key", "prompt_cache_retention"]);
+    let responses = send(
+        AgentFormat::ChatCompletions,
+        &members,
+        ModelFormat::AzureResponses,
+        "gpt-5.5",
+    )
+    .unwrap();
+    assert_eq!(
+        (&sent(&responses)["prompt_cache_key"], &sent(&responses)["user"]),
+        (&json!("k"), &json!("u"))
+    );
+    assert_eq!(responses.dropped, ["prompt_cache_retention"]);
+}
+
+#[test]
+fn a_value_that_no_model_takes_is_refused_with_what_it_may_be() {
+    use AgentFormat::{ChatCompletions, Gemini, Messages, Responses};
+    let limit = "expected a whole number, 1 or more";
+    let temperature = "expected a number from 0 to 2";
+    for (agent, members, member, expected) in [
+        (Messages, json!({"max_tokens": 0}), "max_tokens", limit),
+        (Messages, json!({"max_tokens": -5}), "max_tokens", limit),
+        (Messages, json!({"max_tokens": "100"}), "max_tokens", limit),
+        (Messages, json!({"max_tokens": 1.5}), "max_tokens", limit),
+        (
+            ChatCompletions,
+            json!({"max_completion_tokens": 0}),
+            "max_completion_tokens",
+            limit,
+        ),
+        (
+            Responses,
+            json!({"max_output_tokens": 0}),
+            "max_output_tokens",
+            limit,
+        ),
+        (
+            Gemini,
+            json!({"generationConfig": {"maxOutputTokens": 0}}),
+            "generationConfig.maxOutputTokens",
+            limit,
+        ),
+        (Messages, json!({"temperature": -0.1}), "temperature", temperature),
+        (
+            ChatCompletions,
+            json!({"temperature": 2.1}),
+            "temperature",
+            temperature,
+        ),
+        (
+            Responses,
+            json!({"temperature": "0.5"}),
+            "temperature",
+            temperature,
+        ),
+        (Responses, json!({"temperature": {}}), "temperature", temperature),
+        (
+            Gemini,
+            json!({"generation_config": {"top_p": 7}}),
+            "generationConfig.topP",
+            "expected a number from 0 to 1",
+        ),
+        (
+            ChatCompletions,
+            json!({"presence_penalty": 3}),
+            "presence_penalty",
+            "expected a number from -2 to 2",
+        ),
+        (ChatCompletions, json!({"n": 0}), "n", limit),
+        (
+            Gemini,
+            json!({"generationConfig": {"candidateCount": -1}}),
+            "generationConfig.candidateCount",
+            limit,
+        ),
+    ] {
+        for (format, model) in [
+            (ModelFormat::Claude, "anthropic--claude-4.5-sonnet"),
+            (ModelFormat::AzureChat, "gpt-5"),
+        ] {
+            let error = send(agent, &members, format, model).unwrap_err();
+            assert_eq!(
+                (error.path.as_str(), error.problem.as_str()),
+                (member, expected),
+                "{members}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_value_at_its_bound_or_of_none_is_sent() {
+    let members = json!({
+        "temperature": 2.0, "top_p": 0, "presence_penalty": -2, "frequency_penalty": null, "max_tokens": 100.0,
+    });
+    let request = send(
+        AgentFormat::ChatCompletions,
+        &members,
+        ModelFormat::AzureChat,
+        "gpt-4o",
+    )
+    .unwrap();
+    let sent = sent(&request);
+    assert_eq!((&sent["temperature"], &sent["top_p"]), (&json!(2.0), &json!(0)));
+    assert_eq!(
+        (&sent["presence_penalty"], &sent["max_tokens"]),
+        (&json!(-2), &json!(100))
+    );
+}

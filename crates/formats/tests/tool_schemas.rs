@@ -214,7 +214,8 @@ fn any_schema() -> impl Strategy<Value = Value> {
         any::<bool>(),
     )
         .prop_map(|(properties, required, typed)| {
-            let mut schema = json!({"properties": properties, "required": required, "additionalProperties": false});
+            let mut schema =
+                json!({"properties": properties, "required": required, "additionalProperties": false});
             if typed {
                 schema["type"] = json!("object");
             }

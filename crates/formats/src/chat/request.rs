@@ -10,10 +10,10 @@ use crate::conversation::{
 use crate::error::Path;
 use crate::json::{Document, Object, Text, Value, replace_lone_surrogates};
 use crate::signature::Signer;
-use crate::{AgentFormat, ReadError};
+use crate::{AgentFormat, ReadError, sampling};
 
-/// Sampling parameters of Chat Completions.
-const PARAMETERS: [&str; 10] = [
+/// Sampling and other plain parameters of Chat Completions.
+const PARAMETERS: [&str; 11] = [
     "temperature",
     "top_p",
     "presence_penalty",
@@ -24,10 +24,11 @@ const PARAMETERS: [&str; 10] = [
     "seed",
     "n",
     "user",
+    "prompt_cache_key",
 ];
 
 /// Members that are read into the conversation; any other is left out on the way to another format.
-pub(crate) const UNDERSTOOD: [&str; 24] = [
+pub(crate) const UNDERSTOOD: [&str; 25] = [
     "model",
     "messages",
     "tools",
@@ -52,6 +53,7 @@ pub(crate) const UNDERSTOOD: [&str; 24] = [
     "seed",
     "n",
     "user",
+    "prompt_cache_key",
 ];
 
 /// Reads a request.
@@ -62,8 +64,8 @@ pub(crate) fn read(body: Object<'_>) -> Result<Conversation<'_>, ReadError> {
     let path = &Path::Body;
     let mut conversation = Conversation::new(AgentFormat::ChatCompletions, body);
     conversation.stream = body.boolean("stream", path)?.unwrap_or(false);
-    let max_tokens = body.count("max_completion_tokens", path)?;
-    conversation.max_tokens = max_tokens.or(body.count("max_tokens", path)?);
+    let max_tokens = sampling::read_limit(body, "max_completion_tokens", path)?;
+    conversation.max_tokens = max_tokens.or(sampling::read_limit(body, "max_tokens", path)?);
     conversation.parallel_tool_calls = body.boolean("parallel_tool_calls", path)?;
     conversation.parameters = PARAMETERS
         .iter()

@@ -9,7 +9,7 @@ use crate::conversation::{
 };
 use crate::error::Path;
 use crate::json::{Object, Text, Value, around};
-use crate::{AgentFormat, ReadError, signature};
+use crate::{AgentFormat, ReadError, sampling, signature};
 
 /// Members that are read into the conversation; any other is left out on the way to another format.
 pub(crate) const UNDERSTOOD: [&str; 9] = [
@@ -123,6 +123,12 @@ pub(crate) fn unread_generation_members(config: Object<'_>) -> impl Iterator<Ite
             || PARAMETERS.iter().any(|(parameter, _)| *parameter == name);
         (!is_read).then_some((name, value))
     })
+}
+
+/// How Gemini spells a sampling parameter.
+pub(crate) fn spelled(shared: &'static str) -> &'static str {
+    let own = PARAMETERS.iter().find(|(_, name)| *name == shared);
+    own.map_or(shared, |(own, _)| own)
 }
 
 /// The request's `generationConfig`.
@@ -549,8 +555,8 @@ fn read_generation_config<'a>(
         }
     }
     conversation.max_tokens = match config.get("maxOutputTokens") {
-        Some(_) => config.count("maxOutputTokens", path)?,
-        None => config.count("max_output_tokens", path)?,
+        Some(_) => sampling::read_limit(config, "maxOutputTokens", path)?,
+        None => sampling::read_limit(config, "max_output_tokens", path)?,
     };
     if let Some(stop) = member(config, "stopSequences", "stop_sequences") {
         let path = &path.member("stopSequences");
