@@ -8,8 +8,8 @@ use crate::json::{Document, Text, write_count, write_escaped, write_string, writ
 use crate::sse::Lines;
 use crate::upstream_error::broken;
 use crate::{
-    AgentFormat, AgentTools, ModelFormat, azure, azure_responses, chat, claude, cohere, converse, gemini,
-    messages, orchestration, responses, vertex,
+    AgentFormat, AgentTools, ModelFormat, RequestSettings, azure, azure_responses, chat, claude, cohere,
+    converse, gemini, messages, orchestration, responses, vertex,
 };
 
 /// What an answer needs to know besides the upstream's bytes. Ids and times are handed in.
@@ -31,6 +31,8 @@ pub struct AnswerOptions {
     pub as_array: bool,
     /// The tools whose calls the agent expects in another form than the model makes them.
     pub tools: AgentTools,
+    /// Responses: the request's settings, which the answer repeats.
+    pub settings: RequestSettings,
     /// Orchestration: whether the request named further models, one of which may have answered.
     pub has_fallbacks: bool,
     /// Coretap's estimate of the input tokens, for `message_start` where the upstream does not say yet.

@@ -67,6 +67,7 @@ pub use orchestration::modules::{
 };
 pub use refusal::{could_be_left_out, read_refusal};
 pub use request::{RequestHead, UpstreamRequest, count_tokens, model_name, write_compaction, write_request};
+pub use responses::settings::RequestSettings;
 pub use target::Target;
 pub use upstream_error::{UpstreamError, read_upstream_error};
 

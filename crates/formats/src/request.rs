@@ -7,9 +7,9 @@ use crate::error::Path;
 use crate::json::{Document, Object, Text, Value, find_text, replace_lone_surrogates};
 use crate::target::Target;
 use crate::{
-    AgentFormat, AgentTools, ModelFormat, ReadError, azure, azure_responses, chat, claude, cohere, converse,
-    gemini, messages, openai_compatible, orchestration, plain_parts, repair, responses, sampling, tokens,
-    tool_names, tool_schema, vertex,
+    AgentFormat, AgentTools, ModelFormat, ReadError, RequestSettings, azure, azure_responses, chat, claude,
+    cohere, converse, gemini, messages, openai_compatible, orchestration, plain_parts, repair, responses,
+    sampling, tokens, tool_names, tool_schema, vertex,
 };
 
 /// What a request says outside its body.
@@ -42,6 +42,8 @@ pub struct UpstreamRequest {
     pub include_usage: bool,
     /// The tools whose calls the agent expects in another form than the model makes them.
     pub tools: AgentTools,
+    /// Responses: its settings, which the answer repeats.
+    pub settings: RequestSettings,
     /// Responses: the earlier answer that the request goes on from, which only its own deployment has.
     pub previous_answer: Option<String>,
     /// Whether the deployment keeps the answer, so that the agent may ask for it by its id.
@@ -184,6 +186,11 @@ fn write_conversation<'a>(
     let own_member = |name| conversation.members.get(name).filter(|_| is_own);
     let previous_answer = own_member("previous_response_id").and_then(Value::text);
     let previous_answer = previous_answer.map(|id| id.decode().into_owned());
+    let settings = if agent == AgentFormat::Responses && !is_own {
+        RequestSettings::of(conversation.members)
+    } else {
+        RequestSettings::default()
+    };
     let is_kept = is_own && own_member("store").is_none_or(|store| store.get() != "false");
     Ok(UpstreamRequest {
         format: target.format,
@@ -194,6 +201,7 @@ fn write_conversation<'a>(
         previous_answer,
         is_kept,
         tools: conversation.agent_tools,
+        settings,
         dropped: conversation.dropped,
         orchestration: modules,
         estimated_input,
@@ -227,6 +235,7 @@ pub fn write_compaction(body: &[u8], target: &Target<'_>) -> Result<UpstreamRequ
             previous_answer: previous.map(|id| id.decode().into_owned()),
             is_kept: false,
             tools: conversation.agent_tools,
+            settings: RequestSettings::default(),
             dropped: conversation.dropped,
             orchestration: Vec::new(),
             estimated_input: 0,

@@ -3,8 +3,8 @@
 
 use coretap_formats::rules::Rules;
 use coretap_formats::{
-    AgentFormat, AnswerOptions, AnswerStream, ModelFormat, Progress, RequestHead, Target, answer,
-    answer_as_stream, write_request,
+    AgentFormat, AnswerOptions, AnswerStream, ModelFormat, Progress, RequestHead, RequestSettings, Target,
+    answer, answer_as_stream, write_request,
 };
 use serde_json::{Value, json};
 
@@ -38,6 +38,7 @@ fn options(upstream: ModelFormat, model: &str) -> AnswerOptions {
         has_fallbacks: false,
         as_array: false,
         tools: request.tools,
+        settings: RequestSettings::default(),
         estimated_input: 0,
     }
 }
