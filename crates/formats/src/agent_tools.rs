@@ -37,28 +37,49 @@ impl AgentToolKind {
 
 /// All such tools of one request. Tools that go as they came are not in it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct AgentTools(Vec<AgentTool>);
+pub struct AgentTools {
+    changed: Vec<AgentTool>,
+    /// Chat Completions: the agent offers `functions` and expects a call as `function_call`.
+    are_functions: bool,
+}
 
 impl AgentTools {
-    /// Whether every tool goes as it came.
+    /// Tools that an agent offers as `functions`, the form that Chat Completions had before tools: it expects at most one
+    /// call, as `function_call` without an id.
+    pub fn functions() -> Self {
+        AgentTools {
+            changed: Vec::new(),
+            are_functions: true,
+        }
+    }
+
+    /// Whether the agent expects a call as `function_call`.
+    pub fn are_functions(&self) -> bool {
+        self.are_functions
+    }
+
+    /// Whether every tool goes by its own name and in its own form.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.changed.is_empty()
     }
 
     /// Adds a tool.
     pub fn add(&mut self, tool: AgentTool) {
-        self.0.push(tool);
+        self.changed.push(tool);
     }
 
     /// The agent's tool behind the name that the model calls.
     pub fn of(&self, offered_as: &str) -> Option<&AgentTool> {
-        self.0.iter().find(|tool| tool.offered_as == offered_as)
+        self.changed.iter().find(|tool| tool.offered_as == offered_as)
     }
 
     /// The name under which the model knows a tool of the agent's.
     pub fn offered_name(&self, namespace: Option<&str>, name: &str) -> Option<&str> {
         let is_it = |tool: &&AgentTool| tool.name == name && tool.namespace.as_deref() == namespace;
-        self.0.iter().find(is_it).map(|tool| tool.offered_as.as_str())
+        self.changed
+            .iter()
+            .find(is_it)
+            .map(|tool| tool.offered_as.as_str())
     }
 }
 

@@ -8,8 +8,8 @@ use crate::json::{Document, Text, write_count, write_escaped, write_string, writ
 use crate::sse::Lines;
 use crate::upstream_error::broken;
 use crate::{
-    AgentFormat, AgentTools, ModelFormat, azure, azure_responses, chat, claude, cohere, converse, gemini,
-    messages, orchestration, responses, vertex,
+    AgentFormat, AgentTools, ModelFormat, RequestSettings, azure, azure_responses, chat, claude, cohere,
+    converse, gemini, messages, orchestration, responses, vertex,
 };
 
 /// What an answer needs to know besides the upstream's bytes. Ids and times are handed in.
@@ -31,6 +31,8 @@ pub struct AnswerOptions {
     pub as_array: bool,
     /// The tools whose calls the agent expects in another form than the model makes them.
     pub tools: AgentTools,
+    /// Responses: the request's settings, which the answer repeats.
+    pub settings: RequestSettings,
     /// Orchestration: whether the request named further models, one of which may have answered.
     pub has_fallbacks: bool,
     /// Coretap's estimate of the input tokens, for `message_start` where the upstream does not say yet.
@@ -291,7 +293,7 @@ impl AnswerStream {
                 decoder: claude::answer::Decoder::default(),
                 model: Text::of(&options.model),
             },
-            (ModelFormat::AzureChat, AgentFormat::ChatCompletions) => {
+            (ModelFormat::AzureChat, AgentFormat::ChatCompletions) if !options.tools.are_functions() => {
                 Way::CopyChat(azure::answer::Copier::new(&options.model, options.include_usage))
             }
             (ModelFormat::Vertex, AgentFormat::Gemini) => {
@@ -534,7 +536,7 @@ pub fn answer(options: &AnswerOptions, body: &[u8]) -> Result<Answer, Failure> {
             let model = Text::of(&options.model);
             write_with_model(&mut out, body, message.get("model"), model.literal());
         }
-        (ModelFormat::AzureChat, AgentFormat::ChatCompletions) => {
+        (ModelFormat::AzureChat, AgentFormat::ChatCompletions) if !options.tools.are_functions() => {
             let body: &str = &text_of(body);
             let document = &document(body)?;
             let completion = azure::answer::read_whole(document, &mut |event| seen.observe(&event))?;

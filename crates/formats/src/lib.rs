@@ -37,13 +37,16 @@ mod request;
 mod responses;
 pub mod rules;
 mod sampling;
+mod short_call_ids;
 mod signature;
 mod sse;
 mod target;
 mod tokens;
 mod tool_names;
+mod tool_schema;
 mod upstream_error;
 mod vertex;
+mod without_tools;
 
 use serde::{Deserialize, Serialize};
 
@@ -64,6 +67,7 @@ pub use orchestration::modules::{
 };
 pub use refusal::{could_be_left_out, read_refusal};
 pub use request::{RequestHead, UpstreamRequest, count_tokens, model_name, write_compaction, write_request};
+pub use responses::settings::RequestSettings;
 pub use target::Target;
 pub use upstream_error::{UpstreamError, read_upstream_error};
 

@@ -70,6 +70,8 @@ pub struct ModelRules {
     pub(crate) tools: bool,
     /// Whether a tool call's id must be nine letters and digits.
     pub(crate) short_call_ids: bool,
+    /// Whether a message of the user may follow tools' results.
+    pub(crate) user_after_results: bool,
     /// Whether a deployment of Azure's takes Chat Completions for the model.
     pub(crate) chat_completions: bool,
     /// Whether it takes Responses.

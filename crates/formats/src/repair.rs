@@ -478,26 +478,6 @@ fn take_thinking(turns: &mut [Turn<'_>]) -> bool {
     dropped
 }
 
-/// Tells earlier calls and their results as text, for models that take none where no tools are offered.
-pub(crate) fn tell_calls_as_text(conversation: &mut Conversation<'_>) {
-    for turn in &mut conversation.turns {
-        let parts = std::mem::take(&mut turn.parts);
-        for part in parts {
-            match part.content {
-                Content::ToolCall(call) => {
-                    let told = format!("Called {} with {}", call.name.decode(), call.arguments);
-                    turn.parts.push(Part::text(Text::of(&told)));
-                }
-                Content::ToolResult(result) if result.parts.iter().all(is_blank) => {
-                    turn.parts.push(Part::text(Text::of("The tool gave nothing.")));
-                }
-                Content::ToolResult(result) => turn.parts.extend(result.parts),
-                _ => turn.parts.push(part),
-            }
-        }
-    }
-}
-
 /// Whether the model is forced to call a tool, which excludes thinking.
 pub(crate) fn forces_tool(conversation: &Conversation<'_>) -> bool {
     matches!(

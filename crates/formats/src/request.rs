@@ -7,9 +7,9 @@ use crate::error::Path;
 use crate::json::{Document, Object, Text, Value, find_text, replace_lone_surrogates};
 use crate::target::Target;
 use crate::{
-    AgentFormat, AgentTools, ModelFormat, ReadError, azure, azure_responses, chat, claude, cohere, converse,
-    gemini, messages, openai_compatible, orchestration, plain_parts, repair, responses, tokens, tool_names,
-    vertex,
+    AgentFormat, AgentTools, ModelFormat, ReadError, RequestSettings, azure, azure_responses, chat, claude,
+    cohere, converse, gemini, messages, openai_compatible, orchestration, plain_parts, repair, responses,
+    sampling, tokens, tool_names, tool_schema, vertex,
 };
 
 /// What a request says outside its body.
@@ -42,6 +42,8 @@ pub struct UpstreamRequest {
     pub include_usage: bool,
     /// The tools whose calls the agent expects in another form than the model makes them.
     pub tools: AgentTools,
+    /// Responses: its settings, which the answer repeats.
+    pub settings: RequestSettings,
     /// Responses: the earlier answer that the request goes on from, which only its own deployment has.
     pub previous_answer: Option<String>,
     /// Whether the deployment keeps the answer, so that the agent may ask for it by its id.
@@ -97,8 +99,29 @@ fn write(
     document: &Document<'_>,
     target: &Target<'_>,
 ) -> Result<UpstreamRequest, ReadError> {
+    let conversation = read(head.format, document)?;
+    let Some(repaired) = tool_schema::repair(document, &conversation) else {
+        return write_conversation(head, document, conversation, target);
+    };
+    let document = &Document::read(&repaired.body)?;
+    let mut conversation = read(head.format, document)?;
+    for name in repaired.dropped {
+        conversation.drop_reported(name);
+    }
+    write_conversation(head, document, conversation, target)
+}
+
+fn write_conversation<'a>(
+    head: &RequestHead<'_>,
+    document: &'a Document<'_>,
+    mut conversation: Conversation<'a>,
+    target: &Target<'_>,
+) -> Result<UpstreamRequest, ReadError> {
     let agent = head.format;
-    let mut conversation = read(agent, document)?;
+    sampling::check(&conversation, |name| match agent {
+        AgentFormat::Gemini => format!("generationConfig.{}", gemini::request::spelled(name)),
+        _ => name.to_owned(),
+    })?;
     if agent == AgentFormat::Gemini {
         conversation.stream = head.streams;
     }
@@ -119,6 +142,9 @@ fn write(
         0
     };
     conversation.stream = stream && target.rules.streaming;
+    if !is_same_format(agent, target.format) || conversation.agent_tools.are_functions() {
+        sampling::drop_beside_translation(&mut conversation);
+    }
     // A deployment of the agent's own format takes the names and blocks that this format has.
     if !is_same_format(agent, target.format) {
         if agent == AgentFormat::Messages && target.format != ModelFormat::Claude {
@@ -160,6 +186,11 @@ fn write(
     let own_member = |name| conversation.members.get(name).filter(|_| is_own);
     let previous_answer = own_member("previous_response_id").and_then(Value::text);
     let previous_answer = previous_answer.map(|id| id.decode().into_owned());
+    let settings = if agent == AgentFormat::Responses && !is_own {
+        RequestSettings::of(conversation.members)
+    } else {
+        RequestSettings::default()
+    };
     let is_kept = is_own && own_member("store").is_none_or(|store| store.get() != "false");
     Ok(UpstreamRequest {
         format: target.format,
@@ -170,6 +201,7 @@ fn write(
         previous_answer,
         is_kept,
         tools: conversation.agent_tools,
+        settings,
         dropped: conversation.dropped,
         orchestration: modules,
         estimated_input,
@@ -203,6 +235,7 @@ pub fn write_compaction(body: &[u8], target: &Target<'_>) -> Result<UpstreamRequ
             previous_answer: previous.map(|id| id.decode().into_owned()),
             is_kept: false,
             tools: conversation.agent_tools,
+            settings: RequestSettings::default(),
             dropped: conversation.dropped,
             orchestration: Vec::new(),
             estimated_input: 0,

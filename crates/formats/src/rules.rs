@@ -95,6 +95,7 @@ struct ModelRow {
     streaming: Option<bool>,
     tools: Option<bool>,
     short_call_ids: Option<bool>,
+    user_after_results: Option<bool>,
     chat_completions: Option<bool>,
     responses: Option<bool>,
 }
@@ -211,6 +212,7 @@ impl Rules {
             signatures: true,
             streaming: true,
             tools: true,
+            user_after_results: true,
             chat_completions: true,
             responses: true,
             ..ModelRules::default()
@@ -263,6 +265,7 @@ impl Rules {
             rules.streaming = row.streaming.unwrap_or(rules.streaming);
             rules.tools = row.tools.unwrap_or(rules.tools);
             rules.short_call_ids = row.short_call_ids.unwrap_or(rules.short_call_ids);
+            rules.user_after_results = row.user_after_results.unwrap_or(rules.user_after_results);
             rules.chat_completions = row.chat_completions.unwrap_or(rules.chat_completions);
             rules.responses = row.responses.unwrap_or(rules.responses);
         }

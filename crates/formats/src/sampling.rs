@@ -1,10 +1,67 @@
-//! Sampling parameters, as far as a model takes them.
+//! Sampling parameters and the limit of output tokens: values that can be, as far as a model takes them.
 
 use std::borrow::Cow;
 
+use crate::ReadError;
 use crate::conversation::Conversation;
-use crate::json::{Value, write_name};
+use crate::error::Path;
+use crate::json::{Object, Value, write_name};
 use crate::rules::ModelRules;
+
+/// The numbers that every vendor takes at most; a model's own bounds are in its rules.
+const BOUNDS: [(&str, [f64; 2]); 4] = [
+    ("temperature", [0.0, 2.0]),
+    ("top_p", [0.0, 1.0]),
+    ("presence_penalty", [-2.0, 2.0]),
+    ("frequency_penalty", [-2.0, 2.0]),
+];
+
+/// Refuses values that no model takes. `spell` gives the agent's own name of a parameter.
+///
+/// # Errors
+/// When there is one; the error names it and what it may be.
+pub(crate) fn check(
+    conversation: &Conversation<'_>,
+    spell: impl Fn(&'static str) -> String,
+) -> Result<(), ReadError> {
+    for (name, value) in &conversation.parameters {
+        let value = value.get();
+        let bounds = BOUNDS.iter().find(|(bounded, _)| bounded == name);
+        let expected = match bounds {
+            Some((_, [least, most])) => {
+                let is_right = |number: &f64| (*least..=*most).contains(number);
+                (!value.parse().is_ok_and(|number| is_right(&number)))
+                    .then(|| format!("expected a number from {least} to {most}"))
+            }
+            None if *name == "n" => (!value.parse().is_ok_and(|count: u64| count > 0))
+                .then(|| "expected a whole number, 1 or more".to_owned()),
+            None => None,
+        };
+        if let Some(expected) = expected {
+            return Err(ReadError::new(spell(name), expected));
+        }
+    }
+    Ok(())
+}
+
+/// A member that limits the output's tokens.
+///
+/// # Errors
+/// When it is given and no whole number, or 0: no model answers with nothing.
+pub(crate) fn read_limit(
+    holder: Object<'_>,
+    name: &'static str,
+    path: &Path<'_>,
+) -> Result<Option<u64>, ReadError> {
+    let limit = holder.count(name, path);
+    if limit.as_ref().is_ok_and(|limit| *limit != Some(0)) {
+        return limit;
+    }
+    Err(ReadError::expected(
+        &path.member(name),
+        "a whole number, 1 or more",
+    ))
+}
 
 /// Writes `,"name":value` for every parameter that the model takes. One whose value is the default anyway is left out
 /// where the model refuses it; the loss of any other is reported.
@@ -38,6 +95,24 @@ pub(crate) fn write_named(
     }
 }
 
+/// Leaves out what only an answer that is copied can hold: one that is translated has one choice, and says nothing of how
+/// probable its words were.
+pub(crate) fn drop_beside_translation(conversation: &mut Conversation<'_>) {
+    const OF_COPIES: [&str; 3] = ["n", "logprobs", "top_logprobs"];
+    let is_of_copies = |(name, _): &(&'static str, Value<'_>)| OF_COPIES.contains(name);
+    if !conversation.parameters.iter().any(is_of_copies) {
+        return;
+    }
+    let parameters = std::mem::take(&mut conversation.parameters);
+    let (left_out, kept): (Vec<_>, Vec<_>) = parameters.into_iter().partition(is_of_copies);
+    conversation.parameters = kept;
+    for (name, value) in left_out {
+        if !is_default(name, value) {
+            conversation.drop_reported(name);
+        }
+    }
+}
+
 /// Leaves out what Claude does not take while it thinks: everything but the defaults.
 pub(crate) fn drop_beside_thinking(conversation: &mut Conversation<'_>) {
     for (name, value) in std::mem::take(&mut conversation.parameters) {
@@ -63,6 +138,7 @@ fn is_default(name: &str, value: Value<'_>) -> bool {
         (name, value.get()),
         ("n" | "temperature" | "top_p", "1" | "1.0")
             | ("logprobs", "false")
+            | ("top_logprobs", "0")
             | ("presence_penalty" | "frequency_penalty", "0" | "0.0")
     )
 }

@@ -42,16 +42,40 @@ fn a_request_for_orchestration_holds_what_its_spec_takes() {
     let (body, encoding, dropped) = written(&body, Orchestration);
     assert_eq!(
         body,
-        r#"{"config":{"modules":{"embeddings":{"model":{"name":"text-embedding-3-small","version":"latest","params":{"dimensions":256,"encoding_format":"base64"},"timeout":1200,"max_retries":0}}}},"input":{"text":["a","{{?b}} früh \"c\""]}}"#
+        r#"{"config":{"modules":{"embeddings":{"model":{"name":"text-embedding-3-small","version":"latest","params":{"dimensions":256,"encoding_format":"base64"},"timeout":1200,"max_retries":0}}}},"input":{"text":["a","{{?b}} früh \"c\""],"type":"query"}}"#
     );
     assert_eq!(encoding, Encoding::Base64);
-    assert_eq!(dropped, ["input_type", "user"]);
+    assert_eq!(dropped, ["user"]);
     let (body, encoding, dropped) = written(&json!({"input": "a"}), Orchestration);
     assert_eq!(
         body,
         r#"{"config":{"modules":{"embeddings":{"model":{"name":"text-embedding-3-small","version":"latest","timeout":1200,"max_retries":0}}}},"input":{"text":"a"}}"#
     );
     assert_eq!((encoding, dropped.len()), (Encoding::Float, 0));
+}
+
+#[test]
+fn what_texts_are_for_is_said_in_the_words_of_orchestration() {
+    for (member, word, purpose) in [
+        ("input_type", "search_query", Some("query")),
+        ("input_type", "passage", Some("document")),
+        ("input_type", "image", None),
+        ("task_type", "RETRIEVAL_DOCUMENT", Some("document")),
+        ("taskType", "CODE_RETRIEVAL_QUERY", Some("query")),
+        ("taskType", "SEMANTIC_SIMILARITY", Some("text")),
+        ("taskType", "CLUSTERING", Some("clustering")),
+        ("taskType", "TASK_TYPE_UNSPECIFIED", None),
+    ] {
+        let (body, _, dropped) = written(&json!({"input": "a", member: word}), Orchestration);
+        let body: Value = serde_json::from_str(&body).unwrap();
+        assert_eq!(
+            body["input"].get("type").and_then(Value::as_str),
+            purpose,
+            "{word}"
+        );
+        let lost: &[&str] = if purpose.is_none() { &[member] } else { &[] };
+        assert_eq!(dropped, lost, "{word}");
+    }
 }
 
 #[test]

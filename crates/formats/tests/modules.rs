@@ -8,7 +8,7 @@ use coretap_formats::limitation::Limitation;
 use coretap_formats::rules::{ModelRules, Rules};
 use coretap_formats::{
     AgentFormat, AgentTools, AnswerOptions, AnswerStream, EmbeddingFormat, ModelFormat, OrchestrationModules,
-    RequestHead, Target, UpstreamRequest, answer, write_embedding_request, write_request,
+    RequestHead, RequestSettings, Target, UpstreamRequest, answer, write_embedding_request, write_request,
 };
 use jsonschema::Validator;
 use serde_json::{Value, json};
@@ -440,6 +440,7 @@ fn options(agent: AgentFormat) -> AnswerOptions {
         include_usage: false,
         as_array: false,
         tools: AgentTools::default(),
+        settings: RequestSettings::default(),
         has_fallbacks: true,
         estimated_input: 1,
     }

@@ -2,8 +2,8 @@
 
 use coretap_formats::rules::Rules;
 use coretap_formats::{
-    AgentFormat, AnswerOptions, AnswerStream, ModelFormat, Progress, RequestHead, Target, answer,
-    write_request,
+    AgentFormat, AnswerOptions, AnswerStream, ModelFormat, Progress, RequestHead, RequestSettings, Target,
+    answer, write_request,
 };
 use serde_json::{Value, json};
 
@@ -42,6 +42,7 @@ fn a_changed_name_comes_back_as_the_agent_gave_it() {
         has_fallbacks: false,
         as_array: false,
         tools: request.tools.clone(),
+        settings: RequestSettings::default(),
         estimated_input: 0,
     };
     let call = json!({"id": "call_1", "type": "function", "index": 0, "function": {"name": offered, "arguments": "{}"}});

@@ -8,8 +8,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use coretap_aicore::{AiCore, Endpoint, InferenceRequest, Purpose, Route};
 use coretap_formats::{
-    AgentFormat, AgentTools, AnswerOptions, ModelFormat, RequestHead, Target, UpstreamRequest,
-    hash_beginning, model_name, write_compaction, write_request,
+    AgentFormat, AgentTools, AnswerOptions, ModelFormat, RequestHead, RequestSettings, Target,
+    UpstreamRequest, hash_beginning, model_name, write_compaction, write_request,
 };
 use http::{HeaderMap, HeaderName};
 
@@ -134,6 +134,7 @@ pub(crate) struct Message {
     as_array: bool,
     include_usage: bool,
     tools: AgentTools,
+    settings: RequestSettings,
     /// Whether the deployment keeps the answer.
     is_kept: bool,
     /// The earlier answer that the request goes on from.
@@ -375,6 +376,7 @@ fn prepare(
         upstream_streams: streams,
         include_usage,
         tools,
+        settings,
         dropped,
         previous_answer,
         is_kept,
@@ -409,6 +411,7 @@ fn prepare(
             as_array: path.is_some_and(|path| path.as_array),
             include_usage,
             tools,
+            settings,
             is_kept,
             previous_answer,
             estimated_input,
@@ -457,6 +460,7 @@ impl Message {
             include_usage: self.include_usage,
             as_array: self.as_array,
             tools: self.tools.clone(),
+            settings: self.settings.clone(),
             has_fallbacks: model.rules.fallback(1).is_some(),
             estimated_input: self.estimated_input,
         }

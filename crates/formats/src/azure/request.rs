@@ -5,23 +5,17 @@
 
 use std::borrow::Cow;
 
-use crate::conversation::{Content, Conversation, Part, Turn};
+use crate::conversation::{Content, Conversation, Part, Role, Turn};
 use crate::json::{Object, Value};
-use crate::openai::messages::{messages, place_cache_marks, user, write_message, write_tool_call_list};
+use crate::openai::messages::{
+    assistant, messages, place_cache_marks, user, write_message, write_tool_call_list,
+};
 use crate::rules::ModelRules;
 use crate::target::Target;
 use crate::{AgentFormat, openai, repair};
 
 /// Members of a message that Azure takes (spec chatCompletionRequest…Message).
-const MESSAGE_MEMBERS: [&str; 7] = [
-    "role",
-    "content",
-    "name",
-    "tool_calls",
-    "tool_call_id",
-    "refusal",
-    "function_call",
-];
+const MESSAGE_MEMBERS: [&str; 6] = ["role", "content", "name", "tool_calls", "tool_call_id", "refusal"];
 
 /// Writes the body.
 pub(crate) fn write(conversation: &mut Conversation<'_>, target: &Target<'_>, out: &mut Vec<u8>) {
@@ -98,7 +92,11 @@ fn copy_turn(
         return;
     }
     let mut messages = Vec::new();
-    user(turn, &mut messages, dropped);
+    if turn.role == Role::Assistant {
+        messages.push(assistant(turn, rules, dropped));
+    } else {
+        user(turn, &mut messages, dropped);
+    }
     place_cache_marks(&mut messages, &mut [], false);
     for message in &messages {
         separate(start, out);
@@ -218,7 +216,9 @@ fn copy_function(function: Object<'_>, rules: &ModelRules, out: &mut Vec<u8>) {
     out.extend_from_slice(b"{\"type\":\"function\",\"function\":{");
     let start = out.len();
     for (name, value) in function.members().filter(|(_, value)| !value.is_null()) {
-        if rules.refuses_tool_member(&name) {
+        // Without parameters a function takes none; what is no schema is refused.
+        let is_no_schema = name.is("parameters") && value.object().is_none();
+        if is_no_schema || rules.refuses_tool_member(&name) {
             continue;
         }
         separate(start, out);

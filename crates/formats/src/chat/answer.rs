@@ -32,6 +32,21 @@ struct Call {
     signature: Option<Text<'static>>,
 }
 
+impl Call {
+    /// Writes the name and the arguments, and closes the object that they stand in.
+    fn write_members(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.name.literal().as_bytes());
+        out.extend_from_slice(b",\"arguments\":");
+        let arguments = if self.arguments.is_empty() {
+            "{}"
+        } else {
+            &self.arguments
+        };
+        write_quoted(arguments, out);
+        out.push(b'}');
+    }
+}
+
 impl Whole {
     /// Takes the next event. Thinking becomes `reasoning_content`; what only the vendor can read has no place here.
     pub(crate) fn take(&mut self, event: &Event<'_>) {
@@ -85,7 +100,13 @@ impl Whole {
             write_quoted(&self.thinking, &mut out);
         }
         out.extend_from_slice(b",\"refusal\":null");
-        for (index, call) in self.calls.iter().enumerate() {
+        let are_functions = options.tools.are_functions();
+        if let Some(call) = self.calls.first().filter(|_| are_functions) {
+            out.extend_from_slice(b",\"function_call\":{\"name\":");
+            call.write_members(&mut out);
+        }
+        let calls = if are_functions { &[] } else { self.calls.as_slice() };
+        for (index, call) in calls.iter().enumerate() {
             out.extend_from_slice(if index == 0 {
                 b",\"tool_calls\":[{\"id\":".as_slice()
             } else {
@@ -93,25 +114,15 @@ impl Whole {
             });
             options.write_call_id(CALL_ID_PREFIX, &call.id, index, &mut out);
             out.extend_from_slice(b",\"type\":\"function\",\"function\":{\"name\":");
-            out.extend_from_slice(call.name.literal().as_bytes());
-            out.extend_from_slice(b",\"arguments\":");
-            write_quoted(
-                if call.arguments.is_empty() {
-                    "{}"
-                } else {
-                    &call.arguments
-                },
-                &mut out,
-            );
-            out.push(b'}');
+            call.write_members(&mut out);
             write_thought_signature(call.signature.as_ref(), &mut out);
             out.push(b'}');
         }
-        if !self.calls.is_empty() {
+        if !calls.is_empty() {
             out.push(b']');
         }
         out.extend_from_slice(b"},\"logprobs\":null,\"finish_reason\":\"");
-        out.extend_from_slice(finish_reason(self.stop.unwrap_or(StopReason::EndTurn)).as_bytes());
+        out.extend_from_slice(finish_reason(self.stop, options).as_bytes());
         out.extend_from_slice(b"\"}],\"usage\":");
         write_usage(&self.usage, options, &mut out);
         out.push(b'}');
@@ -156,11 +167,12 @@ pub(crate) fn write_usage(usage: &Usage, options: &AnswerOptions, out: &mut Vec<
     out.extend_from_slice(b"}}");
 }
 
-/// A stop reason as Chat Completions spells it.
-pub(crate) fn finish_reason(reason: StopReason) -> &'static str {
-    match reason {
+/// A stop reason as Chat Completions spells it; an answer that gives none has come to its end.
+pub(crate) fn finish_reason(reason: Option<StopReason>, options: &AnswerOptions) -> &'static str {
+    match reason.unwrap_or(StopReason::EndTurn) {
         StopReason::EndTurn | StopReason::StopSequence | StopReason::PauseTurn => "stop",
         StopReason::MaxTokens => "length",
+        StopReason::ToolUse if options.tools.are_functions() => "function_call",
         StopReason::ToolUse => "tool_calls",
         StopReason::Refusal => "content_filter",
     }

@@ -2,5 +2,6 @@
 
 pub(crate) mod answer;
 pub(crate) mod completion;
+mod functions;
 pub(crate) mod request;
 pub(crate) mod stream;

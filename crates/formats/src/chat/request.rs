@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use crate::chat::functions::{self, FunctionCalls};
 use crate::conversation::{
     Attachment, Cache, Content, Conversation, Effort, Part, ResponseFormat, Role, Source, Thinking, Tool,
     ToolCall, ToolChoice, ToolResult, Turn,
@@ -9,10 +10,10 @@ use crate::conversation::{
 use crate::error::Path;
 use crate::json::{Document, Object, Text, Value, replace_lone_surrogates};
 use crate::signature::Signer;
-use crate::{AgentFormat, ReadError};
+use crate::{AgentFormat, ReadError, sampling};
 
-/// Sampling parameters of Chat Completions.
-const PARAMETERS: [&str; 10] = [
+/// Sampling and other plain parameters of Chat Completions.
+const PARAMETERS: [&str; 11] = [
     "temperature",
     "top_p",
     "presence_penalty",
@@ -23,14 +24,17 @@ const PARAMETERS: [&str; 10] = [
     "seed",
     "n",
     "user",
+    "prompt_cache_key",
 ];
 
 /// Members that are read into the conversation; any other is left out on the way to another format.
-pub(crate) const UNDERSTOOD: [&str; 22] = [
+pub(crate) const UNDERSTOOD: [&str; 25] = [
     "model",
     "messages",
     "tools",
     "tool_choice",
+    "functions",
+    "function_call",
     "parallel_tool_calls",
     "max_tokens",
     "max_completion_tokens",
@@ -49,6 +53,7 @@ pub(crate) const UNDERSTOOD: [&str; 22] = [
     "seed",
     "n",
     "user",
+    "prompt_cache_key",
 ];
 
 /// Reads a request.
@@ -59,8 +64,8 @@ pub(crate) fn read(body: Object<'_>) -> Result<Conversation<'_>, ReadError> {
     let path = &Path::Body;
     let mut conversation = Conversation::new(AgentFormat::ChatCompletions, body);
     conversation.stream = body.boolean("stream", path)?.unwrap_or(false);
-    let max_tokens = body.count("max_completion_tokens", path)?;
-    conversation.max_tokens = max_tokens.or(body.count("max_tokens", path)?);
+    let max_tokens = sampling::read_limit(body, "max_completion_tokens", path)?;
+    conversation.max_tokens = max_tokens.or(sampling::read_limit(body, "max_tokens", path)?);
     conversation.parallel_tool_calls = body.boolean("parallel_tool_calls", path)?;
     conversation.parameters = PARAMETERS
         .iter()
@@ -70,10 +75,10 @@ pub(crate) fn read(body: Object<'_>) -> Result<Conversation<'_>, ReadError> {
     let messages = body
         .list("messages", path)?
         .ok_or_else(|| ReadError::missing(messages_path))?;
+    let mut calls = FunctionCalls::default();
     for (position, message) in messages.enumerate() {
-        conversation
-            .turns
-            .push(turn(message, &messages_path.entry(position))?);
+        let path = &messages_path.entry(position);
+        conversation.turns.push(turn(message, path, &mut calls)?);
     }
     if conversation.turns.is_empty() {
         return Err(ReadError::new("messages", "at least one message is required"));
@@ -85,6 +90,7 @@ pub(crate) fn read(body: Object<'_>) -> Result<Conversation<'_>, ReadError> {
                 .push(tool(definition, &path.member("tools").entry(position))?);
         }
     }
+    functions::read(body, path, &mut conversation)?;
     if let Some(stop) = body.get("stop") {
         conversation.stop = stop_sequences(stop, &path.member("stop"))?;
     }
@@ -122,7 +128,7 @@ pub(crate) fn include_usage(body: Object<'_>) -> Result<bool, ReadError> {
         .unwrap_or(false))
 }
 
-fn turn<'a>(value: Value<'a>, path: &Path<'_>) -> Result<Turn<'a>, ReadError> {
+fn turn<'a>(value: Value<'a>, path: &Path<'_>, calls: &mut FunctionCalls<'a>) -> Result<Turn<'a>, ReadError> {
     let message = value
         .object()
         .ok_or_else(|| ReadError::expected(path, "an object"))?;
@@ -133,6 +139,8 @@ fn turn<'a>(value: Value<'a>, path: &Path<'_>) -> Result<Turn<'a>, ReadError> {
         None if required => Err(ReadError::missing(content_path)),
         None => Ok(Vec::new()),
     };
+    // What is spelled in a form of its own can't be copied.
+    let mut raw = Some(message);
     let (role, parts) = match &*role.decode() {
         "system" | "developer" => (Role::System, content(true)?),
         "user" => (Role::User, content(true)?),
@@ -147,11 +155,20 @@ fn turn<'a>(value: Value<'a>, path: &Path<'_>) -> Result<Turn<'a>, ReadError> {
                     parts.push(tool_call(call, &path.member("tool_calls").entry(position))?);
                 }
             }
+            if let Some(call) = message.object("function_call", path)? {
+                raw = None;
+                parts.push(calls.read_call(call, &path.member("function_call"))?);
+            }
             (Role::Assistant, parts)
         }
-        "tool" => {
+        role @ ("tool" | "function") => {
+            let is_function = role == "function";
             let mut result = ToolResult {
-                call: message.required_text("tool_call_id", path)?,
+                call: if is_function {
+                    calls.answered_by(message, path)?
+                } else {
+                    message.required_text("tool_call_id", path)?
+                },
                 parts: content(false)?,
                 is_error: false,
             };
@@ -161,7 +178,7 @@ fn turn<'a>(value: Value<'a>, path: &Path<'_>) -> Result<Turn<'a>, ReadError> {
             let part = Part {
                 content: Content::ToolResult(result),
                 cache,
-                raw: Some(message),
+                raw: raw.filter(|_| !is_function),
             };
             return Ok(Turn {
                 role: Role::User,
@@ -170,15 +187,11 @@ fn turn<'a>(value: Value<'a>, path: &Path<'_>) -> Result<Turn<'a>, ReadError> {
             });
         }
         _ => {
-            let roles = "'system', 'developer', 'user', 'assistant' or 'tool'";
+            let roles = "'system', 'developer', 'user', 'assistant', 'tool' or 'function'";
             return Err(ReadError::expected(&path.member("role"), roles));
         }
     };
-    Ok(Turn {
-        role,
-        parts,
-        raw: Some(message),
-    })
+    Ok(Turn { role, parts, raw })
 }
 
 /// A string, or a list of content parts.
@@ -309,6 +322,18 @@ fn tool<'a>(value: Value<'a>, path: &Path<'_>) -> Result<Tool<'a>, ReadError> {
         });
     };
     Ok(Tool {
+        vendor_type: kind,
+        ..function_tool(function, definition, path)?
+    })
+}
+
+/// A tool whose function stands in `definition`, or is it.
+pub(super) fn function_tool<'a>(
+    function: Object<'a>,
+    definition: Object<'a>,
+    path: &Path<'_>,
+) -> Result<Tool<'a>, ReadError> {
+    Ok(Tool {
         name: function.required_text("name", path)?,
         description: function.text("description", path)?,
         schema: function
@@ -316,7 +341,7 @@ fn tool<'a>(value: Value<'a>, path: &Path<'_>) -> Result<Tool<'a>, ReadError> {
             .filter(|schema| schema.object().is_some()),
         strict: function.boolean("strict", path)?,
         cache: None,
-        vendor_type: kind,
+        vendor_type: None,
         raw: definition,
     })
 }
@@ -335,7 +360,7 @@ fn stop_sequences<'a>(value: Value<'a>, path: &Path<'_>) -> Result<Vec<Text<'a>>
 
 /// A word, a function, or one of the newer forms: a list of allowed tools says how to choose among them, and a choice that
 /// only the vendor knows is left to the model.
-fn tool_choice<'a>(value: Value<'a>, path: &Path<'_>) -> Result<ToolChoice<'a>, ReadError> {
+pub(super) fn tool_choice<'a>(value: Value<'a>, path: &Path<'_>) -> Result<ToolChoice<'a>, ReadError> {
     let wrong = || ReadError::expected(path, "'auto', 'none', 'required' or a function");
     if let Some(word) = value.text() {
         return match &*word.decode() {

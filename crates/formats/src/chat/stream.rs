@@ -49,6 +49,17 @@ impl Encoder {
                 self.signature = Signer::Google.own(given).map(Text::into_owned);
             }
             Event::RedactedThinking(_) | Event::Failure(_) => {}
+            Event::ToolCall { index, name, .. } if options.tools.are_functions() => {
+                // The agent takes one call at a time.
+                if *index == 0 {
+                    self.bare_calls.push(*index);
+                    self.write_delta(out, |out| {
+                        out.extend_from_slice(b"\"function_call\":{\"name\":");
+                        out.extend_from_slice(name.literal().as_bytes());
+                        out.extend_from_slice(b",\"arguments\":\"\"}");
+                    });
+                }
+            }
             Event::ToolCall { index, id, name } => {
                 self.bare_calls.push(*index);
                 let signature = self.signature.take();
@@ -63,7 +74,7 @@ impl Encoder {
             }
             Event::ToolArguments { index, piece } => {
                 self.bare_calls.retain(|bare| bare != index);
-                self.write_arguments(*index, piece.literal(), out);
+                self.write_arguments(*index, piece.literal(), options, out);
             }
             // What ends the answer waits for its regular end: a stream that breaks must not look like one that is done.
             Event::Stop { reason, .. } => self.stop = Some(*reason),
@@ -91,7 +102,17 @@ impl Encoder {
         });
     }
 
-    fn write_arguments(&self, index: usize, literal: &str, out: &mut Vec<u8>) {
+    fn write_arguments(&self, index: usize, literal: &str, options: &AnswerOptions, out: &mut Vec<u8>) {
+        if options.tools.are_functions() {
+            if index == 0 {
+                self.write_delta(out, |out| {
+                    out.extend_from_slice(b"\"function_call\":{\"arguments\":");
+                    out.extend_from_slice(literal.as_bytes());
+                    out.push(b'}');
+                });
+            }
+            return;
+        }
         self.write_call(index, out, |out| {
             out.extend_from_slice(b",\"function\":{\"arguments\":");
             out.extend_from_slice(literal.as_bytes());
@@ -117,14 +138,14 @@ impl Encoder {
 
     fn write_end(&mut self, options: &AnswerOptions, out: &mut Vec<u8>) {
         for bare in std::mem::take(&mut self.bare_calls) {
-            self.write_arguments(bare, "\"{}\"", out);
+            self.write_arguments(bare, "\"{}\"", options, out);
         }
         if self.head.is_empty() {
             self.make_head(None, options);
         }
         out.extend_from_slice(&self.head);
         out.extend_from_slice(b"{\"index\":0,\"delta\":{},\"finish_reason\":\"");
-        out.extend_from_slice(finish_reason(self.stop.unwrap_or(StopReason::EndTurn)).as_bytes());
+        out.extend_from_slice(finish_reason(self.stop, options).as_bytes());
         out.extend_from_slice(b"\"}]}\n\n");
         if options.include_usage {
             out.extend_from_slice(&self.head);

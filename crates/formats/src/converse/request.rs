@@ -8,7 +8,7 @@ use crate::converse::blocks::{BlockWriter, write_cache_point};
 use crate::json::{Object, Value, write_count, write_name};
 use crate::rules::ModelRules;
 use crate::target::Target;
-use crate::{openai, repair, sampling};
+use crate::{openai, repair, sampling, without_tools};
 
 /// What Nova takes at the top of a tool's schema: any other member is an "extraneous key", and refused.
 const SCHEMA_MEMBERS: [&str; 3] = ["type", "properties", "required"];
@@ -23,7 +23,7 @@ pub(crate) fn write(conversation: &mut Conversation<'_>, target: &Target<'_>, ou
     repair::repair_tools(conversation, true);
     if conversation.tools.is_empty() {
         // Calls without tools are refused.
-        repair::tell_calls_as_text(conversation);
+        without_tools::tell_calls_as_text(conversation);
     }
     // There is a place for them behind a tool, but Nova refuses it there.
     for tool in &mut conversation.tools {

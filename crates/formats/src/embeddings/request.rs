@@ -56,8 +56,12 @@ fn write(
         };
         return Err(ReadError::new("input", sentence));
     }
+    let purpose = match format {
+        EmbeddingFormat::Orchestration if !rules.refuses("input_type") => request.purpose()?,
+        _ => None,
+    };
     let bodies = match format {
-        EmbeddingFormat::Orchestration => vec![request.write_orchestration(model, rules)],
+        EmbeddingFormat::Orchestration => vec![request.write_orchestration(model, purpose, rules)],
         EmbeddingFormat::AzureOpenAi => vec![request.write_azure(rules)],
         EmbeddingFormat::Nvidia => vec![request.write_nvidia(model, rules)?],
         EmbeddingFormat::Vertex => {
@@ -72,7 +76,7 @@ fn write(
     Ok(EmbeddingRequest {
         bodies,
         encoding: request.encoding.unwrap_or_default(),
-        dropped: dropped(members, format, rules),
+        dropped: dropped(members, format, purpose, rules),
         orchestration: match format {
             EmbeddingFormat::Orchestration => rules.modules.touched_embeddings(),
             _ => Vec::new(),
@@ -160,9 +164,33 @@ impl<'a> Request<'a> {
         }
     }
 
+    /// What the texts are for, in the words of orchestration (spec `EmbeddingsInput`), which passes it on to models that make
+    /// different vectors of them; nothing where the agent does not say it, or in a word that has no other.
+    fn purpose(&self) -> Result<Option<&'static str>, ReadError> {
+        for name in ["input_type", "task_type", "taskType"] {
+            let Some(word) = self.members.text(name, &Path::Body)? else {
+                continue;
+            };
+            return Ok(match &*word.decode() {
+                "query"
+                | "search_query"
+                | "RETRIEVAL_QUERY"
+                | "CODE_RETRIEVAL_QUERY"
+                | "QUESTION_ANSWERING"
+                | "FACT_VERIFICATION" => Some("query"),
+                "passage" | "document" | "search_document" | "RETRIEVAL_DOCUMENT" => Some("document"),
+                "text" | "SEMANTIC_SIMILARITY" => Some("text"),
+                "classification" | "CLASSIFICATION" => Some("classification"),
+                "clustering" | "CLUSTERING" => Some("clustering"),
+                _ => None,
+            });
+        }
+        Ok(None)
+    }
+
     /// Orchestration gets the text in `input` and everything else as a parameter of the model (spec
     /// `EmbeddingsPostRequest`, which takes no other member).
-    fn write_orchestration(&self, model: &str, rules: &ModelRules) -> Vec<u8> {
+    fn write_orchestration(&self, model: &str, purpose: Option<&str>, rules: &ModelRules) -> Vec<u8> {
         let mut out = self.room();
         out.extend_from_slice(b"{\"config\":{\"modules\":{\"embeddings\":{\"model\":{\"name\":");
         write_string(&mut out, model);
@@ -186,6 +214,10 @@ impl<'a> Request<'a> {
         out.extend_from_slice(rules.modules.masking.as_bytes());
         out.extend_from_slice(b"}},\"input\":{\"text\":");
         out.extend_from_slice(self.input.get().as_bytes());
+        if let Some(purpose) = purpose {
+            write_name("type", &mut out);
+            write_string(&mut out, purpose);
+        }
         out.extend_from_slice(b"}}");
         out
     }
@@ -366,10 +398,18 @@ fn is_token(value: Value<'_>) -> bool {
 }
 
 /// The members that have no place in the route's format, or that the model refuses.
-fn dropped(members: Object<'_>, format: EmbeddingFormat, rules: &ModelRules) -> Vec<Cow<'static, str>> {
+fn dropped(
+    members: Object<'_>,
+    format: EmbeddingFormat,
+    purpose: Option<&str>,
+    rules: &ModelRules,
+) -> Vec<Cow<'static, str>> {
     let taken = |name: &str| match name {
         "model" | "input" | "dimensions" | "encoding_format" => true,
         "user" => format == EmbeddingFormat::AzureOpenAi && !rules.refuses("user"),
+        "input_type" | "task_type" | "taskType" if format == EmbeddingFormat::Orchestration => {
+            purpose.is_some()
+        }
         "input_type" => matches!(format, EmbeddingFormat::Nvidia | EmbeddingFormat::Vertex),
         "task_type" | "taskType" => format == EmbeddingFormat::Vertex,
         _ => false,

@@ -9,7 +9,7 @@ use crate::conversation::{
 };
 use crate::error::Path;
 use crate::json::{Object, Text, Value};
-use crate::{AgentFormat, ReadError};
+use crate::{AgentFormat, ReadError, sampling};
 
 /// Sampling parameters of Messages.
 const PARAMETERS: [&str; 3] = ["temperature", "top_p", "top_k"];
@@ -42,7 +42,7 @@ pub(crate) fn read(body: Object<'_>) -> Result<Conversation<'_>, ReadError> {
     let path = &Path::Body;
     let mut conversation = Conversation::new(AgentFormat::Messages, body);
     conversation.stream = body.boolean("stream", path)?.unwrap_or(false);
-    conversation.max_tokens = body.count("max_tokens", path)?;
+    conversation.max_tokens = sampling::read_limit(body, "max_tokens", path)?;
     conversation.parameters = PARAMETERS
         .iter()
         .filter_map(|name| body.get(name).map(|value| (*name, value)))

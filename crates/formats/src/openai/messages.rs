@@ -146,7 +146,8 @@ pub(crate) fn plain_messages<'r, 'a>(
     messages
 }
 
-fn assistant<'r, 'a>(
+/// The model's turn.
+pub(crate) fn assistant<'r, 'a>(
     turn: &'r Turn<'a>,
     rules: &ModelRules,
     dropped: &mut Vec<Cow<'static, str>>,
@@ -210,6 +211,24 @@ pub(crate) fn user<'r, 'a>(
             items: attachments,
         });
     }
+}
+
+/// Puts a word of the model's between results and what the person says behind them. Mistral: "Unexpected role 'user' after
+/// role 'tool'".
+pub(crate) fn part_user_from_results(messages: &mut Vec<Message<'_, '_>>) {
+    let mut parted = Vec::with_capacity(messages.len() + 1);
+    for message in messages.drain(..) {
+        if let (Some(Message::Tool { .. }), Message::Items { .. }) = (parted.last(), &message) {
+            parted.push(Message::Assistant {
+                text: Some(Text::of(".")),
+                calls: Vec::new(),
+                thinking: Vec::new(),
+                cache: None,
+            });
+        }
+        parted.push(message);
+    }
+    *messages = parted;
 }
 
 fn tool_result<'r, 'a>(

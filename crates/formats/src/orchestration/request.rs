@@ -11,12 +11,13 @@ use crate::conversation::{Cache, Conversation};
 use crate::json::write_string;
 use crate::model_rules::{Fallback, ModelRules, ThinkingKind};
 use crate::openai::messages::{
-    Item, ItemContent, Message, messages, place_cache_marks, write_cache, write_message,
+    Item, ItemContent, Message, messages, part_user_from_results, place_cache_marks, write_cache,
+    write_message,
 };
 use crate::orchestration::modules::ModulePieces;
 use crate::orchestration::template::{Placeholders, break_braces};
 use crate::target::Target;
-use crate::{openai, repair};
+use crate::{openai, repair, short_call_ids, without_tools};
 
 /// Writes the body, and gives the modules that touch it, in the words of the header `x-coretap-orchestration`.
 pub(crate) fn write(
@@ -28,6 +29,9 @@ pub(crate) fn write(
     let modules = &*rules.modules;
     repair::repair(conversation);
     repair::repair_tools(conversation, true);
+    if !rules.tools {
+        without_tools::leave_out(conversation);
+    }
     share_with_fallbacks(conversation, rules);
     let fallbacks = fallbacks(conversation, target);
     let first = OfModel::of(conversation, target);
@@ -40,6 +44,9 @@ pub(crate) fn write(
     let mut dropped = Vec::new();
     let mut tool_caches: Vec<_> = conversation.tools.iter().map(|tool| tool.cache.clone()).collect();
     let mut messages = messages(conversation, rules, &mut dropped);
+    if all_models(rules).any(|rules| !rules.user_after_results) {
+        part_user_from_results(&mut messages);
+    }
     place_cache_marks(&mut messages, &mut tool_caches, rules.cache_marks);
     let added_cache_marks = modules.prompt_caching
         && rules.cache_marks
@@ -67,7 +74,9 @@ pub(crate) fn write(
             out.extend_from_within(template.clone());
         }
         out.push(b']');
-        write_tools(conversation, model.rules, &tool_caches, &mut dropped, out);
+        if model.rules.tools {
+            write_tools(conversation, model.rules, &tool_caches, &mut dropped, out);
+        }
         if let Some(format) = &conversation.response_format
             && !model.rules.refuses("response_format")
         {
@@ -119,7 +128,9 @@ impl<'t> OfModel<'t> {
     fn of(conversation: &mut Conversation<'_>, target: &Target<'t>) -> Self {
         let mut parameters = Vec::with_capacity(128);
         openai::write_parameters(conversation, target, &mut parameters);
-        openai::write_tool_choice(conversation, target.rules, &mut parameters);
+        if target.rules.tools {
+            openai::write_tool_choice(conversation, target.rules, &mut parameters);
+        }
         OfModel {
             name: target.model,
             rules: target.rules,
@@ -159,7 +170,13 @@ fn fallbacks<'t>(conversation: &Conversation<'_>, target: &Target<'t>) -> Vec<Of
     target.rules.fallbacks.iter().map(of).collect()
 }
 
-/// Brings the conversation into a form that every model of the list takes: they share the history.
+/// The rules of every model of the list.
+fn all_models(rules: &ModelRules) -> impl Iterator<Item = &ModelRules> {
+    iter::once(rules).chain(rules.fallbacks.iter().map(|fallback| &fallback.rules))
+}
+
+/// Brings the conversation into a form that every model of the list takes: they share the history. Only calls stay as they
+/// are beside a model that knows no tools: told as text they would cost the one that was asked for too much.
 fn share_with_fallbacks(conversation: &mut Conversation<'_>, rules: &ModelRules) {
     let others = || rules.fallbacks.iter().map(|fallback| &fallback.rules);
     // Earlier thinking is for models that think alike: they all get it, or all do without.
@@ -173,6 +190,9 @@ fn share_with_fallbacks(conversation: &mut Conversation<'_>, rules: &ModelRules)
     }
     if others().any(|other| !other.prefill || other.thinking != ThinkingKind::None) {
         repair::end_with_user(conversation);
+    }
+    if all_models(rules).any(|rules| rules.short_call_ids) {
+        short_call_ids::shorten(conversation);
     }
 }
 

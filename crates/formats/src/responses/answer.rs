@@ -346,7 +346,8 @@ impl Status {
     }
 }
 
-/// Writes the response object, with every member that OpenAI's SDKs demand. Nothing of it is kept, and it says so.
+/// Writes the response object, with every member that OpenAI's SDKs demand: of the settings what the agent has sent. Nothing
+/// of it is kept, and it says so.
 pub(crate) fn write_response(
     status: &Status,
     id: Option<&Text<'_>>,
@@ -369,21 +370,18 @@ pub(crate) fn write_response(
     } else {
         out.extend_from_slice(b"null");
     }
-    out.extend_from_slice(b",\"instructions\":null,\"max_output_tokens\":null,\"metadata\":{},\"model\":");
+    out.extend_from_slice(b",\"model\":");
     write_string(out, &options.model);
     out.extend_from_slice(b",\"output\":");
     output.write(options, out);
-    out.extend_from_slice(
-        b",\"parallel_tool_calls\":true,\"previous_response_id\":null,\
-          \"reasoning\":{\"effort\":null,\"summary\":null},\"store\":false,\"temperature\":null,\
-          \"text\":{\"format\":{\"type\":\"text\"}},\"tool_choice\":\"auto\",\"tools\":[],\"top_p\":null,\
-          \"truncation\":\"disabled\",\"usage\":",
-    );
+    out.extend_from_slice(b",\"previous_response_id\":null,\"store\":false");
+    options.settings.write(out);
+    out.extend_from_slice(b",\"usage\":");
     match usage {
         Some(usage) => write_usage(usage, options, out),
         None => out.extend_from_slice(b"null"),
     }
-    out.extend_from_slice(b",\"user\":null}");
+    out.push(b'}');
 }
 
 /// Token counts as Responses spells them: the input's include the cached ones. Where the upstream does not tell the input,

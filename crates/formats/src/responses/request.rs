@@ -4,7 +4,7 @@ use crate::conversation::{Content, Conversation, Effort, Part, ResponseFormat, R
 use crate::error::Path;
 use crate::json::{Object, Text, Value};
 use crate::responses::{input, tools};
-use crate::{AgentFormat, ReadError};
+use crate::{AgentFormat, ReadError, sampling};
 
 /// Sampling parameters of Responses that other formats have as well.
 const PARAMETERS: [&str; 3] = ["temperature", "top_p", "user"];
@@ -56,7 +56,7 @@ pub(crate) fn read(body: Object<'_>) -> Result<Conversation<'_>, ReadError> {
     }
     let mut conversation = Conversation::new(AgentFormat::Responses, body);
     conversation.stream = body.boolean("stream", path)?.unwrap_or(false);
-    conversation.max_tokens = body.count("max_output_tokens", path)?;
+    conversation.max_tokens = sampling::read_limit(body, "max_output_tokens", path)?;
     conversation.parallel_tool_calls = body.boolean("parallel_tool_calls", path)?;
     conversation.parameters = PARAMETERS
         .iter()

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 use crate::conversation::{Conversation, Effort, Part, ResponseFormat, Thinking, Tool, ToolChoice};
 use crate::gemini::request::{
-    PARAMETERS, UNDERSTOOD, camel, generation_config, member, unread_generation_members,
+    UNDERSTOOD, camel, generation_config, member, spelled, unread_generation_members,
 };
 use crate::json::{Object, Text, Value, write_count, write_name, write_string};
 use crate::model_rules::ModelRules;
@@ -211,12 +211,6 @@ fn write_generation_config(conversation: &mut Conversation<'_>, rules: &ModelRul
             conversation.drop_reported(format!("generationConfig.{name}"));
         }
     }
-}
-
-/// How Gemini spells a sampling parameter.
-fn spelled(shared: &'static str) -> &'static str {
-    let own = PARAMETERS.iter().find(|(_, name)| *name == shared);
-    own.map_or(shared, |(own, _)| own)
 }
 
 fn write_stop_sequences(conversation: &mut Conversation<'_>, rules: &ModelRules, out: &mut Vec<u8>) {

@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use coretap_formats::event::Failure;
 use coretap_formats::{
     AgentFormat, AgentTool, AgentToolKind, AgentTools, AnswerOptions, AnswerStream, ModelFormat, Outcome,
-    Progress,
+    Progress, RequestSettings,
 };
 
 const AGENTS: [(AgentFormat, &str); 4] = [
@@ -50,6 +50,7 @@ fn options(upstream: ModelFormat, agent: AgentFormat) -> AnswerOptions {
         include_usage: true,
         as_array: false,
         tools: agent_tools(agent),
+        settings: RequestSettings::default(),
         has_fallbacks: false,
         estimated_input: 99,
     }
