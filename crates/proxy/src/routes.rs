@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Poll;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -235,7 +237,10 @@ async fn answer(
 ) -> Response {
     let configuration = shared.configuration();
     let answered = match admit(&configuration, place, head) {
-        Ok(()) => respond(shared, &configuration, place, head, body, &mut ongoing).await,
+        Ok(()) => {
+            let responding = respond(shared, &configuration, place, head, body, &mut ongoing);
+            unless_cut_off(shared, std::pin::pin!(responding)).await
+        }
         Err(problem) => {
             request_body::discard(body).await;
             Err(problem)
@@ -259,6 +264,18 @@ async fn answer(
             response
         }
     }
+}
+
+/// Waits for an answer to begin, but not longer than the proxy lets answers run when it stops.
+async fn unless_cut_off(
+    shared: &Shared,
+    mut responding: Pin<&mut impl Future<Output = Result<Answered, Problem>>>,
+) -> Result<Answered, Problem> {
+    std::future::poll_fn(|cx| match responding.as_mut().poll(cx) {
+        Poll::Pending if shared.is_cut_off() => Poll::Ready(Err(Problem::stopped())),
+        polled => polled,
+    })
+    .await
 }
 
 /// Which deployment was asked; where there are several connections, at which of them; and where the first did not answer,

@@ -286,6 +286,15 @@ impl Problem {
         )
     }
 
+    pub(crate) fn stopped() -> Self {
+        Problem::new(
+            503,
+            code::STOPPED,
+            "Coretap was stopped before the answer was complete.",
+            "Start Coretap and send the request again.",
+        )
+    }
+
     pub(crate) fn internal() -> Self {
         Problem::new(
             500,

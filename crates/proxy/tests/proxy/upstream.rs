@@ -20,7 +20,7 @@ use coretap_proxy::{Configuration, Connected, Exchange, Knowledge, Limits, Local
 use http_body::Frame;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
-use tokio::sync::{Barrier, mpsc, watch};
+use tokio::sync::{Barrier, Notify, mpsc, watch};
 
 /// The local key of every proxy under test.
 pub(crate) const KEY: &str = "sk-test";
@@ -58,6 +58,7 @@ pub(crate) enum Reply {
 struct Shared {
     replies: Mutex<VecDeque<Reply>>,
     seen: Mutex<Vec<(String, Value)>>,
+    has_seen: Notify,
     calls: Mutex<Vec<String>>,
     deployments: Mutex<Vec<&'static str>>,
     is_down: AtomicBool,
@@ -87,6 +88,7 @@ impl Upstream {
         let shared = Arc::new(Shared {
             replies: Mutex::new(replies.into_iter().collect()),
             seen: Mutex::default(),
+            has_seen: Notify::new(),
             calls: Mutex::default(),
             deployments: Mutex::new(vec!["d-first"]),
             is_down: AtomicBool::new(false),
@@ -104,6 +106,14 @@ impl Upstream {
     /// The inference requests so far: deployment and body.
     pub(crate) fn seen(&self) -> Vec<(String, Value)> {
         self.shared.seen.lock().unwrap().clone()
+    }
+
+    /// Waits until so many inference requests have come. One waits at a time.
+    #[allow(dead_code, reason = "the tests of panics need it not")]
+    pub(crate) async fn until_seen(&self, number: usize) {
+        while self.seen().len() < number {
+            self.shared.has_seen.notified().await;
+        }
     }
 
     /// The inference requests so far: method, deployment and the path behind it.
@@ -228,6 +238,7 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
     let body: Value = serde_json::from_slice(&body).unwrap_or(Value::Null);
     let sent = body.clone();
     shared.seen.lock().unwrap().push((id.to_owned(), body));
+    shared.has_seen.notify_one();
     if shared.answers_itself.load(Ordering::SeqCst) {
         let deployments = shared.deployments.lock().unwrap().clone();
         let there = deployments.iter().any(|deployed| id.starts_with(deployed));
