@@ -249,6 +249,25 @@ impl AiCore {
         }
     }
 
+    /// Why a model can't be asked for by this name, in a conversation; `None` if it can be, or if nobody knows because the
+    /// lists were not read yet. No list is waited for but one that does not name the model and may be too old to.
+    pub async fn why_not_offered(&self, asked: &str) -> Option<Error> {
+        let inner = &self.inner;
+        let deployments = inner.deployments.current()?;
+        if inner.needs_catalogue(&deployments) {
+            inner.catalogue.current()?;
+        }
+        let error = self.routes_for(Purpose::Chat, asked).await.err()?;
+        matches!(
+            error,
+            Error::ModelUnknown { .. }
+                | Error::ModelRestricted { .. }
+                | Error::NoDeployment { .. }
+                | Error::NoOrchestrationDeployment { .. }
+        )
+        .then_some(error)
+    }
+
     /// The routes of a name by a list of deployments that is not older than `age`: after a 404 said that the deployment of
     /// a request begun so long ago is gone. Whoever learns it at the same time shares one call.
     ///

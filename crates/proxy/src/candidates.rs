@@ -12,7 +12,7 @@ use futures_util::stream::FuturesUnordered;
 use tokio::time::{Instant, timeout_at};
 
 use crate::attempt::Fault;
-use crate::balance::{Balance, Cause, ConversationKey, Place};
+use crate::balance::{Balance, ConversationKey, Place};
 use crate::configuration::{Configuration, Connected};
 use crate::exchange::Ongoing;
 use crate::kept_answers::Kept;
@@ -97,7 +97,7 @@ impl<'a> Candidates<'a> {
                 is_of_group,
             })),
         };
-        candidates.choose(false, ongoing);
+        candidates.choose(ongoing);
         Ok(candidates)
     }
 
@@ -153,7 +153,7 @@ impl<'a> Candidates<'a> {
         };
         choice.note(&self.now, &passing.outcome, ongoing);
         let place = self.now.place(&choice.balance);
-        choice.balance.rest(place, passing.cause, passing.rest);
+        choice.balance.rest(place, passing.rest);
         if passing.is_of_connection {
             // What else is there can't be reached either.
             let name = &self.now.connection.name;
@@ -165,7 +165,7 @@ impl<'a> Candidates<'a> {
             Some(former) if usefulness(&former) >= usefulness(&fault) => former,
             _ => fault,
         };
-        if self.choose(true, ongoing) {
+        if self.choose(ongoing) {
             if let Some(choice) = &mut self.choice {
                 choice.fault = Some(fault);
             }
@@ -180,7 +180,7 @@ impl<'a> Candidates<'a> {
             return false;
         };
         choice.waiting.append(&mut choice.asked);
-        self.choose(false, ongoing)
+        self.choose(ongoing)
     }
 
     /// After a 404: reads the deployments of this connection anew, and goes on to the next candidate if the one asked now
@@ -203,7 +203,7 @@ impl<'a> Candidates<'a> {
                 choice
                     .waiting
                     .retain(|candidate| candidate.connection.name != connection.name);
-                return if self.choose(true, ongoing) {
+                return if self.choose(ongoing) {
                     Ok(true)
                 } else {
                     Err(error)
@@ -233,17 +233,17 @@ impl<'a> Candidates<'a> {
         choice
             .waiting
             .extend(new.map(|route| Candidate::new(connection, route)));
-        Ok(self.choose(true, ongoing))
+        Ok(self.choose(ongoing))
     }
 
-    /// Chooses among those that wait, and says whether there was one. `again` after another one was asked in vain.
-    fn choose(&mut self, again: bool, ongoing: &mut Ongoing) -> bool {
+    /// Chooses among those that wait, and says whether there was one.
+    fn choose(&mut self, ongoing: &mut Ongoing) -> bool {
         let Some(choice) = &mut self.choice else {
             return false;
         };
         let balance = &choice.balance;
         let places = choice.waiting.iter().map(|candidate| candidate.place(balance));
-        let Some((number, in_flight)) = balance.choose(places, choice.conversation, again) else {
+        let Some((number, in_flight)) = balance.choose(places, choice.conversation) else {
             return false;
         };
         self.now = choice.waiting.remove(number);
@@ -283,7 +283,6 @@ impl Choice<'_> {
 struct Passing {
     /// The status, or Coretap's code.
     outcome: String,
-    cause: Cause,
     /// How long it wants to be left alone.
     rest: Option<Duration>,
     is_of_connection: bool,
@@ -292,15 +291,14 @@ struct Passing {
 impl Passing {
     /// `None` if another deployment would have the same fault.
     fn of(fault: &Fault) -> Option<Self> {
-        let (cause, rest) = match fault {
+        let rest = match fault {
             Fault::Final(_) => return None,
-            Fault::Core(_) | Fault::Cut(_) => (Cause::Failed, None),
+            Fault::Core(_) | Fault::Cut(_) => None,
             Fault::Refused(refusal) => match (refusal.status, refusal.retry_after) {
-                (429, Some(seconds)) => (Cause::Throttled, Some(seconds)),
                 // Inside a stream nobody could say a time.
-                (429, None) if refusal.in_stream => (Cause::Throttled, None),
-                (429, None) => (Cause::Throttled, Some(seconds_to_next_minute(SystemTime::now()))),
-                (500..=599, seconds) => (Cause::Failed, seconds),
+                (429, None) if !refusal.in_stream => Some(seconds_to_next_minute(SystemTime::now())),
+                // Who may not use one deployment may well use another one.
+                (401 | 403 | 429 | 500..=599, seconds) => seconds,
                 _ => return None,
             },
         };
@@ -310,7 +308,6 @@ impl Passing {
         };
         Some(Passing {
             outcome,
-            cause,
             rest: rest.map(Duration::from_secs),
             is_of_connection: matches!(fault, Fault::Core(_)),
         })
@@ -397,7 +394,7 @@ async fn all_routes<'a>(
                 .iter()
                 .any(|(one, error)| one.name == connection.name && !is_trouble(error));
         if !is_well {
-            balance.rest(place(connection), Cause::Failed, None);
+            balance.rest(place(connection), None);
         }
     }
     let number = |connection: &Connected| awake.iter().position(|one| one.name == connection.name);

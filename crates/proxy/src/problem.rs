@@ -30,6 +30,8 @@ pub struct Problem {
     pub parameter: Option<Box<str>>,
     /// Seconds to wait before the next try.
     pub retry_after: Option<u64>,
+    /// The methods that the path takes, where the request's was none of them.
+    pub allowed: Option<&'static str>,
     /// `Some(false)` tells the agent that trying again is of no use.
     pub should_retry: Option<bool>,
 }
@@ -120,6 +122,9 @@ impl Problem {
         if let Some(should_retry) = self.should_retry {
             let value = if should_retry { "true" } else { "false" };
             headers.insert(X_SHOULD_RETRY, HeaderValue::from_static(value));
+        }
+        if let Some(allowed) = self.allowed {
+            headers.insert(header::ALLOW, HeaderValue::from_static(allowed));
         }
         if self.code == code::TIMEOUT {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));

@@ -128,6 +128,72 @@ async fn where_none_has_room_the_agent_learns_when_the_first_one_has() {
 }
 
 #[tokio::test]
+async fn one_that_rests_is_asked_once_the_others_have_failed() {
+    let (upstream, test) = two([
+        refusal(429, &[("retry-after", "30")], "come back in 30"),
+        hello(),
+        refusal(500, &[], "it broke"),
+        hello(),
+    ])
+    .await;
+    for attempts in ["d-one=429,d-two=200", "d-two=500,d-one=200"] {
+        let response = test.ask("/v1/messages", true).await;
+        assert_eq!(response.status(), 200);
+        assert_eq!(header(&response, "x-coretap-attempts"), attempts);
+        read_to_end(response).await.unwrap();
+    }
+    assert_eq!(asked(&upstream), ["d-one", "d-two", "d-two", "d-one"]);
+}
+
+#[tokio::test]
+async fn of_several_that_rest_the_one_that_is_ready_first_is_asked_first() {
+    let after = |seconds: &'static [(&'static str, &'static str)]| refusal(429, seconds, "slow down");
+    let upstream = Upstream::start([
+        after(&[("retry-after", "50")]),
+        after(&[("retry-after", "20")]),
+        hello(),
+        refusal(500, &[], "it broke"),
+        after(&[("retry-after", "19")]),
+        after(&[("retry-after", "49")]),
+    ])
+    .await;
+    upstream.deploy_all(&["d-one", "d-two", "d-three"]);
+    let test = UnderTest::start(upstream.aicore(), quick()).await;
+    read_to_end(test.ask("/v1/messages", true).await).await.unwrap();
+    let response = test.ask("/v1/messages", true).await;
+    assert_eq!(
+        header(&response, "x-coretap-attempts"),
+        "d-three=500,d-two=429,d-one=429"
+    );
+    assert_eq!(
+        (
+            response.status().as_u16(),
+            header(&response, "retry-after").as_str()
+        ),
+        (429, "19")
+    );
+    assert_eq!(asked(&upstream).len(), 6);
+}
+
+#[tokio::test]
+async fn one_that_may_not_be_used_is_passed_over() {
+    for status in [401, 403] {
+        let no = || refusal(status, &[], "This key may not.");
+        // The first refusal may be the token's fault, so the same deployment is asked with a new one.
+        let (upstream, test) = two([no(), no(), hello(), no(), no()]).await;
+        let response = test.ask("/v1/messages", true).await;
+        assert_eq!(response.status(), 200);
+        let attempts = format!("d-one={status},d-two=200");
+        assert_eq!(header(&response, "x-coretap-attempts"), attempts);
+        read_to_end(response).await.unwrap();
+        // Where none may be, that is the answer.
+        let response = test.ask("/v1/messages", true).await;
+        assert_eq!(header(&response, "x-coretap-code"), "UPSTREAM-FORBIDDEN");
+        assert_eq!(asked(&upstream), ["d-one", "d-one", "d-two", "d-two", "d-one"]);
+    }
+}
+
+#[tokio::test]
 async fn after_all_have_failed_comes_the_pause_and_then_all_again() {
     let broken = || refusal(503, &[], "overloaded");
     let (upstream, mut test) = two([broken(), broken(), broken(), hello()]).await;
@@ -217,6 +283,49 @@ async fn a_conversation_stays_at_its_deployment() {
         let other = converse(&test, other, "And who are you?").await;
         assert_eq!(header(&other, "x-coretap-deployment"), "d-one", "{session:?}");
         assert_eq!(asked(&upstream), ["d-one", "d-two", "d-two", "d-one"]);
+    }
+}
+
+/// A request of each format in which somebody says these words.
+fn in_each_format(words: &str) -> [(&'static str, String); 4] {
+    let messages = json!([{"role": "user", "content": words}]);
+    let turns = json!({"model": MODEL, "max_tokens": 100, "stream": true, "messages": messages}).to_string();
+    let responses = json!({"model": MODEL, "stream": true, "input": words}).to_string();
+    let gemini = json!({"contents": [{"role": "user", "parts": [{"text": words}]}]}).to_string();
+    [
+        ("/v1/messages", turns.clone()),
+        ("/v1/chat/completions", turns),
+        ("/v1/responses", responses),
+        (
+            "/v1beta/models/claude-sonnet-4-5:streamGenerateContent?alt=sse",
+            gemini,
+        ),
+    ]
+}
+
+#[tokio::test]
+async fn a_session_is_known_by_its_id_in_each_format() {
+    for number in 0..4 {
+        let (feed, held) = live();
+        let (upstream, test) = two([held, hello(), hello()]).await;
+        feed.send(Ok((opening() + &text("busy")).into())).unwrap();
+        let mut busy = test.ask("/v1/messages", true).await;
+        read_until(&mut busy, "busy").await;
+        for words in ["Where am I?", "Something else entirely"] {
+            let (path, body) = &in_each_format(words)[number];
+            let request = test.post(path, body.clone()).header("x-session-id", "4711");
+            let response = request.send().await.unwrap();
+            assert_eq!(
+                header(&response, "x-coretap-deployment"),
+                "d-two",
+                "{path} {words}"
+            );
+            read_to_end(response).await.unwrap();
+            // From here on the first one is free.
+            busy = test.get("/health").send().await.unwrap();
+        }
+        drop((feed, busy));
+        assert_eq!(asked(&upstream), ["d-one", "d-two", "d-two"]);
     }
 }
 

@@ -231,6 +231,18 @@ async fn a_conversation_is_compacted_where_the_route_can() {
 }
 
 #[tokio::test]
+async fn one_model_does_not_go_on_from_anothers_answer() {
+    let (upstream, test, _) = start([response("resp_1")]).await;
+    json_of(ask(&test, RESPONSES, &json!({})).await).await;
+    let members = json!({"previous_response_id": "resp_1", "model": "anthropic--claude-4.5-sonnet"});
+    let refused = ask(&test, RESPONSES, &members).await;
+    assert_eq!(refused.status(), 400);
+    assert_eq!(refused.headers()["x-coretap-code"], "REQUEST-ANSWER");
+    assert!(error(refused).await.contains(OPENAI));
+    assert_eq!(upstream.calls().len(), 1);
+}
+
+#[tokio::test]
 async fn a_request_goes_on_from_an_answer_only_where_that_is_kept() {
     let limited = refused(429, "429", "slow down");
     let upstream = Upstream::start([response("resp_1"), limited, response("resp_2")]).await;
