@@ -155,31 +155,57 @@ fn below<'a>(path: &'a str, prefix: &str) -> Option<&'a str> {
         .filter(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
+/// Methods that a path takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Methods {
+    Post,
+    Get,
+    GetOrDelete,
+    Head,
+}
+
+impl Methods {
+    /// As the header `Allow` lists them. Whoever may ask for something may ask for its head.
+    pub(crate) fn list(self) -> &'static str {
+        match self {
+            Methods::Post => "POST",
+            Methods::Get => "GET, HEAD",
+            Methods::GetOrDelete => "GET, DELETE",
+            Methods::Head => "HEAD",
+        }
+    }
+
+    pub(crate) fn has(self, method: &Method) -> bool {
+        match self {
+            Methods::Post => method == Method::POST,
+            Methods::Get => method == Method::GET || method == Method::HEAD,
+            Methods::GetOrDelete => method == Method::GET || method == Method::DELETE,
+            Methods::Head => method == Method::HEAD,
+        }
+    }
+}
+
 impl Endpoint<'_> {
-    /// The methods that it takes, as the header `Allow` lists them.
-    pub(crate) fn methods(self) -> &'static str {
+    /// The methods that it takes.
+    pub(crate) fn methods(self) -> Methods {
         match self {
             Endpoint::Answer
             | Endpoint::Compact
             | Endpoint::CancelAnswer(_)
             | Endpoint::Embeddings
             | Endpoint::CountTokens
-            | Endpoint::Gemini(..) => "POST",
+            | Endpoint::Gemini(..) => Methods::Post,
             Endpoint::Models | Endpoint::Model(_) | Endpoint::AnswerInput(_) | Endpoint::Health => {
-                "GET, HEAD"
+                Methods::Get
             }
-            Endpoint::KeptAnswer(_) => "GET, DELETE",
-            Endpoint::Alive | Endpoint::Unknown | Endpoint::UnknownAction => "HEAD",
+            Endpoint::KeptAnswer(_) => Methods::GetOrDelete,
+            Endpoint::Alive | Endpoint::Unknown | Endpoint::UnknownAction => Methods::Head,
         }
-    }
-
-    pub(crate) fn takes(self, method: &Method) -> bool {
-        self.methods().split(", ").any(|one| method.as_str() == one)
     }
 
     /// Where nobody has to show the local key: nothing of the tenant is told there.
     pub(crate) fn is_open(self, method: &Method) -> bool {
-        matches!(self, Endpoint::Health | Endpoint::Alive) && self.takes(method)
+        matches!(self, Endpoint::Health | Endpoint::Alive) && self.methods().has(method)
     }
 
     fn name(self, path: &str) -> Cow<'static, str> {

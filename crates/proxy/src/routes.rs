@@ -136,8 +136,8 @@ fn admit(configuration: &Configuration, place: &Place<'_>, head: &request::Parts
     if websocket.is_some_and(|to| to.as_bytes().eq_ignore_ascii_case(b"websocket")) {
         return Err(Problem::websocket_refused());
     }
-    if !place.endpoint.takes(&head.method) {
-        let allowed = place.endpoint.methods();
+    let allowed = place.endpoint.methods();
+    if !allowed.has(&head.method) {
         return Err(Problem::method_refused(
             head.method.as_str(),
             head.uri.path(),

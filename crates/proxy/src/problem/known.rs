@@ -4,6 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use coretap_formats::ReadError;
 
+use crate::endpoint::Methods;
 use crate::gemini_path::GeminiAction;
 use crate::problem::{Problem, short};
 
@@ -196,9 +197,8 @@ impl Problem {
         )
     }
 
-    /// `allowed` is a list as the header `Allow` has it.
-    pub(crate) fn method_refused(method: &str, path: &str, allowed: &'static str) -> Self {
-        let hint = format!("Use {}.", allowed.replace(", ", " or "));
+    pub(crate) fn method_refused(method: &str, path: &str, allowed: Methods) -> Self {
+        let hint = format!("Use {}.", allowed.list().replace(", ", " or "));
         let sentence = format!("'{}' does not take {}.", short(path), short(method));
         let mut problem = Problem::new(405, code::METHOD, sentence, hint);
         problem.allowed = Some(allowed);
