@@ -21,6 +21,8 @@ use crate::retry::status_and_code;
 
 /// How long the lists of further connections are waited for once one connection has what is asked for.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// How long a connection is left alone that was waited for in vain.
+const SILENT_REST: Duration = Duration::from_secs(60);
 
 /// The deployments that may answer a request. One of them is the one to ask now.
 pub(crate) struct Candidates<'a> {
@@ -350,59 +352,35 @@ impl<'a> Found<'a> {
 }
 
 /// The routes at all connections. The selected one says which model is meant, and where it can't, the next one; further
-/// ones count where they reach the same model. Those that have just failed are left out, if there are others.
+/// ones count where they reach the same model. Those that rest are asked only if no other one has a route.
 async fn all_routes<'a>(
     configuration: &'a Configuration,
     purpose: Purpose,
     asked: &str,
     balance: &Balance,
 ) -> Result<Found<'a>, Error> {
-    let place = |connection: &Connected| balance.place(&connection.name, "");
-    let all: Vec<_> = configuration.connections().collect();
-    let mut awake: Vec<_> = all
-        .iter()
-        .copied()
-        .filter(|one| !balance.rests(place(one)))
-        .collect();
-    if awake.is_empty() {
-        awake = all;
+    let rests = |connection: &&Connected| balance.rests(balance.place(&connection.name, ""));
+    let (resting, awake): (Vec<_>, Vec<_>) = configuration.connections().partition(rests);
+    let mut outcomes = ask_for_routes(awake, purpose, asked, balance).await;
+    if outcomes.iter().all(|(_, outcome)| outcome.is_err()) {
+        outcomes.extend(ask_for_routes(resting, purpose, asked, balance).await);
     }
-    let mut asking: FuturesUnordered<_> = awake
-        .iter()
-        .map(|connection| async { (*connection, connection.aicore.routes_for(purpose, asked).await) })
-        .collect();
-    let patience = Instant::now() + PATIENCE;
-    let mut found: Vec<(&Connected, Arc<Routes>)> = Vec::new();
-    let mut without: Vec<(&Connected, Error)> = Vec::new();
-    loop {
-        let next = asking.next();
-        let next = if found.is_empty() {
-            next.await
-        } else {
-            timeout_at(patience, next).await.unwrap_or(None)
-        };
-        match next {
-            None => break,
-            Some((connection, Ok(routes))) => found.push((connection, routes)),
-            Some((connection, Err(error))) => without.push((connection, error)),
+    let number = |connection: &Connected| {
+        configuration
+            .connections()
+            .position(|one| one.name == connection.name)
+    };
+    outcomes.sort_by_key(|(connection, _)| number(connection));
+    let mut why = None;
+    let mut found = Vec::with_capacity(outcomes.len());
+    for (connection, outcome) in outcomes {
+        match outcome {
+            Ok(routes) => found.push((connection, routes)),
+            Err(error) => why = why.or(Some(error)),
         }
     }
-    drop(asking);
-    for connection in &awake {
-        let is_well = found.iter().any(|(one, _)| one.name == connection.name)
-            || without
-                .iter()
-                .any(|(one, error)| one.name == connection.name && !is_trouble(error));
-        if !is_well {
-            balance.rest(place(connection), None);
-        }
-    }
-    let number = |connection: &Connected| awake.iter().position(|one| one.name == connection.name);
-    found.sort_by_key(|(connection, _)| number(connection));
-    without.sort_by_key(|(connection, _)| number(connection));
     let mut found = found.into_iter();
     let Some(first) = found.next() else {
-        let why = without.into_iter().next().map(|(_, error)| error);
         // Each connection has routes or says why not.
         return Err(why.unwrap_or(Error::Interrupted {
             what: "the deployments",
@@ -413,6 +391,44 @@ async fn all_routes<'a>(
         .filter(|(_, routes)| routes.first.model.eq_ignore_ascii_case(model))
         .collect();
     Ok(Found { first, others })
+}
+
+/// What each of these connections says of a name. Once one of them has routes the others have `PATIENCE`. One that can't be
+/// asked rests for a while, and one that says nothing longer: each time somebody would wait for it in vain.
+async fn ask_for_routes<'a>(
+    connections: Vec<&'a Connected>,
+    purpose: Purpose,
+    asked: &str,
+    balance: &Balance,
+) -> Vec<(&'a Connected, Result<Arc<Routes>, Error>)> {
+    let mut asking: FuturesUnordered<_> = connections
+        .iter()
+        .map(|connection| async { (*connection, connection.aicore.routes_for(purpose, asked).await) })
+        .collect();
+    let patience = Instant::now() + PATIENCE;
+    let mut outcomes: Vec<(&Connected, Result<Arc<Routes>, Error>)> = Vec::with_capacity(connections.len());
+    loop {
+        let next = asking.next();
+        let next = if outcomes.iter().any(|(_, outcome)| outcome.is_ok()) {
+            timeout_at(patience, next).await.unwrap_or(None)
+        } else {
+            next.await
+        };
+        let Some(outcome) = next else { break };
+        outcomes.push(outcome);
+    }
+    drop(asking);
+    for connection in connections {
+        let outcome = outcomes.iter().find(|(one, _)| one.name == connection.name);
+        let rest = match outcome {
+            Some((_, Ok(_))) => continue,
+            Some((_, Err(error))) if !is_trouble(error) => continue,
+            Some((_, Err(_))) => None,
+            None => Some(SILENT_REST),
+        };
+        balance.rest(balance.place(&connection.name, ""), rest);
+    }
+    outcomes
 }
 
 /// Whether a connection has no routes because of something else than that nothing is deployed there.

@@ -7,7 +7,8 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::upstream::{EMBEDDING, KEY, MODEL, UnderTest, Upstream, quick, small};
+use crate::under_test::{KEY, UnderTest, quick, small};
+use crate::upstream::{EMBEDDING, MODEL, Upstream};
 use crate::{error, header};
 
 #[tokio::test]

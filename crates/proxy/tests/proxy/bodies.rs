@@ -12,7 +12,8 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::upstream::{ANSWERS, KEY, Reply, UnderTest, Upstream, quick, small, whole};
+use crate::under_test::{ANSWERS, KEY, UnderTest, quick, small};
+use crate::upstream::{Reply, Upstream, whole};
 use crate::{error, header};
 
 const MIB: usize = 1024 * 1024;

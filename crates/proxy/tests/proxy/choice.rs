@@ -1,13 +1,15 @@
 //! Several deployments of a model, and several connections in one group: which of them answers.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use coretap_proxy::{Connected, RunState};
 use serde_json::{Value, json};
+use tokio::net::TcpListener;
 
+use crate::under_test::{ANSWERS, KEY, UnderTest, quick, read_to_end, read_until, small};
 use crate::upstream::{
-    ANSWERS, CROWD, EMBEDDING, KEY, MODEL, Reply, UnderTest, Upstream, failure, hello, live, opening, quick,
-    read_to_end, read_until, refusal, small, text, whole,
+    CROWD, EMBEDDING, MODEL, Reply, Upstream, aicore, failure, hello, live, opening, refusal, text, whole,
 };
 use crate::{error, header};
 
@@ -347,6 +349,27 @@ async fn embeddings_are_passed_on_too() {
 }
 
 #[tokio::test]
+async fn embeddings_are_passed_on_to_another_tenant() {
+    let vectors = json!({"object": "list", "data": [{"object": "embedding", "index": 0, "embedding": [0.5]}],
+        "model": "x", "usage": {"prompt_tokens": 1, "total_tokens": 1}});
+    let first = Upstream::start([refusal(503, &[], "overloaded")]).await;
+    let second = Upstream::start([Reply::Status(200, &[], vectors.to_string())]).await;
+    let connected = |name: &str, upstream: &Upstream| Connected {
+        name: Arc::from(name),
+        ..upstream.foundation().into()
+    };
+    let others = vec![connected("second", &second)];
+    let test = UnderTest::start_group(connected("first", &first), others, quick(), Arc::default()).await;
+    let question = json!({"model": EMBEDDING, "input": "a"}).to_string();
+    let response = test.post("/v1/embeddings", question).send().await.unwrap();
+    assert_eq!(response.status(), 200);
+    assert_eq!(
+        header(&response, "x-coretap-attempts"),
+        "first/d-first-vectors=503,second/d-first-vectors=200"
+    );
+}
+
+#[tokio::test]
 async fn a_deployment_that_is_gone_is_left_for_another_that_is_there() {
     let gone = || Reply::Status(404, &[], "Not Found".into());
     let (upstream, test) = two([hello(), gone(), hello(), gone()]).await;
@@ -424,6 +447,49 @@ async fn a_tenant_that_can_not_be_reached_holds_nobody_up() {
     let mut states = test.proxy.state();
     let is_running = |state: &RunState| matches!(state, RunState::Running { .. });
     states.wait_for(is_running).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_tenant_that_says_nothing_is_waited_for_once_a_minute() {
+    let mute = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mute = format!("http://{}", mute.local_addr().unwrap());
+    let second = Upstream::start([hello(), hello(), hello()]).await;
+    let connected = |name: &str, aicore| Connected {
+        name: Arc::from(name),
+        ..Connected::from(aicore)
+    };
+    let first = connected("first", aicore(&mute));
+    let others = vec![connected("second", second.aicore())];
+    let test = UnderTest::start_group(first, others, quick(), Arc::default()).await;
+    for waits in [true, false, false] {
+        let began = std::time::Instant::now();
+        let response = test.ask("/v1/messages", true).await;
+        assert_eq!(header(&response, "x-coretap-connection"), "second");
+        read_to_end(response).await.unwrap();
+        assert_eq!(
+            began.elapsed() >= Duration::from_secs(2),
+            waits,
+            "{:?}",
+            began.elapsed()
+        );
+        tokio::time::pause();
+        tokio::time::advance(Duration::from_secs(20)).await;
+        tokio::time::resume();
+    }
+}
+
+#[tokio::test]
+async fn what_only_a_resting_tenant_has_is_asked_for_there() {
+    let (first, second, test) = group([hello()], []).await;
+    first.set_down(true);
+    second.deploy_all(&[]);
+    let response = test.ask("/v1/messages", true).await;
+    assert_eq!(header(&response, "x-coretap-code"), "UPSTREAM-LIST");
+    // It rests now, and nobody else has the model.
+    first.set_down(false);
+    let response = test.ask("/v1/messages", true).await;
+    assert_eq!(header(&response, "x-coretap-connection"), "first");
+    read_to_end(response).await.unwrap();
 }
 
 #[tokio::test]

@@ -8,7 +8,8 @@ use coretap_proxy::Knowledge;
 use serde_json::{Value, json};
 
 use crate::error;
-use crate::upstream::{OPENAI, Reply, UnderTest, Upstream, quick};
+use crate::under_test::{UnderTest, quick};
+use crate::upstream::{OPENAI, Reply, Upstream};
 
 const CHAT: &str = "/v1/chat/completions";
 const RESPONSES: &str = "/v1/responses";
@@ -139,7 +140,7 @@ async fn a_kept_answer_is_asked_for_where_it_is() {
     json_of(test.post(&format!("{one}/cancel"), "").send().await.unwrap()).await;
     json_of(ask(&test, RESPONSES, &json!({"previous_response_id": "resp_1"})).await).await;
     let delete = test.request(http::Method::DELETE, &one);
-    let deleted = delete.bearer_auth(crate::upstream::KEY).send().await.unwrap();
+    let deleted = delete.bearer_auth(crate::under_test::KEY).send().await.unwrap();
     assert_eq!(json_of(deleted).await["deleted"], true);
     assert_eq!(
         upstream.calls(),

@@ -6,10 +6,8 @@ use coretap_proxy::{HealthReport, HealthState, Limits, Mode, RunState, StartErro
 use serde_json::json;
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::upstream::{
-    KEY, MODEL, Reply, UnderTest, Upstream, aicore, live, quick, read_to_end, read_until, refusal, small,
-    stop, text, whole,
-};
+use crate::under_test::{KEY, UnderTest, quick, read_to_end, read_until, small};
+use crate::upstream::{MODEL, Reply, Upstream, aicore, live, refusal, stop, text, whole};
 use crate::{error, header};
 
 #[tokio::test]
