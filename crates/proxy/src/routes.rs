@@ -79,8 +79,8 @@ async fn answer(
     let configuration = shared.configuration();
     let answered = match admit(&configuration, place, head) {
         Ok(()) => {
-            let responding = respond(shared, &configuration, place, head, body, &mut ongoing);
-            unless_cut_off(shared, std::pin::pin!(responding)).await
+            let responding = std::pin::pin!(respond(shared, &configuration, place, head, body, &mut ongoing));
+            unless_cut_off(shared, responding).await
         }
         Err(problem) => {
             request_body::discard(body).await;

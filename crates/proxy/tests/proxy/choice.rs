@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use coretap_proxy::{Connected, RunState};
+use http::StatusCode;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
@@ -476,6 +477,34 @@ async fn a_tenant_that_says_nothing_is_waited_for_once_a_minute() {
         tokio::time::advance(Duration::from_secs(20)).await;
         tokio::time::resume();
     }
+}
+
+#[tokio::test]
+async fn a_tenant_whose_secret_is_wrong_holds_nobody_up() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let refusing = format!("http://{}", listener.local_addr().unwrap());
+    let body = r#"{"error":"unauthorized","error_description":"Bad credentials"}"#;
+    let router = axum::Router::new().fallback(move || async move { (StatusCode::UNAUTHORIZED, body) });
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    let second = Upstream::start([hello(), hello()]).await;
+    let connected = |name: &str, aicore| Connected {
+        name: Arc::from(name),
+        ..Connected::from(aicore)
+    };
+    let wrong = connected("first", aicore(&refusing));
+    let others = vec![connected("second", second.aicore())];
+    let test = UnderTest::start_group(wrong.clone(), others, quick(), Arc::default()).await;
+    for _ in 0..2 {
+        let response = test.ask("/v1/messages", true).await;
+        assert_eq!(response.status(), 200);
+        assert_eq!(header(&response, "x-coretap-connection"), "second");
+        read_to_end(response).await.unwrap();
+    }
+    // Alone it is the problem.
+    let alone = UnderTest::start_group(wrong, Vec::new(), quick(), Arc::default()).await;
+    let response = alone.ask("/v1/messages", true).await;
+    assert_eq!(response.status(), 403);
+    assert_eq!(header(&response, "x-coretap-code"), "AUTH-TOKEN-REFUSED");
 }
 
 #[tokio::test]
