@@ -1,9 +1,8 @@
 //! The connection to SAP AI Core: lists, routes and requests.
 
-use std::collections::HashMap;
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -16,6 +15,7 @@ use crate::deployments::{self, Deployments};
 use crate::error::Error;
 use crate::extra_roots::ExtraRoots;
 use crate::gateway::{Gateway, Response};
+use crate::known_routes::KnownRoutes;
 use crate::machine::{Change, Machine, ThisMachine, Watched};
 use crate::restriction::Restrictions;
 use crate::route::{AnswerCall, Endpoint, Route, Routes};
@@ -30,9 +30,6 @@ const CATALOGUE_FRESH_FOR: Duration = Duration::from_secs(15 * 60);
 const YOUNG_LIST: Duration = Duration::from_secs(10);
 /// A request waits this long for the catalogue; then names are taken at their word.
 const CATALOGUE_PATIENCE: Duration = Duration::from_secs(3);
-/// Routes kept by asked name. Agents ask for a handful of names; whoever asks for many begins anew.
-const MOST_ROUTES: usize = 256;
-const LONGEST_NAME: usize = 200;
 
 /// Which SAP AI Core, as whom, and in which of its two ways.
 #[derive(Debug, Clone)]
@@ -76,17 +73,9 @@ struct Inner {
     deployments: Arc<Cached<Deployments>>,
     restrictions: Arc<Restrictions>,
     catalogue: Arc<Cached<Catalogue>>,
-    routes: RwLock<Option<KnownRoutes>>,
+    routes: KnownRoutes,
     /// Whether the log has been told that the chosen deployment is not used.
     told_about_choice: AtomicBool,
-}
-
-/// Routes by asked name, as long as the lists they were made from are the current ones.
-struct KnownRoutes {
-    deployments: Arc<Deployments>,
-    catalogue: Option<Arc<Catalogue>>,
-    for_chat: HashMap<Box<str>, Arc<Routes>>,
-    for_embeddings: HashMap<Box<str>, Arc<Routes>>,
 }
 
 impl AiCore {
@@ -138,7 +127,7 @@ impl AiCore {
                 deployments: Cached::new(deployments::WHAT),
                 restrictions: Arc::default(),
                 catalogue: Cached::new(catalogue::WHAT),
-                routes: RwLock::new(None),
+                routes: KnownRoutes::default(),
                 told_about_choice: AtomicBool::new(false),
             }),
         })
@@ -176,7 +165,7 @@ impl AiCore {
                 deployments: Arc::clone(&self.inner.deployments),
                 restrictions: Arc::clone(&self.inner.restrictions),
                 catalogue: Arc::clone(&self.inner.catalogue),
-                routes: RwLock::new(None),
+                routes: KnownRoutes::default(),
                 told_about_choice: AtomicBool::new(false),
             }),
         }
@@ -221,7 +210,10 @@ impl AiCore {
         let inner = &self.inner;
         let deployments = self.deployments().await?;
         let catalogue = inner.catalogue.peek(|| inner.fetch_catalogue());
-        if let Some(routes) = inner.known_routes(asked, purpose, &deployments, catalogue.as_ref()) {
+        if let Some(routes) = inner
+            .routes
+            .find(asked, purpose, &deployments, catalogue.as_ref())
+        {
             return Ok(routes);
         }
         let catalogue = match catalogue {
@@ -232,7 +224,9 @@ impl AiCore {
             found => found,
         };
         match inner.find_routes(asked, purpose, &deployments, catalogue.as_deref()) {
-            Ok(routes) => Ok(inner.remember(asked, purpose, routes, deployments, catalogue)),
+            Ok(routes) => Ok(inner
+                .routes
+                .remember(asked, purpose, routes, deployments, catalogue)),
             Err(error @ (Error::NoDeployment { .. } | Error::NoOrchestrationDeployment { .. })) => {
                 // It may have been deployed a moment ago.
                 let newer = inner
@@ -243,10 +237,29 @@ impl AiCore {
                     return Err(error);
                 }
                 let routes = inner.find_routes(asked, purpose, &newer, catalogue.as_deref())?;
-                Ok(inner.remember(asked, purpose, routes, newer, catalogue))
+                Ok(inner.routes.remember(asked, purpose, routes, newer, catalogue))
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// Why a model can't be asked for by this name, in a conversation; `None` if it can be, or if nobody knows because the
+    /// lists were not read yet. No list is waited for but one that does not name the model and may be too old to.
+    pub async fn why_not_offered(&self, asked: &str) -> Option<Error> {
+        let inner = &self.inner;
+        let deployments = inner.deployments.current()?;
+        if inner.needs_catalogue(&deployments) {
+            inner.catalogue.current()?;
+        }
+        let error = self.routes_for(Purpose::Chat, asked).await.err()?;
+        matches!(
+            error,
+            Error::ModelUnknown { .. }
+                | Error::ModelRestricted { .. }
+                | Error::NoDeployment { .. }
+                | Error::NoOrchestrationDeployment { .. }
+        )
+        .then_some(error)
     }
 
     /// The routes of a name by a list of deployments that is not older than `age`: after a 404 said that the deployment of
@@ -484,54 +497,6 @@ impl Inner {
         }
     }
 
-    fn known_routes(
-        &self,
-        asked: &str,
-        purpose: Purpose,
-        deployments: &Arc<Deployments>,
-        catalogue: Option<&Arc<Catalogue>>,
-    ) -> Option<Arc<Routes>> {
-        let routes = self.routes.read().unwrap_or_else(PoisonError::into_inner);
-        let routes = routes
-            .as_ref()
-            .filter(|routes| routes.are_of(deployments, catalogue))?;
-        let by_name = match purpose {
-            Purpose::Chat => &routes.for_chat,
-            Purpose::Embeddings => &routes.for_embeddings,
-        };
-        by_name.get(asked).cloned()
-    }
-
-    fn remember(
-        &self,
-        asked: &str,
-        purpose: Purpose,
-        found: Routes,
-        deployments: Arc<Deployments>,
-        catalogue: Option<Arc<Catalogue>>,
-    ) -> Arc<Routes> {
-        let found = Arc::new(found);
-        if asked.len() <= LONGEST_NAME {
-            let mut routes = self.routes.write().unwrap_or_else(PoisonError::into_inner);
-            let current = routes.take().filter(|routes| {
-                routes.are_of(&deployments, catalogue.as_ref())
-                    && routes.for_chat.len() + routes.for_embeddings.len() < MOST_ROUTES
-            });
-            let routes = routes.insert(current.unwrap_or_else(|| KnownRoutes {
-                deployments,
-                catalogue,
-                for_chat: HashMap::new(),
-                for_embeddings: HashMap::new(),
-            }));
-            let by_name = match purpose {
-                Purpose::Chat => &mut routes.for_chat,
-                Purpose::Embeddings => &mut routes.for_embeddings,
-            };
-            by_name.insert(asked.into(), Arc::clone(&found));
-        }
-        found
-    }
-
     fn fetch_deployments(
         self: &Arc<Self>,
     ) -> impl Future<Output = Result<Fetched<Deployments>, Error>> + Send + use<> {
@@ -572,16 +537,5 @@ impl Inner {
                 usable_for: None,
             })
         }
-    }
-}
-
-impl KnownRoutes {
-    fn are_of(&self, deployments: &Arc<Deployments>, catalogue: Option<&Arc<Catalogue>>) -> bool {
-        Arc::ptr_eq(&self.deployments, deployments)
-            && match (&self.catalogue, catalogue) {
-                (Some(mine), Some(current)) => Arc::ptr_eq(mine, current),
-                (None, None) => true,
-                _ => false,
-            }
     }
 }

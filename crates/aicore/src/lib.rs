@@ -22,6 +22,7 @@ mod extra_roots;
 mod gateway;
 mod idle_connections;
 mod inference_client;
+mod known_routes;
 mod machine;
 mod names;
 #[cfg(feature = "panic-injection")]

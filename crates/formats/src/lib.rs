@@ -66,7 +66,9 @@ pub use orchestration::modules::{
     MaskingMethod, OrchestrationModules, OutputFilter, Threshold,
 };
 pub use refusal::{could_be_left_out, read_refusal};
-pub use request::{RequestHead, UpstreamRequest, count_tokens, model_name, write_compaction, write_request};
+pub use request::{
+    RequestHead, UpstreamRequest, count_tokens, model_name, previous_answer, write_compaction, write_request,
+};
 pub use responses::settings::RequestSettings;
 pub use target::Target;
 pub use upstream_error::{UpstreamError, read_upstream_error};

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::conversation::{Conversation, Part, ResponseFormat};
 use crate::error::Path;
-use crate::json::{Document, Object, Text, Value, find_text, replace_lone_surrogates};
+use crate::json::{Document, Object, Text, find_text, replace_lone_surrogates};
 use crate::target::Target;
 use crate::{
     AgentFormat, AgentTools, ModelFormat, ReadError, RequestSettings, azure, azure_responses, chat, claude,
@@ -44,8 +44,6 @@ pub struct UpstreamRequest {
     pub tools: AgentTools,
     /// Responses: its settings, which the answer repeats.
     pub settings: RequestSettings,
-    /// Responses: the earlier answer that the request goes on from, which only its own deployment has.
-    pub previous_answer: Option<String>,
     /// Whether the deployment keeps the answer, so that the agent may ask for it by its id.
     pub is_kept: bool,
     /// What was left out, by name.
@@ -73,6 +71,13 @@ pub fn model_name(body: &[u8]) -> Result<String, ReadError> {
         return Err(ReadError::new("model", "must name a model"));
     }
     Ok(model)
+}
+
+/// Responses: the id of the earlier answer that a request goes on from (`previous_response_id`), which only its own
+/// deployment has. Stops reading as soon as it is known; of a body that can't be read it finds nothing.
+pub fn previous_answer(body: &[u8]) -> Option<String> {
+    let id = find_text(body, "previous_response_id")?;
+    Some(id.decode().into_owned())
 }
 
 /// Reads a request in the agent's format and writes it in the route's.
@@ -184,8 +189,6 @@ fn write_conversation<'a>(
     report_unread(agent, target.format, &mut conversation);
     let is_own = agent == AgentFormat::Responses && target.format == ModelFormat::AzureResponses;
     let own_member = |name| conversation.members.get(name).filter(|_| is_own);
-    let previous_answer = own_member("previous_response_id").and_then(Value::text);
-    let previous_answer = previous_answer.map(|id| id.decode().into_owned());
     let settings = if agent == AgentFormat::Responses && !is_own {
         RequestSettings::of(conversation.members)
     } else {
@@ -198,7 +201,6 @@ fn write_conversation<'a>(
         stream,
         upstream_streams: conversation.stream,
         include_usage,
-        previous_answer,
         is_kept,
         tools: conversation.agent_tools,
         settings,
@@ -224,15 +226,12 @@ pub fn write_compaction(body: &[u8], target: &Target<'_>) -> Result<UpstreamRequ
         }
         let mut out = Vec::with_capacity(document.root().get().len() + 1024);
         azure_responses::request::write_compaction(&mut conversation, target, &mut out);
-        let previous = conversation.members.get("previous_response_id");
-        let previous = previous.and_then(Value::text);
         Ok(UpstreamRequest {
             format: target.format,
             body: out,
             stream: false,
             upstream_streams: false,
             include_usage: false,
-            previous_answer: previous.map(|id| id.decode().into_owned()),
             is_kept: false,
             tools: conversation.agent_tools,
             settings: RequestSettings::default(),

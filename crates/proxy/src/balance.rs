@@ -34,15 +34,6 @@ pub(crate) struct Place(u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct ConversationKey(pub(crate) u64);
 
-/// Why a deployment rests.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Cause {
-    /// It has no room for more requests now.
-    Throttled,
-    /// It failed, or the way to it did.
-    Failed,
-}
-
 #[derive(Default)]
 struct State {
     /// Only what is in use or rests.
@@ -53,7 +44,8 @@ struct State {
 #[derive(Default)]
 struct Load {
     in_flight: u32,
-    rest: Option<(Instant, Cause)>,
+    /// Until when it rests.
+    rest: Option<Instant>,
 }
 
 /// Where a conversation is, and when it was last heard of.
@@ -95,12 +87,11 @@ impl Balance {
 
     /// Chooses the place for a request, by its number, and counts the request there. Where several are equally good it is
     /// the first of them: agents' requests begin alike, so one cache serves many conversations. Where all rest it is the
-    /// one that is ready first; `again`, when one has refused this request already, those without room are left out.
+    /// one that is ready first.
     pub(crate) fn choose(
         self: &Arc<Self>,
         places: impl Iterator<Item = Place>,
         conversation: Option<ConversationKey>,
-        again: bool,
     ) -> Option<(usize, InFlight)> {
         let now = Instant::now();
         let mut state = self.state();
@@ -110,18 +101,17 @@ impl Balance {
             .map(|stay| stay.place);
         let (number, place, _) = places
             .enumerate()
-            .filter_map(|(number, place)| {
+            .map(|(number, place)| {
                 let load = state.loads.get(&place);
-                let rest = load.and_then(|load| load.rest).filter(|(until, _)| *until > now);
+                let rest = load.and_then(|load| load.rest).filter(|until| *until > now);
                 let readiness = match rest {
-                    Some((_, Cause::Throttled)) if again => return None,
-                    Some((until, _)) => Readiness::Resting { until },
+                    Some(until) => Readiness::Resting { until },
                     None if warm == Some(place) => Readiness::Warm,
                     None => Readiness::Ready {
                         in_flight: load.map_or(0, |load| load.in_flight),
                     },
                 };
-                Some((number, place, readiness))
+                (number, place, readiness)
             })
             .min_by(|(_, _, one), (_, _, other)| one.cmp(other))?;
         state.loads.entry(place).or_default().in_flight += 1;
@@ -134,12 +124,12 @@ impl Balance {
     }
 
     /// Lets a place rest: for as long as it has asked for, at most a minute, or a few seconds.
-    pub(crate) fn rest(&self, place: Place, cause: Cause, asked: Option<Duration>) {
+    pub(crate) fn rest(&self, place: Place, asked: Option<Duration>) {
         let now = Instant::now();
         let until = now + asked.unwrap_or(SHORT_REST).min(LONGEST_REST);
         let mut state = self.state();
         state.loads.retain(|_, load| load.matters(now));
-        state.loads.entry(place).or_default().rest = Some((until, cause));
+        state.loads.entry(place).or_default().rest = Some(until);
     }
 
     /// Whether a place rests.
@@ -147,7 +137,7 @@ impl Balance {
         let now = Instant::now();
         let state = self.state();
         let rest = state.loads.get(&place).and_then(|load| load.rest);
-        rest.is_some_and(|(until, _)| until > now)
+        rest.is_some_and(|until| until > now)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -171,7 +161,7 @@ impl State {
 
 impl Load {
     fn matters(&self, now: Instant) -> bool {
-        self.in_flight > 0 || self.rest.is_some_and(|(until, _)| until > now)
+        self.in_flight > 0 || self.rest.is_some_and(|until| until > now)
     }
 }
 
@@ -196,21 +186,21 @@ mod tests {
         ["d1", "d2", "d3"].map(|deployment| balance.place("one", deployment))
     }
 
-    fn chosen(balance: &Arc<Balance>, key: Option<u64>, again: bool) -> Option<(usize, InFlight)> {
-        balance.choose(three(balance).into_iter(), key.map(ConversationKey), again)
+    fn chosen(balance: &Arc<Balance>, key: Option<u64>) -> Option<(usize, InFlight)> {
+        balance.choose(three(balance).into_iter(), key.map(ConversationKey))
     }
 
     #[tokio::test(start_paused = true)]
     async fn the_one_with_the_fewest_requests_is_chosen_and_then_the_first() {
         let balance = Arc::default();
-        let mut running: Vec<_> = (0..7).map(|_| chosen(&balance, None, false).unwrap()).collect();
+        let mut running: Vec<_> = (0..7).map(|_| chosen(&balance, None).unwrap()).collect();
         let numbers: Vec<_> = running.iter().map(|(number, _)| *number).collect();
         assert_eq!(numbers, [0, 1, 2, 0, 1, 2, 0]);
         // One of them ends at the second.
         running.remove(4);
-        assert_eq!(chosen(&balance, None, false).unwrap().0, 1);
+        assert_eq!(chosen(&balance, None).unwrap().0, 1);
         drop(running);
-        assert_eq!(chosen(&balance, None, false).unwrap().0, 0);
+        assert_eq!(chosen(&balance, None).unwrap().0, 0);
         assert!(
             balance.state().loads.is_empty(),
             "nothing is under way, nothing is kept"
@@ -220,20 +210,20 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_conversation_stays_where_it_is_until_that_rests_or_it_has_long_been_silent() {
         let balance: Arc<Balance> = Arc::default();
-        let _busy = chosen(&balance, None, false).unwrap();
-        let (number, held) = chosen(&balance, Some(7), false).unwrap();
+        let _busy = chosen(&balance, None).unwrap();
+        let (number, held) = chosen(&balance, Some(7)).unwrap();
         assert_eq!(number, 1);
         // It is the busiest by now, and the conversation's all the same.
-        assert_eq!(chosen(&balance, Some(7), false).unwrap().0, 1);
-        assert_eq!(chosen(&balance, Some(8), false).unwrap().0, 2);
-        balance.rest(held.place, Cause::Failed, None);
-        assert_eq!(chosen(&balance, Some(7), false).unwrap().0, 2);
+        assert_eq!(chosen(&balance, Some(7)).unwrap().0, 1);
+        assert_eq!(chosen(&balance, Some(8)).unwrap().0, 2);
+        balance.rest(held.place, None);
+        assert_eq!(chosen(&balance, Some(7)).unwrap().0, 2);
         tokio::time::advance(SHORT_REST).await;
-        assert_eq!(chosen(&balance, Some(7), false).unwrap().0, 2, "it has moved");
+        assert_eq!(chosen(&balance, Some(7)).unwrap().0, 2, "it has moved");
         tokio::time::advance(CONVERSATION_LASTS).await;
         drop(held);
         assert_eq!(
-            chosen(&balance, Some(7), false).unwrap().0,
+            chosen(&balance, Some(7)).unwrap().0,
             1,
             "nothing is warm any more"
         );
@@ -244,32 +234,29 @@ mod tests {
         let balance: Arc<Balance> = Arc::default();
         let [one, two, three] = three(&balance);
         let seconds = |seconds| Some(Duration::from_secs(seconds));
-        balance.rest(one, Cause::Throttled, seconds(3600));
-        balance.rest(two, Cause::Throttled, seconds(20));
-        assert_eq!(chosen(&balance, None, false).unwrap().0, 2);
-        balance.rest(three, Cause::Failed, seconds(40));
-        assert_eq!(chosen(&balance, None, false).unwrap().0, 1);
-        // Whoever was refused already asks none that has said it has no room.
-        assert_eq!(chosen(&balance, None, true).unwrap().0, 2);
+        balance.rest(one, seconds(3600));
+        balance.rest(two, seconds(20));
+        assert_eq!(chosen(&balance, None).unwrap().0, 2);
+        balance.rest(three, seconds(40));
+        assert_eq!(chosen(&balance, None).unwrap().0, 1);
         tokio::time::advance(Duration::from_secs(40)).await;
         assert!(balance.rests(one) && !balance.rests(two) && !balance.rests(three));
         tokio::time::advance(Duration::from_secs(20)).await;
         assert!(!balance.rests(one), "no rest is longer than a minute");
         for place in [one, two, three] {
-            balance.rest(place, Cause::Throttled, None);
+            balance.rest(place, None);
         }
-        assert!(chosen(&balance, None, true).is_none());
-        assert!(chosen(&balance, None, false).is_some());
+        assert!(chosen(&balance, None).is_some());
     }
 
     #[tokio::test(start_paused = true)]
     async fn the_conversations_that_are_remembered_have_a_limit() {
         let balance: Arc<Balance> = Arc::default();
-        let _busy = chosen(&balance, None, false).unwrap();
+        let _busy = chosen(&balance, None).unwrap();
         let last = 2 * MOST_CONVERSATIONS as u64;
         for key in 0..=last {
             tokio::time::advance(Duration::from_millis(1)).await;
-            chosen(&balance, Some(key), false).unwrap();
+            chosen(&balance, Some(key)).unwrap();
         }
         assert!(balance.state().conversations.len() <= MOST_CONVERSATIONS);
         let knows = |key| balance.state().conversations.contains_key(&ConversationKey(key));

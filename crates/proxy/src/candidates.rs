@@ -12,7 +12,7 @@ use futures_util::stream::FuturesUnordered;
 use tokio::time::{Instant, timeout_at};
 
 use crate::attempt::Fault;
-use crate::balance::{Balance, Cause, ConversationKey, Place};
+use crate::balance::{Balance, ConversationKey, Place};
 use crate::configuration::{Configuration, Connected};
 use crate::exchange::Ongoing;
 use crate::kept_answers::Kept;
@@ -21,6 +21,8 @@ use crate::retry::status_and_code;
 
 /// How long the lists of further connections are waited for once one connection has what is asked for.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// How long a connection is left alone that was waited for in vain.
+const SILENT_REST: Duration = Duration::from_secs(60);
 
 /// The deployments that may answer a request. One of them is the one to ask now.
 pub(crate) struct Candidates<'a> {
@@ -97,7 +99,7 @@ impl<'a> Candidates<'a> {
                 is_of_group,
             })),
         };
-        candidates.choose(false, ongoing);
+        candidates.choose(ongoing);
         Ok(candidates)
     }
 
@@ -153,7 +155,7 @@ impl<'a> Candidates<'a> {
         };
         choice.note(&self.now, &passing.outcome, ongoing);
         let place = self.now.place(&choice.balance);
-        choice.balance.rest(place, passing.cause, passing.rest);
+        choice.balance.rest(place, passing.rest);
         if passing.is_of_connection {
             // What else is there can't be reached either.
             let name = &self.now.connection.name;
@@ -165,7 +167,7 @@ impl<'a> Candidates<'a> {
             Some(former) if usefulness(&former) >= usefulness(&fault) => former,
             _ => fault,
         };
-        if self.choose(true, ongoing) {
+        if self.choose(ongoing) {
             if let Some(choice) = &mut self.choice {
                 choice.fault = Some(fault);
             }
@@ -180,7 +182,7 @@ impl<'a> Candidates<'a> {
             return false;
         };
         choice.waiting.append(&mut choice.asked);
-        self.choose(false, ongoing)
+        self.choose(ongoing)
     }
 
     /// After a 404: reads the deployments of this connection anew, and goes on to the next candidate if the one asked now
@@ -203,7 +205,7 @@ impl<'a> Candidates<'a> {
                 choice
                     .waiting
                     .retain(|candidate| candidate.connection.name != connection.name);
-                return if self.choose(true, ongoing) {
+                return if self.choose(ongoing) {
                     Ok(true)
                 } else {
                     Err(error)
@@ -233,17 +235,17 @@ impl<'a> Candidates<'a> {
         choice
             .waiting
             .extend(new.map(|route| Candidate::new(connection, route)));
-        Ok(self.choose(true, ongoing))
+        Ok(self.choose(ongoing))
     }
 
-    /// Chooses among those that wait, and says whether there was one. `again` after another one was asked in vain.
-    fn choose(&mut self, again: bool, ongoing: &mut Ongoing) -> bool {
+    /// Chooses among those that wait, and says whether there was one.
+    fn choose(&mut self, ongoing: &mut Ongoing) -> bool {
         let Some(choice) = &mut self.choice else {
             return false;
         };
         let balance = &choice.balance;
         let places = choice.waiting.iter().map(|candidate| candidate.place(balance));
-        let Some((number, in_flight)) = balance.choose(places, choice.conversation, again) else {
+        let Some((number, in_flight)) = balance.choose(places, choice.conversation) else {
             return false;
         };
         self.now = choice.waiting.remove(number);
@@ -283,7 +285,6 @@ impl Choice<'_> {
 struct Passing {
     /// The status, or Coretap's code.
     outcome: String,
-    cause: Cause,
     /// How long it wants to be left alone.
     rest: Option<Duration>,
     is_of_connection: bool,
@@ -292,15 +293,14 @@ struct Passing {
 impl Passing {
     /// `None` if another deployment would have the same fault.
     fn of(fault: &Fault) -> Option<Self> {
-        let (cause, rest) = match fault {
+        let rest = match fault {
             Fault::Final(_) => return None,
-            Fault::Core(_) | Fault::Cut(_) => (Cause::Failed, None),
+            Fault::Core(_) | Fault::Cut(_) => None,
             Fault::Refused(refusal) => match (refusal.status, refusal.retry_after) {
-                (429, Some(seconds)) => (Cause::Throttled, Some(seconds)),
                 // Inside a stream nobody could say a time.
-                (429, None) if refusal.in_stream => (Cause::Throttled, None),
-                (429, None) => (Cause::Throttled, Some(seconds_to_next_minute(SystemTime::now()))),
-                (500..=599, seconds) => (Cause::Failed, seconds),
+                (429, None) if !refusal.in_stream => Some(seconds_to_next_minute(SystemTime::now())),
+                // Who may not use one deployment may well use another one.
+                (401 | 403 | 429 | 500..=599, seconds) => seconds,
                 _ => return None,
             },
         };
@@ -310,7 +310,6 @@ impl Passing {
         };
         Some(Passing {
             outcome,
-            cause,
             rest: rest.map(Duration::from_secs),
             is_of_connection: matches!(fault, Fault::Core(_)),
         })
@@ -353,59 +352,35 @@ impl<'a> Found<'a> {
 }
 
 /// The routes at all connections. The selected one says which model is meant, and where it can't, the next one; further
-/// ones count where they reach the same model. Those that have just failed are left out, if there are others.
+/// ones count where they reach the same model. Those that rest are asked only if no other one has a route.
 async fn all_routes<'a>(
     configuration: &'a Configuration,
     purpose: Purpose,
     asked: &str,
     balance: &Balance,
 ) -> Result<Found<'a>, Error> {
-    let place = |connection: &Connected| balance.place(&connection.name, "");
-    let all: Vec<_> = configuration.connections().collect();
-    let mut awake: Vec<_> = all
-        .iter()
-        .copied()
-        .filter(|one| !balance.rests(place(one)))
-        .collect();
-    if awake.is_empty() {
-        awake = all;
+    let rests = |connection: &&Connected| balance.rests(balance.place(&connection.name, ""));
+    let (resting, awake): (Vec<_>, Vec<_>) = configuration.connections().partition(rests);
+    let mut outcomes = ask_for_routes(awake, purpose, asked, balance).await;
+    if outcomes.iter().all(|(_, outcome)| outcome.is_err()) {
+        outcomes.extend(ask_for_routes(resting, purpose, asked, balance).await);
     }
-    let mut asking: FuturesUnordered<_> = awake
-        .iter()
-        .map(|connection| async { (*connection, connection.aicore.routes_for(purpose, asked).await) })
-        .collect();
-    let patience = Instant::now() + PATIENCE;
-    let mut found: Vec<(&Connected, Arc<Routes>)> = Vec::new();
-    let mut without: Vec<(&Connected, Error)> = Vec::new();
-    loop {
-        let next = asking.next();
-        let next = if found.is_empty() {
-            next.await
-        } else {
-            timeout_at(patience, next).await.unwrap_or(None)
-        };
-        match next {
-            None => break,
-            Some((connection, Ok(routes))) => found.push((connection, routes)),
-            Some((connection, Err(error))) => without.push((connection, error)),
+    let number = |connection: &Connected| {
+        configuration
+            .connections()
+            .position(|one| one.name == connection.name)
+    };
+    outcomes.sort_by_key(|(connection, _)| number(connection));
+    let mut why = None;
+    let mut found = Vec::with_capacity(outcomes.len());
+    for (connection, outcome) in outcomes {
+        match outcome {
+            Ok(routes) => found.push((connection, routes)),
+            Err(error) => why = why.or(Some(error)),
         }
     }
-    drop(asking);
-    for connection in &awake {
-        let is_well = found.iter().any(|(one, _)| one.name == connection.name)
-            || without
-                .iter()
-                .any(|(one, error)| one.name == connection.name && !is_trouble(error));
-        if !is_well {
-            balance.rest(place(connection), Cause::Failed, None);
-        }
-    }
-    let number = |connection: &Connected| awake.iter().position(|one| one.name == connection.name);
-    found.sort_by_key(|(connection, _)| number(connection));
-    without.sort_by_key(|(connection, _)| number(connection));
     let mut found = found.into_iter();
     let Some(first) = found.next() else {
-        let why = without.into_iter().next().map(|(_, error)| error);
         // Each connection has routes or says why not.
         return Err(why.unwrap_or(Error::Interrupted {
             what: "the deployments",
@@ -416,6 +391,44 @@ async fn all_routes<'a>(
         .filter(|(_, routes)| routes.first.model.eq_ignore_ascii_case(model))
         .collect();
     Ok(Found { first, others })
+}
+
+/// What each of these connections says of a name. Once one of them has routes the others have `PATIENCE`. One that can't be
+/// asked rests for a while, and one that says nothing longer: each time somebody would wait for it in vain.
+async fn ask_for_routes<'a>(
+    connections: Vec<&'a Connected>,
+    purpose: Purpose,
+    asked: &str,
+    balance: &Balance,
+) -> Vec<(&'a Connected, Result<Arc<Routes>, Error>)> {
+    let mut asking: FuturesUnordered<_> = connections
+        .iter()
+        .map(|connection| async { (*connection, connection.aicore.routes_for(purpose, asked).await) })
+        .collect();
+    let patience = Instant::now() + PATIENCE;
+    let mut outcomes: Vec<(&Connected, Result<Arc<Routes>, Error>)> = Vec::with_capacity(connections.len());
+    loop {
+        let next = asking.next();
+        let next = if outcomes.iter().any(|(_, outcome)| outcome.is_ok()) {
+            timeout_at(patience, next).await.unwrap_or(None)
+        } else {
+            next.await
+        };
+        let Some(outcome) = next else { break };
+        outcomes.push(outcome);
+    }
+    drop(asking);
+    for connection in connections {
+        let outcome = outcomes.iter().find(|(one, _)| one.name == connection.name);
+        let rest = match outcome {
+            Some((_, Ok(_))) => continue,
+            Some((_, Err(error))) if !is_trouble(error) => continue,
+            Some((_, Err(_))) => None,
+            None => Some(SILENT_REST),
+        };
+        balance.rest(balance.place(&connection.name, ""), rest);
+    }
+    outcomes
 }
 
 /// Whether a connection has no routes because of something else than that nothing is deployed there.

@@ -29,9 +29,16 @@ use tokio_util::sync::CancellationToken;
 use crate::routes;
 use crate::server::Shared;
 
-/// Serves the requests of one connection until the client ends it. After `stop` the answer that is running is ended;
-/// a connection that waits for no answer is closed at once.
-pub(crate) async fn serve(socket: TcpStream, shared: Arc<Shared>, stop: CancellationToken) {
+/// How a connection learns that the proxy stops.
+pub(crate) struct Stopping {
+    /// Nothing new is taken: a connection that waits for no answer is closed at once.
+    pub(crate) stop: CancellationToken,
+    /// The answer that is still running is cut off.
+    pub(crate) cut: CancellationToken,
+}
+
+/// Serves the requests of one connection until the client ends it, or the proxy stops.
+pub(crate) async fn serve(socket: TcpStream, shared: Arc<Shared>, stopping: Stopping) {
     // Without it the kernel holds every small event back until the one before was acknowledged.
     if let Err(error) = socket.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY");
@@ -61,12 +68,17 @@ pub(crate) async fn serve(socket: TcpStream, shared: Arc<Shared>, stop: Cancella
     let ended = tokio::select! {
         biased;
         ended = connection.as_mut() => ended,
-        () = stop.cancelled() => {
+        () = stopping.stop.cancelled() => {
             if phase.get() == Phase::HEAD {
                 return;
             }
             connection.as_mut().graceful_shutdown();
-            connection.await
+            tokio::select! {
+                biased;
+                ended = connection.as_mut() => ended,
+                // It is polled again, and whoever answers finds by `Shared::is_cut_off` that the time is over.
+                () = stopping.cut.cancelled() => connection.await,
+            }
         }
     };
     if let Err(error) = ended {

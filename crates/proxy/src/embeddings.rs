@@ -14,8 +14,8 @@ use tokio::time::Instant;
 use crate::attempt::{Begun, Fault, reach, read_whole};
 use crate::configuration::Limits;
 use crate::exchange::Ongoing;
-use crate::forward::{Prepared, Wanted};
 use crate::knowledge::ModelKnowledge;
+use crate::prepare::{Prepared, Wanted};
 use crate::problem::Problem;
 
 /// How many calls of one request are under way at a time, where a model takes one text a call.

@@ -121,6 +121,11 @@ impl Ongoing {
         &self.shared.balance
     }
 
+    /// Whether its time is over because the proxy stops.
+    pub(crate) fn is_cut_off(&self) -> bool {
+        self.shared.is_cut_off()
+    }
+
     /// How long ago its head came.
     pub(crate) fn age(&self) -> Duration {
         self.started.elapsed()

@@ -23,15 +23,22 @@ pub(crate) enum GeminiAction {
 }
 
 impl GeminiAction {
+    const ALL: [(&str, Self); 5] = [
+        ("generateContent", GeminiAction::Generate { streams: false }),
+        ("streamGenerateContent", GeminiAction::Generate { streams: true }),
+        ("countTokens", GeminiAction::CountTokens),
+        ("embedContent", GeminiAction::Embed { batch: false }),
+        ("batchEmbedContents", GeminiAction::Embed { batch: true }),
+    ];
+
     fn of_name(name: &str) -> Option<Self> {
-        Some(match name {
-            "generateContent" => GeminiAction::Generate { streams: false },
-            "streamGenerateContent" => GeminiAction::Generate { streams: true },
-            "countTokens" => GeminiAction::CountTokens,
-            "embedContent" => GeminiAction::Embed { batch: false },
-            "batchEmbedContents" => GeminiAction::Embed { batch: true },
-            _ => return None,
-        })
+        let known = Self::ALL.iter().find(|(known, _)| *known == name);
+        known.map(|(_, action)| *action)
+    }
+
+    /// All of them, for a sentence.
+    pub(crate) fn names() -> String {
+        Self::ALL.map(|(name, _)| format!(":{name}")).join(", ")
     }
 
     /// The path for the log, without the model.
@@ -48,11 +55,22 @@ impl GeminiAction {
 
 /// The model and the action of what stands behind `/models/`, where it ends in an action.
 pub(crate) fn model_and_action(rest: &str) -> Option<(&str, GeminiAction)> {
-    let (model, action) = rest.rsplit_once(':')?;
-    let action = GeminiAction::of_name(action)?;
+    // Some clients encode the colon.
+    let (model, action) = COLONS.iter().find_map(|colon| {
+        let (model, action) = rest.rsplit_once(colon)?;
+        Some((model, GeminiAction::of_name(action)?))
+    })?;
     // LiteLLM puts the whole path behind an address that has a model in it (agents.md §3).
     let model = model.rsplit_once("/models/").map_or(model, |(_, model)| model);
     (!model.is_empty()).then_some((model, action))
+}
+
+/// A colon as it may stand in a path.
+const COLONS: [&str; 3] = [":", "%3A", "%3a"];
+
+/// Whether what stands behind `/models/` ends in an action, known or not.
+pub(crate) fn names_action(rest: &str) -> bool {
+    COLONS.iter().any(|colon| rest.contains(colon))
 }
 
 /// The first value of a name in the query, decoded.
@@ -112,6 +130,15 @@ mod tests {
             (":generateContent", None),
             ("gemini-2.5-pro", None),
             ("gemini-2.5-pro:predict", None),
+            (
+                "gemini-2.5-pro%3AgenerateContent",
+                Some(("gemini-2.5-pro", generate)),
+            ),
+            (
+                "a:b%3aembedContent",
+                Some(("a:b", GeminiAction::Embed { batch: false })),
+            ),
+            ("gemini-2.5-pro%3Apredict", None),
             ("m:generateContent/x", None),
         ] {
             assert_eq!(model_and_action(rest), expected, "{rest}");

@@ -13,7 +13,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::attempt::{Begun, read_whole};
 use crate::configuration::{Configuration, Connected};
-use crate::forward::Prepared;
+use crate::prepare::Prepared;
 use crate::problem::Problem;
 
 /// More answers than agents come back to; OpenAI itself forgets them after thirty days.
@@ -84,9 +84,9 @@ impl KeptAnswers {
         }
     }
 
-    /// Where the answer is kept that a request goes on from, if that is known.
-    pub(crate) fn of_previous(&self, prepared: &Prepared) -> Option<Kept> {
-        self.find(prepared.previous_answer()?)
+    /// Whether there are none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.lock().answers.is_empty()
     }
 
     /// Where an answer is kept.

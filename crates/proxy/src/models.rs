@@ -40,6 +40,21 @@ pub(crate) async fn entry(
     Ok(model_entry(agent, &listed(model, asked, *embeds)))
 }
 
+/// Whether anybody offers a model that agents ask for by `asked`, as far as the lists that are there say so.
+///
+/// # Errors
+/// Why the selected connection does not, where none does.
+pub(crate) async fn check_offered(configuration: &Configuration, asked: &str) -> Result<(), Problem> {
+    let mut why = None;
+    for connection in configuration.connections() {
+        match connection.aicore.why_not_offered(asked).await {
+            Some(error) => why = why.or(Some(error)),
+            None => return Ok(()),
+        }
+    }
+    why.map_or(Ok(()), |error| Err(error.into()))
+}
+
 /// Every model that agents of this format may ask for, and whether it makes embeddings: those of the selected connection, and
 /// those that only others of its group have.
 async fn offered(

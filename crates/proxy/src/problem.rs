@@ -6,6 +6,7 @@ use coretap_formats::{AgentError, AgentFormat, error_body};
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use http::{StatusCode, header};
 
+use crate::endpoint::Methods;
 use crate::exchange::set_request_id;
 
 mod known;
@@ -30,6 +31,8 @@ pub struct Problem {
     pub parameter: Option<Box<str>>,
     /// Seconds to wait before the next try.
     pub retry_after: Option<u64>,
+    /// The methods that the path takes, where the request's was none of them.
+    pub(crate) allowed: Option<Methods>,
     /// `Some(false)` tells the agent that trying again is of no use.
     pub should_retry: Option<bool>,
 }
@@ -120,6 +123,9 @@ impl Problem {
         if let Some(should_retry) = self.should_retry {
             let value = if should_retry { "true" } else { "false" };
             headers.insert(X_SHOULD_RETRY, HeaderValue::from_static(value));
+        }
+        if let Some(allowed) = self.allowed {
+            headers.insert(header::ALLOW, HeaderValue::from_static(allowed.list()));
         }
         if self.code == code::TIMEOUT {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));

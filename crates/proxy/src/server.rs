@@ -3,7 +3,7 @@
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use tokio::net::TcpListener;
@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::balance::Balance;
 use crate::configuration::Configuration;
-use crate::connection::serve;
+use crate::connection::{Stopping, serve};
 use crate::exchange::Exchange;
 use crate::health::{self, Health};
 use crate::kept_answers::KeptAnswers;
@@ -94,9 +94,14 @@ fn by(owner: Option<&PortOwner>) -> String {
         .unwrap_or_default()
 }
 
+/// How long an agent is given to take the last words of an answer that was cut off: it is on the same machine.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
 /// What all requests share.
 pub(crate) struct Shared {
     configuration: watch::Receiver<Arc<Configuration>>,
+    /// Whether the time is over that running answers have when the proxy stops.
+    is_cut_off: AtomicBool,
     pub(crate) knowledge: Arc<Knowledge>,
     pub(crate) kept_answers: KeptAnswers,
     pub(crate) exchanges: Option<mpsc::Sender<Exchange>>,
@@ -112,6 +117,12 @@ impl Shared {
 
     pub(crate) fn is_stopping(&self) -> bool {
         *self.health.state.borrow() == RunState::Stopping
+    }
+
+    /// Whether answers that are still running must end now. Each connection is woken when that begins, so whatever it polls
+    /// need only look.
+    pub(crate) fn is_cut_off(&self) -> bool {
+        self.is_cut_off.load(Ordering::Relaxed)
     }
 }
 
@@ -138,6 +149,7 @@ impl Proxy {
         Proxy {
             shared: Arc::new(Shared {
                 configuration,
+                is_cut_off: AtomicBool::new(false),
                 knowledge,
                 kept_answers: KeptAnswers::default(),
                 exchanges,
@@ -169,9 +181,7 @@ impl Proxy {
 
     /// How many exchanges nobody took in time.
     pub fn lost_exchanges(&self) -> u64 {
-        self.shared
-            .lost_exchanges
-            .load(std::sync::atomic::Ordering::Relaxed)
+        self.shared.lost_exchanges.load(Ordering::Relaxed)
     }
 
     /// Listens on 127.0.0.1 at the configured port and gives the address. Does nothing when it already listens.
@@ -202,6 +212,7 @@ impl Proxy {
             }
         };
         open_files::raise_limit();
+        self.shared.is_cut_off.store(false, Ordering::Relaxed);
         self.shared.health.begin(RunState::Running { address });
         let stop = CancellationToken::new();
         tokio::spawn(measure(Arc::clone(&self.shared), stop.clone()));
@@ -214,8 +225,8 @@ impl Proxy {
         Ok(address)
     }
 
-    /// Takes nothing new, gives running answers the configured time to end, and closes what is left. Does nothing when
-    /// it does not listen.
+    /// Takes nothing new, gives running answers the configured time to end, and ends those that are left with an error in
+    /// their agent's format. Does nothing when it does not listen.
     pub async fn stop(&self) {
         let mut listening = self.listening.lock().await;
         let Some(Listening {
@@ -274,33 +285,39 @@ async fn start_error(port: u16, source: io::Error) -> StartError {
     StartError::PortTaken { port, owner }
 }
 
-/// Accepts connections until `stop`, then lets them drain.
+/// Accepts connections until `stop`, then lets them drain and cuts off what takes longer than that may.
 async fn accept(listener: TcpListener, shared: Arc<Shared>, stop: CancellationToken) {
     let mut connections = JoinSet::new();
+    let cut = CancellationToken::new();
     loop {
         tokio::select! {
             () = stop.cancelled() => break,
             Some(_) = connections.join_next() => {}
             accepted = listener.accept() => match accepted {
                 Ok((socket, _)) => {
-                    connections.spawn(serve(socket, Arc::clone(&shared), stop.clone()));
+                    let stopping = Stopping { stop: stop.clone(), cut: cut.clone() };
+                    connections.spawn(serve(socket, Arc::clone(&shared), stopping));
                 }
                 Err(error) => refused_accept(&error, &stop).await,
             },
         }
     }
     drop(listener);
-    let drained = async { while connections.join_next().await.is_some() {} };
-    if tokio::time::timeout(shared.configuration().limits.drain, drained)
-        .await
-        .is_err()
-    {
-        tracing::warn!(
-            open = connections.len(),
-            "connections are closed in the middle of an answer"
-        );
+    if has_ended(&mut connections, shared.configuration().limits.drain).await {
+        return;
+    }
+    tracing::warn!(open = connections.len(), "answers are cut off");
+    shared.is_cut_off.store(true, Ordering::Relaxed);
+    cut.cancel();
+    if !has_ended(&mut connections, LAST_WORDS).await {
         connections.shutdown().await;
     }
+}
+
+/// Whether all connections have ended within this time.
+async fn has_ended(connections: &mut JoinSet<()>, time: Duration) -> bool {
+    let ended = async { while connections.join_next().await.is_some() {} };
+    tokio::time::timeout(time, ended).await.is_ok()
 }
 
 /// A client that left while it was being accepted is nobody's problem. Anything else (no more file descriptors) lasts a

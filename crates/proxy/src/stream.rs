@@ -90,6 +90,7 @@ where
             match self.stage {
                 Stage::Running => match Pin::new(&mut self.upstream).poll_frame(cx) {
                     Poll::Ready(next) => self.take(next),
+                    Poll::Pending if self.ongoing.is_cut_off() => self.break_off(&Problem::stopped()),
                     Poll::Pending => ready!(self.poll_keep_alive(cx)),
                 },
                 Stage::Ended => {
@@ -149,13 +150,16 @@ where
     }
 
     fn cut(&mut self, detail: &str) {
-        let problem = Problem::cut(detail);
+        self.break_off(&Problem::cut(detail));
+    }
+
+    fn break_off(&mut self, problem: &Problem) {
         let failure = Failure {
             status: problem.status,
             message: problem.sentence.clone(),
             retry_after: None,
         };
-        self.fail(&failure, &problem);
+        self.fail(&failure, problem);
     }
 
     fn fail(&mut self, failure: &Failure, problem: &Problem) {

@@ -8,6 +8,9 @@
 )]
 
 #[expect(dead_code, reason = "the other tests use the rest of it")]
+#[path = "proxy/under_test.rs"]
+mod under_test;
+#[expect(dead_code, reason = "the other tests use the rest of it")]
 #[path = "proxy/upstream.rs"]
 mod upstream;
 
@@ -18,10 +21,8 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 use tokio::sync::mpsc::UnboundedSender;
 
-use crate::upstream::{
-    ANSWERS, MODEL, UnderTest, Upstream, hello, live, opening, quick, read_to_end, read_until, refusal, stop,
-    text,
-};
+use crate::under_test::{ANSWERS, UnderTest, quick, read_to_end, read_until};
+use crate::upstream::{MODEL, Upstream, hello, live, opening, refusal, stop, text};
 
 /// What was logged so far in this process.
 fn log() -> &'static Mutex<Vec<u8>> {

@@ -4,6 +4,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use coretap_formats::ReadError;
 
+use crate::endpoint::Methods;
+use crate::gemini_path::GeminiAction;
 use crate::problem::{Problem, short};
 
 /// Every code that the proxy itself gives. Those of `coretap_aicore::CODES` pass through it as they are.
@@ -82,6 +84,7 @@ impl Problem {
             upstream_code: None,
             parameter: None,
             retry_after: None,
+            allowed: None,
             should_retry: None,
         }
     }
@@ -175,7 +178,7 @@ impl Problem {
         let hint = if path.contains("/v1/v1/") {
             "The base URL has one '/v1' too many: Anthropic clients want http://127.0.0.1:PORT, OpenAI clients want http://127.0.0.1:PORT/v1."
         } else {
-            "Coretap answers /v1/messages, /v1/messages/count_tokens, /v1/chat/completions, /v1/responses, /v1/embeddings and /v1/models, also below /anthropic and /openai."
+            "Coretap answers /v1/messages, /v1/messages/count_tokens, /v1/chat/completions, /v1/responses, /v1/embeddings, /v1/models and /v1beta/models, also below /anthropic, /openai and /gemini."
         };
         Problem::new(
             404,
@@ -185,13 +188,21 @@ impl Problem {
         )
     }
 
-    pub(crate) fn method_refused(method: &str, path: &str, allowed: &str) -> Self {
+    pub(crate) fn action_unknown(path: &str) -> Self {
         Problem::new(
-            405,
-            code::METHOD,
-            format!("'{}' does not take {}.", short(path), short(method)),
-            format!("Use {allowed}."),
+            404,
+            code::PATH,
+            format!("There is nothing at '{}'.", short(path)),
+            format!("Of a model Coretap takes {}.", GeminiAction::names()),
         )
+    }
+
+    pub(crate) fn method_refused(method: &str, path: &str, allowed: Methods) -> Self {
+        let hint = format!("Use {}.", allowed.list().replace(", ", " or "));
+        let sentence = format!("'{}' does not take {}.", short(path), short(method));
+        let mut problem = Problem::new(405, code::METHOD, sentence, hint);
+        problem.allowed = Some(allowed);
+        problem
     }
 
     pub(crate) fn websocket_refused() -> Self {
@@ -286,6 +297,15 @@ impl Problem {
         )
     }
 
+    pub(crate) fn stopped() -> Self {
+        Problem::new(
+            503,
+            code::STOPPED,
+            "Coretap was stopped before the answer was complete.",
+            "Start Coretap and send the request again.",
+        )
+    }
+
     pub(crate) fn internal() -> Self {
         Problem::new(
             500,
@@ -327,6 +347,10 @@ impl Problem {
                 Problem::new(529, code::OVERLOADED, text, "").after(retry_after.unwrap_or(OVERLOAD_PAUSE))
             }
             400 if is_filtered(&text) => Problem::filtered(text, None),
+            // Bedrock's words for a model that took too long, or that failed (AWS, InvokeModel: ModelTimeoutException,
+            // ModelErrorException): the request is not at fault, and agents try these again.
+            408 => Problem::new(504, code::FAILED, text, ""),
+            424 => Problem::new(502, code::FAILED, text, ""),
             400..=499 => Problem::new(status, code::REFUSED, text, ""),
             500 | 502 | 504 => Problem::new(status, code::FAILED, text, ""),
             _ => Problem::new(502, code::FAILED, text, ""),
@@ -445,6 +469,19 @@ mod tests {
         assert_eq!(overload.status_for(AgentFormat::Messages), 529);
         assert_eq!(overload.status_for(AgentFormat::ChatCompletions), 503);
         assert!(overload.retry_after.is_some());
+
+        for (status, told, code) in [
+            (400, 400, code::REFUSED),
+            (408, 504, code::FAILED),
+            (413, 413, code::REFUSED),
+            (415, 415, code::REFUSED),
+            (422, 422, code::REFUSED),
+            (424, 502, code::FAILED),
+            (500, 500, code::FAILED),
+        ] {
+            let problem = Problem::refused(status, "'input_type' field is required".into(), None, None);
+            assert_eq!((problem.status, problem.code), (told, code), "{status}");
+        }
 
         for status in [401, 403] {
             let problem = Problem::refused(status, "RBAC: access denied".into(), None, None);

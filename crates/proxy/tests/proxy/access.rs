@@ -7,7 +7,8 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::upstream::{KEY, MODEL, UnderTest, Upstream, quick, small};
+use crate::under_test::{KEY, UnderTest, quick, small};
+use crate::upstream::{EMBEDDING, MODEL, Upstream};
 use crate::{error, header};
 
 #[tokio::test]
@@ -189,6 +190,100 @@ async fn what_each_path_takes() {
 }
 
 #[tokio::test]
+async fn a_wrong_method_learns_the_right_ones_in_its_own_format() {
+    let upstream = Upstream::start([]).await;
+    let test = UnderTest::start(upstream.aicore(), quick()).await;
+    for (method, path, allowed, member) in [
+        (Method::GET, "/v1/messages", "POST", "type"),
+        (Method::PUT, "/v1/messages/count_tokens", "POST", "type"),
+        (Method::OPTIONS, "/v1/chat/completions", "POST", "error"),
+        (Method::GET, "/v1/embeddings", "POST", "error"),
+        (Method::PATCH, "/v1/responses/resp_1", "GET, DELETE", "error"),
+        (Method::GET, "/v1/responses/resp_1/cancel", "POST", "error"),
+        (Method::POST, "/v1/models", "GET, HEAD", "error"),
+        (Method::DELETE, "/v1beta/models/gemini", "GET, HEAD", "error"),
+        (Method::GET, "/v1beta/models/m:countTokens", "POST", "error"),
+        (Method::POST, "/health", "GET, HEAD", "error"),
+    ] {
+        let request = test.request(method.clone(), path).bearer_auth(KEY);
+        let response = request.send().await.unwrap();
+        assert_eq!(response.status(), 405, "{method} {path}");
+        assert_eq!(header(&response, "allow"), allowed, "{method} {path}");
+        assert_eq!(header(&response, "x-coretap-code"), "REQUEST-METHOD");
+        let body: Value = serde_json::from_slice(&response.bytes().await.unwrap()).unwrap();
+        assert!(body.get(member).is_some(), "{body}");
+        assert_eq!(
+            body["error"]["status"] == "INVALID_ARGUMENT",
+            path.starts_with("/v1beta"),
+            "{body}"
+        );
+        let hint = format!("Use {}.", allowed.replace(", ", " or "));
+        assert!(
+            body["error"]["message"].as_str().unwrap().ends_with(&hint),
+            "{body}"
+        );
+    }
+    // A HEAD is told the same without a body.
+    let request = test.request(Method::HEAD, "/v1/messages").bearer_auth(KEY);
+    let response = request.send().await.unwrap();
+    assert_eq!(
+        (response.status().as_u16(), header(&response, "allow").as_str()),
+        (405, "POST")
+    );
+}
+
+#[tokio::test]
+async fn an_action_that_there_is_not_is_told_those_that_there_are() {
+    let upstream = Upstream::start([]).await;
+    let test = UnderTest::start(upstream.aicore(), quick()).await;
+    for path in [
+        "/v1beta/models/m:predict",
+        "/v1/models/m:foo?key=k",
+        "/gemini/v1beta/models/m%3Afoo",
+    ] {
+        let response = test.post(path, "{}").send().await.unwrap();
+        assert_eq!(response.status(), 404, "{path}");
+        assert_eq!(header(&response, "x-coretap-code"), "REQUEST-PATH");
+        let body: Value = serde_json::from_slice(&response.bytes().await.unwrap()).unwrap();
+        assert_eq!(
+            (&body["error"]["code"], &body["error"]["status"]),
+            (&404.into(), &"NOT_FOUND".into())
+        );
+        let sentence = body["error"]["message"].as_str().unwrap();
+        let actions =
+            ":generateContent, :streamGenerateContent, :countTokens, :embedContent, :batchEmbedContents.";
+        assert!(sentence.ends_with(actions), "{sentence}");
+    }
+    let body = r#"{"contents":[{"parts":[{"text":"Hi"}]}]}"#;
+    for colon in [":", "%3A", "%3a"] {
+        let path = format!("/v1beta/models/{MODEL}{colon}countTokens");
+        assert_eq!(
+            test.post(&path, body).send().await.unwrap().status(),
+            200,
+            "{path}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_base_address_may_end_in_a_slash() {
+    let upstream = Upstream::start([]).await;
+    let test = UnderTest::start(upstream.aicore(), quick()).await;
+    for path in [
+        "//v1/models",
+        "/v1//models/",
+        "/anthropic//v1/models?limit=1",
+        "//v1beta//models",
+    ] {
+        let response = test.get(path).send().await.unwrap();
+        assert_eq!(response.status(), 200, "{path}");
+    }
+    // What is open stays what it is: the key is asked for behind two slashes as well.
+    let response = test.request(Method::GET, "//v1/models").send().await.unwrap();
+    assert_eq!(response.status(), 401);
+}
+
+#[tokio::test]
 async fn models_are_listed_in_the_shape_of_who_asks() {
     let upstream = Upstream::start([]).await;
     let test = UnderTest::start(upstream.aicore(), quick()).await;
@@ -240,4 +335,49 @@ async fn tokens_are_counted_without_asking_anybody() {
     let body: Value = serde_json::from_slice(&response.bytes().await.unwrap()).unwrap();
     assert!(body["input_tokens"].as_u64().unwrap() >= 1, "{body}");
     assert!(upstream.seen().is_empty());
+}
+
+#[tokio::test]
+async fn tokens_are_counted_for_models_that_there_are() {
+    let messages = "/v1/messages/count_tokens";
+    let unknown = small(false).replace("claude-sonnet-4-5", "no-such-model");
+    let gemini = r#"{"contents":[{"parts":[{"text":"Hi"}]}]}"#;
+    let counts = |model| format!("/v1beta/models/{model}:countTokens");
+
+    let upstream = Upstream::start([]).await;
+    let test = UnderTest::start(upstream.aicore(), quick()).await;
+    // The list of models is known from here on.
+    assert_eq!(test.get("/v1/models").send().await.unwrap().status(), 200);
+    let asked = test.post("/v1/messages", unknown.clone()).send().await.unwrap();
+    let asked = (header(&asked, "x-coretap-code"), error(asked).await);
+    assert_eq!(asked.0, "ROUTE-MODEL-UNKNOWN");
+    for (path, body) in [
+        (messages, unknown.clone()),
+        (&counts("no-such-model"), gemini.to_owned()),
+    ] {
+        let response = test.post(path, body).send().await.unwrap();
+        assert_eq!(response.status(), 404, "{path}");
+        assert_eq!(
+            (header(&response, "x-coretap-code"), error(response).await),
+            asked,
+            "{path}"
+        );
+    }
+    for (path, body) in [
+        (messages, small(false)),
+        // Who counts what a model for embeddings takes is told.
+        (&counts(EMBEDDING), gemini.to_owned()),
+    ] {
+        assert_eq!(
+            test.post(path, body).send().await.unwrap().status(),
+            200,
+            "{path}"
+        );
+    }
+
+    // Where no list can be had nobody knows better.
+    let upstream = Upstream::start([]).await;
+    upstream.set_down(true);
+    let test = UnderTest::start(upstream.aicore(), quick()).await;
+    assert_eq!(test.post(messages, unknown).send().await.unwrap().status(), 200);
 }

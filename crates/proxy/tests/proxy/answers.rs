@@ -2,9 +2,8 @@
 
 use coretap_proxy::Limits;
 
-use crate::upstream::{
-    ANSWERS, MODEL, Reply, UnderTest, Upstream, failure, hello, opening, quick, read_to_end, refusal, whole,
-};
+use crate::under_test::{ANSWERS, UnderTest, quick, read_to_end};
+use crate::upstream::{MODEL, Reply, Upstream, failure, hello, opening, refusal, whole};
 use crate::{ends, error, header};
 
 #[tokio::test]

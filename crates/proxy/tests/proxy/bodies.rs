@@ -12,7 +12,8 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::upstream::{ANSWERS, KEY, Reply, UnderTest, Upstream, quick, small, whole};
+use crate::under_test::{ANSWERS, KEY, UnderTest, quick, small};
+use crate::upstream::{Reply, Upstream, whole};
 use crate::{error, header};
 
 const MIB: usize = 1024 * 1024;
@@ -251,4 +252,101 @@ async fn whoever_waits_for_no_answer_does_not_hold_up_the_end() {
     for socket in waiting {
         assert_eq!(rest(socket).await, "");
     }
+}
+
+/// The paths that take a body, and a member that only the errors of their format have.
+const TAKING: [(&str, &str); 6] = [
+    ("/v1/messages", "/request_id"),
+    ("/v1/messages/count_tokens", "/request_id"),
+    ("/v1/chat/completions", "/error/param"),
+    ("/v1/responses", "/error/param"),
+    ("/v1/embeddings", "/error/param"),
+    (
+        "/v1beta/models/claude-sonnet-4-5:generateContent",
+        "/error/status",
+    ),
+];
+
+#[tokio::test]
+async fn what_is_no_request_is_refused_in_the_format_of_its_path() {
+    let upstream = Upstream::start([]).await;
+    let test = UnderTest::start(upstream.aicore(), quick()).await;
+    for (path, own) in TAKING {
+        for (kind, body) in [
+            ("application/json", &b""[..]),
+            ("application/json", b"{"),
+            ("application/json", b"[]"),
+            ("application/json", b"\xff\xfe{\x00}"),
+            ("application/json", b"{\"contents\":[],\"messages\":[]} and more"),
+            ("multipart/form-data; boundary=x", b"--x\r\n\r\nHi\r\n--x--\r\n"),
+            ("application/x-www-form-urlencoded", b"model=claude-sonnet-4-5"),
+            ("text/html", b"<p>Hi</p>"),
+        ] {
+            let request = test.post(path, body).header("content-type", kind);
+            let response = request.send().await.unwrap();
+            let context = format!("{path} {:?}", String::from_utf8_lossy(body));
+            assert_eq!(response.status(), 400, "{context}");
+            assert_eq!(header(&response, "x-coretap-code"), "REQUEST-BODY", "{context}");
+            assert_eq!(header(&response, "content-type"), "application/json");
+            let told: Value = serde_json::from_slice(&response.bytes().await.unwrap()).unwrap();
+            assert!(told.pointer(own).is_some(), "{context}: {told}");
+        }
+        let nested = "[".repeat(100_000);
+        let response = test.post(path, nested).send().await.unwrap();
+        assert_eq!(response.status(), 400, "{path}");
+    }
+    assert!(upstream.seen().is_empty());
+}
+
+#[tokio::test]
+async fn the_type_of_a_body_may_be_any() {
+    let replies = (0..3).map(|_| Reply::Status(200, &[], whole("hello")));
+    let upstream = Upstream::start(replies).await;
+    let test = UnderTest::start(upstream.aicore(), quick()).await;
+    for kind in ["text/plain", "application/json; charset=utf-8", ""] {
+        let request = test
+            .post("/v1/messages", small(false))
+            .header("content-type", kind);
+        assert_eq!(request.send().await.unwrap().status(), 200, "{kind:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_waits_to_be_told_to_go_on_is_told() {
+    let upstream = Upstream::start([Reply::Status(200, &[], whole("hello"))]).await;
+    let test = UnderTest::start(upstream.aicore(), quick()).await;
+    let body = small(false);
+    let head = head("/v1/messages", body.len());
+    let head = head.replace("Connection: close", "Connection: close\r\nExpect: 100-continue");
+    let mut socket = connected(&test, &head).await;
+    let mut answer = [0; 25];
+    socket.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 100 Continue\r\n\r\n");
+    socket.write_all(body.as_bytes()).await.unwrap();
+    assert!(rest(socket).await.starts_with("HTTP/1.1 200 "));
+}
+
+#[tokio::test]
+async fn a_body_in_pieces_that_breaks_off_is_no_request() {
+    let upstream = Upstream::start([]).await;
+    let mut test = UnderTest::start(upstream.aicore(), quick()).await;
+    let pieces = head("/v1/messages", 0).replace("Content-Length: 0", "Transfer-Encoding: chunked");
+    // The client leaves in the middle of a piece, ends without the last piece, or says no length.
+    for (broken, answers) in [
+        ("20\r\n{\"mod", false),
+        ("2\r\n{}\r\n", false),
+        ("zz\r\n{}\r\n", true),
+    ] {
+        let mut socket = connected(&test, &(pieces.clone() + broken)).await;
+        socket.shutdown().await.unwrap();
+        let answer = rest(socket).await;
+        assert!(
+            answer.is_empty() || !answer.starts_with("HTTP/1.1 2"),
+            "{broken:?}: {answer}"
+        );
+        assert!(!answers || answer.contains("REQUEST-"), "{broken:?}: {answer}");
+        let exchange = test.exchange().await;
+        assert_eq!(exchange.code, Some("REQUEST-CLIENT-LEFT"), "{broken:?}");
+    }
+    assert!(upstream.seen().is_empty());
 }

@@ -1,13 +1,16 @@
 //! Several deployments of a model, and several connections in one group: which of them answers.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use coretap_proxy::{Connected, RunState};
+use http::StatusCode;
 use serde_json::{Value, json};
+use tokio::net::TcpListener;
 
+use crate::under_test::{ANSWERS, KEY, UnderTest, quick, read_to_end, read_until, small};
 use crate::upstream::{
-    ANSWERS, CROWD, EMBEDDING, KEY, MODEL, Reply, UnderTest, Upstream, failure, hello, live, opening, quick,
-    read_to_end, read_until, refusal, small, text, whole,
+    CROWD, EMBEDDING, MODEL, Reply, Upstream, aicore, failure, hello, live, opening, refusal, text, whole,
 };
 use crate::{error, header};
 
@@ -128,6 +131,72 @@ async fn where_none_has_room_the_agent_learns_when_the_first_one_has() {
 }
 
 #[tokio::test]
+async fn one_that_rests_is_asked_once_the_others_have_failed() {
+    let (upstream, test) = two([
+        refusal(429, &[("retry-after", "30")], "come back in 30"),
+        hello(),
+        refusal(500, &[], "it broke"),
+        hello(),
+    ])
+    .await;
+    for attempts in ["d-one=429,d-two=200", "d-two=500,d-one=200"] {
+        let response = test.ask("/v1/messages", true).await;
+        assert_eq!(response.status(), 200);
+        assert_eq!(header(&response, "x-coretap-attempts"), attempts);
+        read_to_end(response).await.unwrap();
+    }
+    assert_eq!(asked(&upstream), ["d-one", "d-two", "d-two", "d-one"]);
+}
+
+#[tokio::test]
+async fn of_several_that_rest_the_one_that_is_ready_first_is_asked_first() {
+    let after = |seconds: &'static [(&'static str, &'static str)]| refusal(429, seconds, "slow down");
+    let upstream = Upstream::start([
+        after(&[("retry-after", "50")]),
+        after(&[("retry-after", "20")]),
+        hello(),
+        refusal(500, &[], "it broke"),
+        after(&[("retry-after", "19")]),
+        after(&[("retry-after", "49")]),
+    ])
+    .await;
+    upstream.deploy_all(&["d-one", "d-two", "d-three"]);
+    let test = UnderTest::start(upstream.aicore(), quick()).await;
+    read_to_end(test.ask("/v1/messages", true).await).await.unwrap();
+    let response = test.ask("/v1/messages", true).await;
+    assert_eq!(
+        header(&response, "x-coretap-attempts"),
+        "d-three=500,d-two=429,d-one=429"
+    );
+    assert_eq!(
+        (
+            response.status().as_u16(),
+            header(&response, "retry-after").as_str()
+        ),
+        (429, "19")
+    );
+    assert_eq!(asked(&upstream).len(), 6);
+}
+
+#[tokio::test]
+async fn one_that_may_not_be_used_is_passed_over() {
+    for status in [401, 403] {
+        let no = || refusal(status, &[], "This key may not.");
+        // The first refusal may be the token's fault, so the same deployment is asked with a new one.
+        let (upstream, test) = two([no(), no(), hello(), no(), no()]).await;
+        let response = test.ask("/v1/messages", true).await;
+        assert_eq!(response.status(), 200);
+        let attempts = format!("d-one={status},d-two=200");
+        assert_eq!(header(&response, "x-coretap-attempts"), attempts);
+        read_to_end(response).await.unwrap();
+        // Where none may be, that is the answer.
+        let response = test.ask("/v1/messages", true).await;
+        assert_eq!(header(&response, "x-coretap-code"), "UPSTREAM-FORBIDDEN");
+        assert_eq!(asked(&upstream), ["d-one", "d-one", "d-two", "d-two", "d-one"]);
+    }
+}
+
+#[tokio::test]
 async fn after_all_have_failed_comes_the_pause_and_then_all_again() {
     let broken = || refusal(503, &[], "overloaded");
     let (upstream, mut test) = two([broken(), broken(), broken(), hello()]).await;
@@ -220,6 +289,49 @@ async fn a_conversation_stays_at_its_deployment() {
     }
 }
 
+/// A request of each format in which somebody says these words.
+fn in_each_format(words: &str) -> [(&'static str, String); 4] {
+    let messages = json!([{"role": "user", "content": words}]);
+    let turns = json!({"model": MODEL, "max_tokens": 100, "stream": true, "messages": messages}).to_string();
+    let responses = json!({"model": MODEL, "stream": true, "input": words}).to_string();
+    let gemini = json!({"contents": [{"role": "user", "parts": [{"text": words}]}]}).to_string();
+    [
+        ("/v1/messages", turns.clone()),
+        ("/v1/chat/completions", turns),
+        ("/v1/responses", responses),
+        (
+            "/v1beta/models/claude-sonnet-4-5:streamGenerateContent?alt=sse",
+            gemini,
+        ),
+    ]
+}
+
+#[tokio::test]
+async fn a_session_is_known_by_its_id_in_each_format() {
+    for number in 0..4 {
+        let (feed, held) = live();
+        let (upstream, test) = two([held, hello(), hello()]).await;
+        feed.send(Ok((opening() + &text("busy")).into())).unwrap();
+        let mut busy = test.ask("/v1/messages", true).await;
+        read_until(&mut busy, "busy").await;
+        for words in ["Where am I?", "Something else entirely"] {
+            let (path, body) = &in_each_format(words)[number];
+            let request = test.post(path, body.clone()).header("x-session-id", "4711");
+            let response = request.send().await.unwrap();
+            assert_eq!(
+                header(&response, "x-coretap-deployment"),
+                "d-two",
+                "{path} {words}"
+            );
+            read_to_end(response).await.unwrap();
+            // From here on the first one is free.
+            busy = test.get("/health").send().await.unwrap();
+        }
+        drop((feed, busy));
+        assert_eq!(asked(&upstream), ["d-one", "d-two", "d-two"]);
+    }
+}
+
 #[tokio::test]
 async fn embeddings_are_passed_on_too() {
     let vectors = json!({"object": "list", "data": [{"object": "embedding", "index": 0, "embedding": [0.5]}],
@@ -235,6 +347,27 @@ async fn embeddings_are_passed_on_too() {
     let response = test.post("/v1/embeddings", question).send().await.unwrap();
     assert_eq!(response.status(), 200);
     assert_eq!(asked(&upstream), ["d-one-vectors", "d-two-vectors"]);
+}
+
+#[tokio::test]
+async fn embeddings_are_passed_on_to_another_tenant() {
+    let vectors = json!({"object": "list", "data": [{"object": "embedding", "index": 0, "embedding": [0.5]}],
+        "model": "x", "usage": {"prompt_tokens": 1, "total_tokens": 1}});
+    let first = Upstream::start([refusal(503, &[], "overloaded")]).await;
+    let second = Upstream::start([Reply::Status(200, &[], vectors.to_string())]).await;
+    let connected = |name: &str, upstream: &Upstream| Connected {
+        name: Arc::from(name),
+        ..upstream.foundation().into()
+    };
+    let others = vec![connected("second", &second)];
+    let test = UnderTest::start_group(connected("first", &first), others, quick(), Arc::default()).await;
+    let question = json!({"model": EMBEDDING, "input": "a"}).to_string();
+    let response = test.post("/v1/embeddings", question).send().await.unwrap();
+    assert_eq!(response.status(), 200);
+    assert_eq!(
+        header(&response, "x-coretap-attempts"),
+        "first/d-first-vectors=503,second/d-first-vectors=200"
+    );
 }
 
 #[tokio::test]
@@ -315,6 +448,77 @@ async fn a_tenant_that_can_not_be_reached_holds_nobody_up() {
     let mut states = test.proxy.state();
     let is_running = |state: &RunState| matches!(state, RunState::Running { .. });
     states.wait_for(is_running).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_tenant_that_says_nothing_is_waited_for_once_a_minute() {
+    let mute = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mute = format!("http://{}", mute.local_addr().unwrap());
+    let second = Upstream::start([hello(), hello(), hello()]).await;
+    let connected = |name: &str, aicore| Connected {
+        name: Arc::from(name),
+        ..Connected::from(aicore)
+    };
+    let first = connected("first", aicore(&mute));
+    let others = vec![connected("second", second.aicore())];
+    let test = UnderTest::start_group(first, others, quick(), Arc::default()).await;
+    for waits in [true, false, false] {
+        let began = std::time::Instant::now();
+        let response = test.ask("/v1/messages", true).await;
+        assert_eq!(header(&response, "x-coretap-connection"), "second");
+        read_to_end(response).await.unwrap();
+        assert_eq!(
+            began.elapsed() >= Duration::from_secs(2),
+            waits,
+            "{:?}",
+            began.elapsed()
+        );
+        tokio::time::pause();
+        tokio::time::advance(Duration::from_secs(20)).await;
+        tokio::time::resume();
+    }
+}
+
+#[tokio::test]
+async fn a_tenant_whose_secret_is_wrong_holds_nobody_up() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let refusing = format!("http://{}", listener.local_addr().unwrap());
+    let body = r#"{"error":"unauthorized","error_description":"Bad credentials"}"#;
+    let router = axum::Router::new().fallback(move || async move { (StatusCode::UNAUTHORIZED, body) });
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    let second = Upstream::start([hello(), hello()]).await;
+    let connected = |name: &str, aicore| Connected {
+        name: Arc::from(name),
+        ..Connected::from(aicore)
+    };
+    let wrong = connected("first", aicore(&refusing));
+    let others = vec![connected("second", second.aicore())];
+    let test = UnderTest::start_group(wrong.clone(), others, quick(), Arc::default()).await;
+    for _ in 0..2 {
+        let response = test.ask("/v1/messages", true).await;
+        assert_eq!(response.status(), 200);
+        assert_eq!(header(&response, "x-coretap-connection"), "second");
+        read_to_end(response).await.unwrap();
+    }
+    // Alone it is the problem.
+    let alone = UnderTest::start_group(wrong, Vec::new(), quick(), Arc::default()).await;
+    let response = alone.ask("/v1/messages", true).await;
+    assert_eq!(response.status(), 403);
+    assert_eq!(header(&response, "x-coretap-code"), "AUTH-TOKEN-REFUSED");
+}
+
+#[tokio::test]
+async fn what_only_a_resting_tenant_has_is_asked_for_there() {
+    let (first, second, test) = group([hello()], []).await;
+    first.set_down(true);
+    second.deploy_all(&[]);
+    let response = test.ask("/v1/messages", true).await;
+    assert_eq!(header(&response, "x-coretap-code"), "UPSTREAM-LIST");
+    // It rests now, and nobody else has the model.
+    first.set_down(false);
+    let response = test.ask("/v1/messages", true).await;
+    assert_eq!(header(&response, "x-coretap-connection"), "first");
+    read_to_end(response).await.unwrap();
 }
 
 #[tokio::test]

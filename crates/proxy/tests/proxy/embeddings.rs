@@ -3,7 +3,8 @@
 use coretap_proxy::Limits;
 use serde_json::{Value, json};
 
-use crate::upstream::{EMBEDDING, KEY, MODEL, Reply, TITAN, UnderTest, Upstream, quick};
+use crate::under_test::{KEY, UnderTest, quick};
+use crate::upstream::{EMBEDDING, MODEL, Reply, TITAN, Upstream};
 use crate::{error, header};
 
 fn question() -> String {

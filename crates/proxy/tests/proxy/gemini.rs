@@ -4,10 +4,8 @@ use coretap_proxy::Limits;
 use http::Method;
 use serde_json::{Value, json};
 
-use crate::upstream::{
-    EMBEDDING, GEMINI, KEY, MODEL, Reply, UnderTest, Upstream, hello, live, quick, read_to_end, read_until,
-    text, whole,
-};
+use crate::under_test::{KEY, UnderTest, quick, read_to_end, read_until};
+use crate::upstream::{EMBEDDING, GEMINI, MODEL, Reply, Upstream, hello, live, text, whole};
 use crate::{error, header};
 
 fn question() -> String {

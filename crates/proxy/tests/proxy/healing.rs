@@ -9,9 +9,8 @@ use coretap_proxy::{Knowledge, Lesson};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use crate::upstream::{
-    ANSWERS, MODEL, Reply, UnderTest, Upstream, failure, hello, opening, quick, read_to_end, refusal, whole,
-};
+use crate::under_test::{ANSWERS, UnderTest, quick, read_to_end};
+use crate::upstream::{MODEL, Reply, Upstream, failure, hello, opening, refusal, whole};
 use crate::{error, header};
 
 /// A proxy, what it knows, and what it tells of it.

@@ -20,6 +20,7 @@ mod network;
 mod responses;
 mod running;
 mod streams;
+mod under_test;
 mod upstream;
 
 use serde_json::Value;

@@ -5,9 +5,8 @@ use coretap_formats::{
 };
 use serde_json::{Value, json};
 
-use crate::upstream::{
-    ANSWERS, MODEL, Reply, UnderTest, Upstream, hello, quick, read_to_end, stop, text, whole,
-};
+use crate::under_test::{ANSWERS, UnderTest, quick, read_to_end};
+use crate::upstream::{MODEL, Reply, Upstream, hello, stop, text, whole};
 use crate::{error, header};
 
 fn filtered_and_masked() -> OrchestrationModules {

@@ -2,9 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::upstream::{
-    CROWD, EMBEDDING, MODEL, Reply, UnderTest, Upstream, hello, quick, read_to_end, small,
-};
+use crate::under_test::{UnderTest, quick, read_to_end, small};
+use crate::upstream::{CROWD, EMBEDDING, MODEL, Reply, Upstream, hello};
 
 fn gone() -> Reply {
     Reply::Status(404, &[], "Not Found".into())

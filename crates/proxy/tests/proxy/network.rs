@@ -9,10 +9,8 @@ use coretap_aicore::{AiCore, ExtraRoots, Machine, Timeouts};
 use coretap_proxy::RunState;
 use hyper_util::client::proxy::matcher::Matcher;
 
-use crate::upstream::{
-    ANSWERS, Reply, UnderTest, Upstream, connection, live, quick, read_to_end, read_until, refusal, stop,
-    text,
-};
+use crate::under_test::{ANSWERS, UnderTest, quick, read_to_end, read_until};
+use crate::upstream::{Reply, Upstream, connection, live, refusal, stop, text};
 use crate::{ends, error, header};
 
 /// A machine whose clock shows what the test says.

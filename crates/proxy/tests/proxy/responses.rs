@@ -8,7 +8,8 @@ use coretap_proxy::Knowledge;
 use serde_json::{Value, json};
 
 use crate::error;
-use crate::upstream::{OPENAI, Reply, UnderTest, Upstream, quick};
+use crate::under_test::{UnderTest, quick};
+use crate::upstream::{OPENAI, Reply, Upstream};
 
 const CHAT: &str = "/v1/chat/completions";
 const RESPONSES: &str = "/v1/responses";
@@ -139,7 +140,7 @@ async fn a_kept_answer_is_asked_for_where_it_is() {
     json_of(test.post(&format!("{one}/cancel"), "").send().await.unwrap()).await;
     json_of(ask(&test, RESPONSES, &json!({"previous_response_id": "resp_1"})).await).await;
     let delete = test.request(http::Method::DELETE, &one);
-    let deleted = delete.bearer_auth(crate::upstream::KEY).send().await.unwrap();
+    let deleted = delete.bearer_auth(crate::under_test::KEY).send().await.unwrap();
     assert_eq!(json_of(deleted).await["deleted"], true);
     assert_eq!(
         upstream.calls(),
@@ -228,6 +229,18 @@ async fn a_conversation_is_compacted_where_the_route_can() {
     let response = test.post(&path, body.to_string()).send().await.unwrap();
     assert_eq!(response.status(), 400);
     assert!(error(response).await.starts_with("model: "));
+}
+
+#[tokio::test]
+async fn one_model_does_not_go_on_from_anothers_answer() {
+    let (upstream, test, _) = start([response("resp_1")]).await;
+    json_of(ask(&test, RESPONSES, &json!({})).await).await;
+    let members = json!({"previous_response_id": "resp_1", "model": "anthropic--claude-4.5-sonnet"});
+    let refused = ask(&test, RESPONSES, &members).await;
+    assert_eq!(refused.status(), 400);
+    assert_eq!(refused.headers()["x-coretap-code"], "REQUEST-ANSWER");
+    assert!(error(refused).await.contains(OPENAI));
+    assert_eq!(upstream.calls().len(), 1);
 }
 
 #[tokio::test]

@@ -3,12 +3,12 @@
 use std::time::{Duration, SystemTime};
 
 use coretap_proxy::{HealthReport, HealthState, Limits, Mode, RunState, StartError};
+use serde_json::json;
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::header;
-use crate::upstream::{
-    KEY, Reply, UnderTest, Upstream, aicore, live, quick, read_to_end, read_until, refusal, stop, text, whole,
-};
+use crate::under_test::{KEY, UnderTest, quick, read_to_end, read_until, small};
+use crate::upstream::{MODEL, Reply, Upstream, aicore, live, refusal, stop, text, whole};
+use crate::{error, header};
 
 #[tokio::test]
 async fn stopping_lets_streams_end_and_takes_nothing_new() {
@@ -51,8 +51,95 @@ async fn stopping_lets_streams_end_and_takes_nothing_new() {
     assert_eq!(*test.proxy.state().borrow(), RunState::Running { address });
 }
 
+/// Every path that streams, its body, and what stands in its streams' last words and at their regular end.
+fn streams() -> [(&'static str, String, &'static str, &'static str); 5] {
+    let responses = json!({"model": MODEL, "input": "Hi", "stream": true}).to_string();
+    let gemini = || json!({"contents": [{"role": "user", "parts": [{"text": "Hi"}]}]}).to_string();
+    [
+        ("/v1/messages", small(true), "event: error", "message_stop"),
+        ("/v1/chat/completions", small(true), "\"error\"", "[DONE]"),
+        ("/v1/responses", responses, "\"error\"", "response.completed"),
+        (
+            "/v1beta/models/claude-sonnet-4-5:streamGenerateContent?alt=sse",
+            gemini(),
+            "\"error\"",
+            "finishReason",
+        ),
+        (
+            "/v1beta/models/claude-sonnet-4-5:streamGenerateContent",
+            gemini(),
+            "\"error\"",
+            "finishReason",
+        ),
+    ]
+}
+
 #[tokio::test]
-async fn a_stream_that_does_not_end_is_closed_when_its_time_is_over() {
+async fn a_stream_that_does_not_end_is_told_so_when_its_time_is_over() {
+    for (path, body, error, end) in streams() {
+        let (events, reply) = live();
+        let upstream = Upstream::start([reply]).await;
+        let limits = Limits {
+            drain: Duration::from_millis(50),
+            ..quick()
+        };
+        let mut test = UnderTest::start(upstream.aicore(), limits).await;
+        events.send(Ok(text("hello").into())).unwrap();
+        let mut response = test.post(path, body).send().await.unwrap();
+        read_until(&mut response, "hello").await;
+        test.proxy.stop().await;
+        let rest = read_to_end(response).await;
+        // Gemini CLI dies of a connection that breaks, so there the last object says it.
+        assert_eq!(rest.is_ok(), path.starts_with("/v1beta"), "{path}: {rest:?}");
+        let rest = rest.unwrap_or_else(|read| read);
+        assert!(
+            rest.contains(error) && rest.contains("Coretap was stopped") && !rest.contains(end),
+            "{path}: {rest}"
+        );
+        if path.ends_with("streamGenerateContent") {
+            assert!(
+                rest.trim_end().ends_with("}\n]"),
+                "a list that has an end: {rest}"
+            );
+        }
+        events.closed().await;
+        let exchange = test.exchange().await;
+        assert_eq!((exchange.status, exchange.code), (200, Some("PROXY-STOPPED")));
+        // It was nobody's failure, and the next start knows nothing of it.
+        let address = test.proxy.start().await.unwrap();
+        assert_eq!(*test.proxy.state().borrow(), RunState::Running { address });
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_is_not_answered_in_time_is_told_so() {
+    let (held, not_begun) = live();
+    let upstream = Upstream::start([Reply::Silence, not_begun]).await;
+    let limits = Limits {
+        drain: Duration::from_millis(50),
+        ..quick()
+    };
+    let mut test = UnderTest::start(upstream.aicore(), limits).await;
+    let asking = [(1, false), (2, true)].map(|(number, stream)| {
+        let request = test.post("/v1/messages", small(stream)).send();
+        (number, tokio::spawn(request))
+    });
+    upstream.until_seen(2).await;
+    test.proxy.stop().await;
+    for (number, asked) in asking {
+        let response = asked.await.unwrap().unwrap();
+        assert_eq!(response.status(), 503, "{number}");
+        assert_eq!(header(&response, "x-coretap-code"), "PROXY-STOPPED");
+        assert_eq!(header(&response, "connection"), "close");
+        assert!(error(response).await.contains("Coretap was stopped"));
+        let exchange = test.exchange().await;
+        assert_eq!((exchange.status, exchange.code), (503, Some("PROXY-STOPPED")));
+    }
+    held.closed().await;
+}
+
+#[tokio::test]
+async fn an_agent_that_takes_nothing_does_not_hold_up_the_end() {
     let (events, reply) = live();
     let upstream = Upstream::start([reply]).await;
     let limits = Limits {
@@ -60,13 +147,15 @@ async fn a_stream_that_does_not_end_is_closed_when_its_time_is_over() {
         ..quick()
     };
     let mut test = UnderTest::start(upstream.aicore(), limits).await;
-    events.send(Ok(text("hello").into())).unwrap();
-    let mut response = test.ask("/v1/messages", true).await;
-    read_until(&mut response, "hello").await;
+    // More than all buffers on the way hold.
+    let much = text(&"x".repeat(1024 * 1024));
+    for _ in 0..32 {
+        events.send(Ok(much.clone().into())).unwrap();
+    }
+    let response = test.ask("/v1/messages", true).await;
     test.proxy.stop().await;
-    assert!(read_to_end(response).await.is_err(), "it must not look whole");
-    events.closed().await;
     assert_eq!(test.exchange().await.code, Some("PROXY-STOPPED"));
+    assert!(read_to_end(response).await.is_err(), "it must not look whole");
 }
 
 #[tokio::test]

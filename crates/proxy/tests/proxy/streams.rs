@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use coretap_proxy::Limits;
 
-use crate::upstream::{
-    ANSWERS, Reply, UnderTest, Upstream, failure, live, opening, quick, read_to_end, read_until, stop, text,
-};
+use crate::under_test::{ANSWERS, UnderTest, quick, read_to_end, read_until};
+use crate::upstream::{Reply, Upstream, failure, live, opening, stop, text};
 use crate::{ends, error};
 
 #[tokio::test]
