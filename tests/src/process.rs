@@ -208,6 +208,15 @@ impl Simulator {
         }
     }
 
+    /// Starts one that is a tenant of its own: it takes no other one's client id and secret.
+    pub async fn of_tenant(name: &str) -> Self {
+        let mut simulator = Self::start().await;
+        simulator.settings(&serde_json::json!({ "tenant": name })).await;
+        let key = send(simulator.address, empty("GET", "/__simulator/service-key")).await;
+        simulator.service_key = key.json().to_string();
+        simulator
+    }
+
     /// What it was asked since it started or `forget`.
     pub async fn requests(&self) -> Vec<Seen> {
         let answer = send(self.address, empty("GET", "/__simulator/requests")).await;

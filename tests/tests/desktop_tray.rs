@@ -9,10 +9,11 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use coretap_tests::desktop::agent::ask;
+use coretap_tests::desktop::agent::{ask, is_answered};
 use coretap_tests::desktop::hidden::Hidden;
 use coretap_tests::desktop::hosts;
 use coretap_tests::desktop::keychain::{self, Keychain};
+use coretap_tests::desktop::menu::Entry;
 use coretap_tests::desktop::screen::{self, WindowState};
 use coretap_tests::desktop::session::{Services, Session, find_program, free_port};
 use coretap_tests::desktop::settings::{Settings, settings_text};
@@ -52,13 +53,25 @@ struct Connected {
 
 impl Connected {
     async fn start(suite: &str, service_key: &str, orchestration: bool) -> Option<Self> {
+        Self::start_with(suite, &[service_key], |settings| {
+            settings.with_connection(service_key, orchestration)
+        })
+        .await
+    }
+
+    /// The same with the secrets of several service keys, and what is set for them.
+    async fn start_with(
+        suite: &str,
+        service_keys: &[&str],
+        set: impl FnOnce(Settings) -> Settings,
+    ) -> Option<Self> {
         let session = Session::start(suite).await?;
         let keychain = Keychain::start(&session).await;
-        keychain::store_client_secret(&session, service_key).await;
+        for service_key in service_keys {
+            keychain::store_client_secret(&session, service_key).await;
+        }
         let port = free_port();
-        Settings::on(port)
-            .with_connection(service_key, orchestration)
-            .write(&session);
+        set(Settings::on(port)).write(&session);
         let tray = Tray::start(&session).await;
         Some(Self {
             session,
@@ -120,8 +133,7 @@ async fn every_entry_does_what_it_says() {
             "Quit"
         ]
     );
-    let enabled =
-        |menu: &coretap_tests::desktop::menu::Entry, label: &str| menu.at(&[label]).unwrap().enabled;
+    let enabled = |menu: &Entry, label: &str| menu.at(&[label]).unwrap().enabled;
     assert!(!enabled(&menu, "Stopped") && enabled(&menu, "Start") && !enabled(&menu, "Stop"));
     assert!(!desk.listens().await);
 
@@ -184,6 +196,75 @@ async fn every_entry_does_what_it_says() {
     assert_eq!(desk.session.ended(pid).await, 0);
     desk.tray.wait_for_no_item().await;
     assert!(!desk.listens().await);
+}
+
+#[tokio::test]
+async fn the_connection_is_switched_and_requests_go_to_the_other_tenant() {
+    let (here, there) = (
+        Simulator::of_tenant("here").await,
+        Simulator::of_tenant("there").await,
+    );
+    let keys = [here.service_key.as_str(), there.service_key.as_str()];
+    let desk = Connected::start_with("desktop: the tray's connections", &keys, |settings| {
+        settings
+            .with_one_of_many(keys[0], "name = \"Here & now\"\norchestration = true\n")
+            .with_one_of_many(keys[1], "name = \"There\"\norchestration = true\n")
+    });
+    let Some(mut desk) = desk.await else {
+        return;
+    };
+    desk.start_app().await;
+    let tray = &desk.tray;
+    let is_checked = |name: &'static str| {
+        move |menu: &Entry| {
+            menu.at(&["Connection"]).is_some_and(|connections| {
+                // The underlined letter's mark is doubled: the host shows one.
+                connections.labels() == ["Here && now", "There"] && connections.checked() == [name]
+            })
+        }
+    };
+    let menu = tray
+        .menu_when("the first one is in use", is_checked("Here && now"))
+        .await;
+    let place = |label: &str| menu.labels().iter().position(|found| *found == label).unwrap();
+    assert_eq!(place("Connection"), place("Model") + 1);
+
+    tray.click(&["Start"]).await;
+    tray.wait_for_state("running").await;
+    let local_key = keychain::local_key(&desk.session).await;
+    let answers = async || (here.inference().await.len(), there.inference().await.len());
+    is_answered(desk.address, &local_key, "gpt-4o").await;
+    assert_eq!(answers().await, (1, 0));
+
+    tray.click(&["Connection", "There"]).await;
+    tray.menu_when("the second one is in use", is_checked("There"))
+        .await;
+    until("it is written", async || {
+        settings_text(&desk.session)
+            .contains("selected = \"There\"")
+            .then_some(())
+    })
+    .await;
+    assert_eq!(tray.text("XAyatanaLabel").await, "running", "nobody stopped it");
+    until("requests go to the other tenant", async || {
+        is_answered(desk.address, &local_key, "gpt-4o").await;
+        (there.inference().await.len() == 1).then_some(())
+    })
+    .await;
+    let before = answers().await;
+    is_answered(desk.address, &local_key, "gpt-4o").await;
+    assert_eq!(answers().await, (before.0, before.1 + 1));
+
+    // Clicked again, it stays the one in use.
+    tray.click(&["Connection", "There"]).await;
+    is_answered(desk.address, &local_key, "gpt-4o").await;
+    tray.menu_when("it is still in use", is_checked("There")).await;
+    assert_eq!(answers().await, (before.0, before.1 + 2));
+    for tenant in [&here, &there] {
+        // Each takes its own secret and its own tokens only.
+        tenant.refused_nothing().await;
+        assert!(tenant.count("token").await > 0);
+    }
 }
 
 #[tokio::test]

@@ -146,7 +146,7 @@ const firstRun: Snapshot = {
   selectedModel: null,
   settings: { port: 4000, startProxy: true, caFile: null },
   notices: [],
-  usage: { requests: 0, inputTokens: 0, outputTokens: 0 },
+  usage: { requests: 0, inputTokens: 0, outputTokens: 0, modules: [] },
   lastProblem: null,
 };
 
@@ -159,7 +159,7 @@ const running: Snapshot = {
   steps: doneSteps,
   models: orchestrationModels,
   selectedModel: "anthropic--claude-4-sonnet",
-  usage: { requests: 128, inputTokens: 4_812_345, outputTokens: 91_827 },
+  usage: { requests: 128, inputTokens: 4_812_345, outputTokens: 91_827, modules: [] },
 };
 
 /** The connection in use is among the saved ones. */
@@ -226,7 +226,8 @@ function stateOf(name: Case): Snapshot {
         ...running,
         proxy: { state: "degraded", address: "http://127.0.0.1:4000", problem: wrongSecret, since: 1_795_336_200_000 },
         steps: doneSteps.map((done) => (done.id === "token" ? step("token", "failed", { problem: wrongSecret }) : done)),
-        lastProblem: { code: "AUTH-401", status: 401, path: "/v1/messages", model: "gpt-5", at: 1_795_336_200_000 },
+        usage: { ...running.usage, modules: [{ module: "masking", requests: 12 }] },
+        lastProblem: { code: "AUTH-401", status: 401, path: "/v1/messages", model: "gpt-5", modules: ["filtering", "masking"], at: 1_795_336_200_000 },
       };
   }
 }

@@ -5,5 +5,7 @@ import { calls, fakeBackend } from "./fake-backend";
 import { cases } from "./fake-data";
 
 const wanted = new URLSearchParams(location.search).get("case");
-Object.assign(window, { calls });
-void showWindow(fakeBackend(cases.find((name) => name === wanted) ?? "first-run"));
+const backend = fakeBackend(cases.find((name) => name === wanted) ?? "first-run");
+// The tray calls the same backend as the window.
+Object.assign(window, { calls, tray: backend });
+void showWindow(backend);

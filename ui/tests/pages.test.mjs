@@ -71,10 +71,11 @@ const startTest = async (page) => {
   await page.locator("#test-connection").click();
 };
 
-/** Chooses an entry of a UI5 Select by the keyboard. */
+/** Chooses an entry of a UI5 Select by the keyboard: so many below the chosen one, or above it. */
 async function select(page, id, steps) {
   await page.locator(`#${id}`).evaluate((element) => element.focus());
-  for (let step = 0; step < steps; step++) await page.keyboard.press("ArrowDown");
+  const key = steps < 0 ? "ArrowUp" : "ArrowDown";
+  for (let step = 0; step < Math.abs(steps); step++) await page.keyboard.press(key);
   await page.keyboard.press("Enter");
 }
 
@@ -259,7 +260,13 @@ describe("the window", { concurrency: 2 }, () => {
     await page.locator("#orchestration-modules").evaluate((panel) => (panel.collapsed = false));
     await page.locator("#input-filter").waitFor();
     assert.equal(await page.locator("#prompt-shield, #entity-profile-email").count(), 0);
+    assert.match(await property(page, "orchestration-modules", "headerText"), /\(off\)$/);
 
+    await check("input-filter");
+    // What the person has opened stays open when the last one is turned off.
+    await check("input-filter");
+    await gone(page, "prompt-shield");
+    assert.equal(await property(page, "orchestration-modules", "collapsed"), false);
     await check("input-filter");
     await check("prompt-shield");
     await select(page, "input-violence", 1);
@@ -275,6 +282,10 @@ describe("the window", { concurrency: 2 }, () => {
     await says(page, "save-hint", "Orchestration");
     await fill(page, "timeout", "300");
     await gone(page, "problem-orchestrationModules");
+    assert.equal(
+      await property(page, "orchestration-modules", "headerText"),
+      "Orchestration: filters, masking, fallbacks, prompt caching, time budget on",
+    );
     await picture(page, "modules");
     assert.deepEqual(await seriousViolations(page), []);
     const reached = await controlsByTab(page);
@@ -385,6 +396,42 @@ describe("the window", { concurrency: 2 }, () => {
     assert.deepEqual(await calls(page, "removeConnection"), [["removeConnection", "New tenant"]]);
   });
 
+  pageTest("what is entered for one connection is never another one's", "several", async (page) => {
+    await says(page, "connection-in-use", "Production");
+    await page.getByText("Also in its group: Second tenant").waitFor();
+    await open(page, "connection");
+    await becomes(page, "name", "value", "Production");
+
+    // Neither when the tray switches,
+    await fill(page, "resource-group", "only-here");
+    await page.evaluate(() => globalThis.tray.selectConnection("Sandbox"));
+    await becomes(page, "use-connection", "disabled", false);
+    await becomes(page, "edited-connection", "value", "Production");
+    await becomes(page, "resource-group", "value", "only-here");
+
+    // nor when another one is chosen, or a new one is begun: what a test has said is over too,
+    await startTest(page);
+    await says(page, "test-result", "The connection works.");
+    await paste(page, serviceKey());
+    await page.locator("#service-key-read").waitFor();
+    await page.locator("#add-connection").click();
+    await becomes(page, "client-id", "value", "");
+    await page.waitForFunction(() => document.getElementById("edited-connection")?.selectedOption?.textContent === "New connection");
+    await gone(page, "service-key-read");
+    await gone(page, "test-result");
+    await page.locator("#client-secret").waitFor();
+    await becomes(page, "resource-group", "value", "");
+
+    // nor when it is removed.
+    await select(page, "edited-connection", -2);
+    await becomes(page, "name", "value", "Second tenant");
+    await fill(page, "base-url", "https://of-the-removed.example");
+    await page.locator("#remove-connection").click();
+    await page.locator("#remove-connection-confirm").click();
+    await becomes(page, "name", "value", "Sandbox");
+    await becomes(page, "base-url", "value", "https://api.ai.prod.eu-central-1.aws.ml.hana.ondemand.com");
+  });
+
   pageTest("models are searched, and a name that is none is a problem", "running", async (page) => {
     await open(page, "connection");
     await says(page, "model-count", "60 models");
@@ -474,6 +521,8 @@ describe("the window", { concurrency: 2 }, () => {
   pageTest("the overview says what is wrong and leads to where it is mended", "degraded", async (page) => {
     await says(page, "proxy-problem", "(AUTH-401)");
     await says(page, "last-problem", "/v1/messages was answered with 401 (AUTH-401)");
+    await says(page, "last-problem", "On: filters, masking.");
+    await says(page, "usage", "with masking on: 12 requests");
     await says(page, "usage", "128 requests");
     await page.locator("#check-again").click();
     await says(page, "action-problem", "SAP AI Core did not answer within 30 seconds (NET-TIMEOUT). Check again later.");

@@ -14,9 +14,9 @@ use crate::agents::{self, Agent, Form, Setup};
 use crate::binding;
 use crate::check;
 use crate::credential::{secret_name, secret_of};
-use crate::draft;
 use crate::error::Error;
 use crate::local_key;
+use crate::offer::offer;
 use crate::paths::home;
 use crate::running::{Inner, lock};
 use crate::secrets;
@@ -96,7 +96,7 @@ impl App {
     /// When SAP AI Core can't be reached or says no.
     pub async fn offer(&self, draft: &ConnectionDraft) -> Result<Offer, ProblemView> {
         let aicore = self.inner.client_of(draft).await?;
-        draft::offer(&aicore).await
+        offer(&aicore).await
     }
 
     /// Tries a form, step by step, and tells each step as it goes. It ends at the first that fails, at the end, or when

@@ -16,10 +16,12 @@ use tokio::sync::{mpsc, watch};
 use crate::check;
 use crate::demo::Demo;
 use crate::error::Error;
-use crate::learned::{self, LearnedFile};
+use crate::learned;
+use crate::learned_file::LearnedFile;
 use crate::local_key;
 use crate::rules;
-use crate::settings::{OtherConnection, Settings, Source};
+use crate::settings::Settings;
+use crate::source::{OtherConnection, Source};
 use crate::view::{ProblemView, Step};
 
 /// Coretap with its settings. Nothing runs before [`Coretap::start`], but the demo's simulator.

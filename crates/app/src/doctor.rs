@@ -9,8 +9,9 @@ use serde::Serialize;
 
 use crate::coretap::Coretap;
 use crate::error::Error;
+use crate::local_key::local_key;
 use crate::origins::origins;
-use crate::settings::{Flags, Settings, local_key, port};
+use crate::settings::{Flags, Settings, port};
 use crate::status::{Listener, listener};
 use crate::view::{ProblemView, Step, StepId, StepStatus};
 

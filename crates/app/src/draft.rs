@@ -1,62 +1,20 @@
 //! The form of a connection: what is wrong with it, the service key that it stands for, what there is to choose from.
 
 use coretap_aicore::{
-    AiCore, Aliases, Certificate, Connection, Credential, Deployment, ExtraRoots, SelectableModel,
-    ServiceKey, Timeouts,
+    AiCore, Aliases, Certificate, Connection, Credential, ExtraRoots, ServiceKey, Timeouts,
 };
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::connections::{ConnectionSettings, DEFAULT_GROUP};
 use crate::credential::{KeyWithoutSecret, certificate_of, secret_name};
 use crate::error::Error;
-use crate::problem_view::milliseconds;
+use crate::pasted_key::pasted;
 use crate::secrets::Secrets;
-use crate::settings::DEFAULT_GROUP;
-use crate::settings_file::{ConnectionSettings, SettingsFile};
-use crate::view::{
-    CertificateView, ConnectionDraft, ConnectionView, DeploymentView, Field, ModelView, Offer, ProblemView,
-    SecretDraft, ServiceKeyFields,
-};
+use crate::settings_file::SettingsFile;
+use crate::view::{CertificateView, ConnectionDraft, ConnectionView, Field, ProblemView, SecretDraft};
 
 /// Characters of a connection's name.
 const LONGEST_NAME: usize = 60;
-
-/// Reads a pasted service key for the form. Its secret goes nowhere.
-///
-/// # Errors
-/// What is wrong with it.
-pub fn read_service_key(text: &str) -> Result<ServiceKeyFields, ProblemView> {
-    let key = pasted(text)?;
-    Ok(ServiceKeyFields {
-        base_url: without_slash(key.base_url.as_str()),
-        auth_url: without_slash(key.auth_url.as_str()),
-        certificate: match &key.credential {
-            Credential::Secret(_) => None,
-            Credential::Certificate(own) => Some(own.certificate().into()),
-        },
-        client_id: key.client_id,
-    })
-}
-
-impl From<&Certificate> for CertificateView {
-    fn from(certificate: &Certificate) -> Self {
-        CertificateView {
-            subject: certificate.subject().to_owned(),
-            valid_until: milliseconds(certificate.valid_until()),
-        }
-    }
-}
-
-fn pasted(text: &str) -> Result<ServiceKey, Error> {
-    ServiceKey::from_pasted(text).map_err(|source| Error::ServiceKey {
-        variable: "Service key",
-        source,
-    })
-}
-
-/// URLs are shown as the service key has them.
-fn without_slash(url: &str) -> String {
-    url.trim_end_matches('/').to_owned()
-}
 
 impl ConnectionDraft {
     /// All that is wrong with the form, each problem with its field. `saved` is the connection whose secret
@@ -279,65 +237,18 @@ impl From<&ConnectionSettings> for ConnectionView {
     }
 }
 
-/// What there is to choose from.
-///
-/// # Errors
-/// When SAP AI Core can't be reached or says no.
-pub(crate) async fn offer(aicore: &AiCore) -> Result<Offer, ProblemView> {
-    // Who may not list the groups, or asks while only that list fails, types the name.
-    let resource_groups = aicore.resource_groups().await?.unwrap_or_default();
-    let deployments = aicore.deployments().await?;
-    let selection = aicore.selection().await?;
-    Ok(Offer {
-        resource_groups,
-        models: selection.models.into_iter().map(ModelView::from).collect(),
-        hidden_models: selection.hidden.into_iter().map(Into::into).collect(),
-        deployments: deployments.rows.iter().map(DeploymentView::from).collect(),
-    })
-}
-
-impl From<SelectableModel> for ModelView {
-    fn from(model: SelectableModel) -> Self {
-        ModelView {
-            name: model.name,
-            display_name: model.display_name,
-            provider: model.provider,
-            context_length: model.context_length,
-            images: model.images,
-            input_cost: model.input_cost,
-            output_cost: model.output_cost,
-            running_deployments: model
-                .running_deployments
-                .map(|count| u64::try_from(count).unwrap_or(u64::MAX)),
-            deprecated: model.deprecated,
-            retirement_date: model.retirement_date,
-        }
-    }
-}
-
-impl From<&Deployment> for DeploymentView {
-    fn from(row: &Deployment) -> Self {
-        DeploymentView {
-            id: row.id.clone(),
-            status: row.status.clone(),
-            model: row.model.clone(),
-            selectable: row.is_callable(),
-            problem: row.problem.clone(),
-        }
-    }
-}
-
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use coretap_formats::OrchestrationModules;
 
     use super::*;
     use crate::credential::secret_of;
+    use crate::pasted_key::read_service_key;
 
     const KEY: &str = r#"{"clientid":"id!b1|x","clientsecret":"hush","url":"https://auth.example/",
         "serviceurls":{"AI_API_URL":"https://api.example/v2"}}"#;
 
-    fn draft(client_secret: SecretDraft) -> ConnectionDraft {
+    pub(crate) fn draft(client_secret: SecretDraft) -> ConnectionDraft {
         ConnectionDraft {
             replaces: None,
             name: "Mine".to_owned(),
@@ -364,25 +275,6 @@ mod tests {
             .into_iter()
             .map(|problem| (problem.code, problem.field))
             .collect()
-    }
-
-    #[test]
-    fn a_pasted_key_fills_the_fields_and_keeps_its_secret() {
-        let fields = read_service_key(KEY).unwrap();
-        assert_eq!(fields.client_id, "id!b1|x");
-        assert_eq!(
-            (fields.auth_url.as_str(), fields.base_url.as_str()),
-            ("https://auth.example", "https://api.example")
-        );
-        assert!(!format!("{fields:?}").contains("hush"));
-        let problem = read_service_key("{\"clientsecret\": \"hush\"").unwrap_err();
-        assert_eq!(
-            (problem.code.as_str(), problem.field),
-            ("CONFIG-SERVICE-KEY-JSON", Some(Field::ServiceKey))
-        );
-        assert!(!format!("{problem:?}").contains("hush"));
-        let shown = format!("{:?}", draft(SecretDraft::ServiceKey { text: KEY.into() }));
-        assert!(!shown.contains("hush"), "{shown}");
     }
 
     #[test]

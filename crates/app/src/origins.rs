@@ -3,7 +3,8 @@
 
 use std::borrow::Cow;
 
-use crate::settings::{Settings, Source};
+use crate::settings::Settings;
+use crate::source::Source;
 
 /// Nothing was set.
 pub(crate) const BY_DEFAULT: &str = "by default";
@@ -98,4 +99,117 @@ pub(crate) fn origins(settings: &Settings) -> Vec<String> {
         None => "settings file: none".to_owned(),
     });
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::Flags;
+    use crate::settings::tests::{key, read};
+
+    #[test]
+    fn each_setting_says_where_it_was_chosen() {
+        let (home, sdk) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (folder, sdk_home) = (
+            home.path().display().to_string(),
+            sdk.path().display().to_string(),
+        );
+        let file = r#"{"AICORE_CLIENT_ID": "file", "AICORE_CLIENT_SECRET": "hush", "AICORE_AUTH_URL": "https://a.example",
+            "AICORE_BASE_URL": "https://b.example", "AICORE_RESOURCE_GROUP": "team-x"}"#;
+        std::fs::create_dir(sdk.path().join(".aicore")).unwrap();
+        std::fs::write(sdk.path().join(".aicore/config.json"), file).unwrap();
+        let certificate = include_str!("../../aicore/tests/keys/rsa.crt");
+        std::fs::write(sdk.path().join("ca.pem"), certificate).unwrap();
+        let own_home = if cfg!(windows) { "USERPROFILE" } else { "HOME" };
+        let base = [
+            ("CORETAP_HOME", folder.as_str()),
+            (own_home, &sdk_home),
+            ("CORETAP_API_KEY", "sk-hush"),
+        ];
+        let told = |saved: &str, more: &[(&'static str, &'static str)]| {
+            std::fs::write(home.path().join("settings.toml"), format!("version = 1\n{saved}")).unwrap();
+            let settings = read(Flags::default(), &[&base, more].concat()).unwrap();
+            let lines = origins(&settings).join("\n");
+            assert!(!lines.contains("hush"), "{lines}");
+            lines
+        };
+        let has = |lines: &str, expected: &[&str]| {
+            for line in expected {
+                assert!(
+                    lines.lines().any(|found| found == *line),
+                    "{line} is not in\n{lines}"
+                );
+            }
+        };
+        let path = sdk.path().join(".aicore/config.json").display().to_string();
+        let of_file = format!("resource group: team-x ({path})");
+        has(
+            &told("", &[]),
+            &[&of_file, "local key: CORETAP_API_KEY", "port: 4000 (by default)"],
+        );
+        let saved = "port = 4711\nca_file = \"~/ca.pem\"\n[[connections]]\nresource_group = \"saved\"\nmodel = \"gpt-4o\"\n\
+            deployment = \"d1\"\norchestration = true\n[aliases]\nfast = \"gpt-4o\"\n";
+        has(
+            &told(saved, &[]),
+            &[
+                "resource group: saved (settings.toml)",
+                "mode: orchestration (settings.toml)",
+                "model: gpt-4o (settings.toml)",
+                "deployment: d1 (settings.toml)",
+                "aliases: 1 (settings.toml)",
+                "port: 4711 (settings.toml)",
+                "CA file: ~/ca.pem (settings.toml)",
+            ],
+        );
+        let variables = [("AICORE_PROFILE", "default"), ("CORETAP_DEPLOYMENT", "d2")];
+        has(
+            &told(saved, &variables),
+            &[&of_file, "deployment: d2 (CORETAP_DEPLOYMENT)"],
+        );
+        let simulated = told(&format!("simulator = true\n{saved}"), &[]);
+        has(
+            &simulated,
+            &[
+                "the built-in simulator answers (settings.toml)",
+                "resource group: default (by default)",
+                "mode: orchestration (by default)",
+                "model: none for unknown names",
+            ],
+        );
+        assert!(
+            !simulated.contains("CA file") && !simulated.contains("d1"),
+            "{simulated}"
+        );
+    }
+
+    #[test]
+    fn orchestrations_modules_come_from_the_file_and_say_whether_they_are_used() {
+        let home = tempfile::tempdir().unwrap();
+        let folder = home.path().display().to_string();
+        let text = "version = 1\n[[connections]]\n[connections.orchestration_modules]\ntimeout = 60\n\
+            [connections.orchestration_modules.output_filter]\nllama_guard = [\"hate\"]\n";
+        std::fs::write(home.path().join("settings.toml"), text).unwrap();
+        let service_key = key("a");
+        for (mode, told) in [
+            (
+                "true",
+                "orchestration modules: filtering, timeout (settings.toml)",
+            ),
+            (
+                "false",
+                "orchestration modules: filtering, timeout (settings.toml, not used in this mode)",
+            ),
+        ] {
+            let environment = [
+                ("AICORE_SERVICE_KEY", service_key.as_str()),
+                ("CORETAP_API_KEY", "k"),
+                ("CORETAP_HOME", &folder),
+                ("CORETAP_ORCHESTRATION", mode),
+            ];
+            let settings = read(Flags::default(), &environment).unwrap();
+            assert_eq!(settings.orchestration_modules.timeout, Some(60));
+            let lines = origins(&settings);
+            assert!(lines.iter().any(|line| line == told), "{lines:?}");
+        }
+    }
 }

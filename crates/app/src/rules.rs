@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::error::Error;
-use crate::learned::LearnedFile;
+use crate::learned_file::LearnedFile;
 use crate::settings_file::folder;
 
 const FILE: &str = "rules.toml";

@@ -9,30 +9,29 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
-use coretap_aicore::{AiCore, ExtraRoots, ServiceKey};
+use coretap_aicore::{AiCore, ExtraRoots};
 use coretap_proxy::{Exchange, LocalKey, RunState};
-use secrecy::ExposeSecret;
 use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::binding;
 use crate::check;
+use crate::connections::ConnectionSettings;
 use crate::coretap::Coretap;
 use crate::error::Error;
-use crate::local_key;
 use crate::origins::Origins;
 use crate::paths::expand;
 use crate::problem_view::milliseconds;
-use crate::secrets::{self, Secret, SecretError, Secrets};
-use crate::settings::{DEFAULT_PORT, OtherConnection, Settings, Source};
-use crate::settings_file::{ConnectionSettings, SettingsFile};
+use crate::secrets::{Secret, Secrets};
+use crate::settings::{DEFAULT_PORT, Settings};
+use crate::settings_file::SettingsFile;
 use crate::snapshot;
+use crate::source::{OtherConnection, Source};
 use crate::store::Store;
 use crate::usage::Usage;
 use crate::view::{
-    ConnectionDraft, ConnectionView, KeyView, ModelView, ProblemView, ProxyView, SecretView, Snapshot,
-    SourceView, Step, StepId, StepStatus,
+    ConnectionDraft, ConnectionView, ModelView, ProblemView, ProxyView, SecretView, Snapshot, SourceView,
+    Step, StepId, StepStatus,
 };
 
 /// Finished requests that may wait to be counted; more are passed over.
@@ -154,36 +153,6 @@ impl Inner {
             })
     }
 
-    /// Removes the secret of a connection that was saved, unless one that is saved has the same.
-    pub(crate) async fn forget_unused_secret(&self, former: &ConnectionSettings) -> Result<(), Error> {
-        let name_of =
-            |connection: &ConnectionSettings| Some(connection.without_secret().ok()??.secret_name());
-        let Some(name) = name_of(former) else {
-            return Ok(());
-        };
-        let is_used = {
-            let settings = self.saved_settings();
-            settings
-                .connections
-                .iter()
-                .filter_map(name_of)
-                .any(|used| used == name)
-        };
-        if is_used {
-            return Ok(());
-        }
-        match self.secrets.forget(&name).await {
-            // Where there is no keychain, there is nothing in it.
-            Err(SecretError::NoKeychain(_)) => Ok(()),
-            forgotten => Ok(forgotten?),
-        }
-    }
-
-    /// Asks the keychain anew for every secret from now on.
-    pub(crate) async fn forget_what_was_read(&self) {
-        self.running.lock().await.secrets.clear();
-    }
-
     /// The authorities that are trusted beside the system's: those of a file, or none.
     pub(crate) fn extra_roots(&self, ca_file: Option<&str>) -> Result<ExtraRoots, Error> {
         let Some(path) = ca_file else {
@@ -302,83 +271,6 @@ impl Inner {
         others
     }
 
-    /// A saved connection's service key with its secret; `None` when it names no server or the secret is missing. The
-    /// snapshot says how it is with the secret.
-    async fn whole_key(
-        &self,
-        running: &mut Running,
-        saved: &ConnectionSettings,
-    ) -> Result<Option<ServiceKey>, ProblemView> {
-        let name = saved.name();
-        let key = match saved.without_secret() {
-            Ok(Some(key)) => key,
-            Ok(None) => {
-                self.note_secret(name, &SecretView::Missing);
-                return Ok(None);
-            }
-            Err(error) => return Err(self.note_unreadable(name, error)),
-        };
-        let Some(secret) = self.secret(running, name, key.secret_name()).await? else {
-            return Ok(None);
-        };
-        key.with_secret(&secret)
-            .map(Some)
-            .map_err(|error| self.note_unreadable(name, error))
-    }
-
-    async fn secret(
-        &self,
-        running: &mut Running,
-        connection: &str,
-        name: String,
-    ) -> Result<Option<Secret>, ProblemView> {
-        let known = running.secrets.get(&name).cloned();
-        if known.is_some() && self.knows_secret_of(connection) {
-            return Ok(known);
-        }
-        self.note_secret(connection, &SecretView::Asking);
-        match self.secrets.get(&name).await {
-            Ok(Some(found)) => {
-                running.secrets.insert(name, found.secret.clone());
-                let view = if found.stored {
-                    SecretView::Stored
-                } else {
-                    SecretView::ThisRun
-                };
-                self.note_secret(connection, &view);
-                Ok(Some(found.secret))
-            }
-            Ok(None) => {
-                self.note_secret(connection, &SecretView::Missing);
-                Ok(None)
-            }
-            Err(error) => Err(self.note_unreadable(connection, Error::Secret(error))),
-        }
-    }
-
-    /// Whether the snapshot says already where the secret of a connection lies.
-    fn knows_secret_of(&self, connection: &str) -> bool {
-        let snapshot = self.snapshot.borrow();
-        let mut saved = snapshot.connections.iter();
-        saved.any(|saved| {
-            saved.connection.name == connection
-                && matches!(saved.secret, SecretView::Stored | SecretView::ThisRun)
-        })
-    }
-
-    fn note_secret(&self, connection: &str, secret: &SecretView) {
-        self.change(|snapshot| snapshot::take_secret(snapshot, connection, secret));
-    }
-
-    fn note_unreadable(&self, connection: &str, error: Error) -> ProblemView {
-        let problem = ProblemView::from(error);
-        let secret = SecretView::Unreadable {
-            problem: problem.clone(),
-        };
-        self.note_secret(connection, &secret);
-        problem
-    }
-
     fn settings(
         &self,
         running: &Running,
@@ -422,69 +314,6 @@ impl Inner {
             left_out: Vec::new(),
             folder: Some(folder),
         })
-    }
-
-    /// The local key of the keychain, or a new one that is put there; without a keychain one for this run.
-    pub(crate) async fn read_local_key(self: &Arc<Self>) -> Result<LocalKey, Error> {
-        // Two readers who both find none would make two keys.
-        let _one_reader = self.local_key.lock().await;
-        let known = self.running.lock().await.local_key.clone();
-        if self.snapshot.borrow().local_key.stored
-            && let Some(known) = known
-        {
-            return Ok(known);
-        }
-        let found = self.secrets.get(binding::LOCAL_KEY).await;
-        let usable = |secret: &Secret| LocalKey::new(secrets::text(secret)?.expose_secret().to_owned());
-        if let Ok(Some(found)) = &found
-            && let Some(key) = usable(&found.secret)
-        {
-            self.note_local_key_trouble(None);
-            self.take_local_key(key.clone(), true).await;
-            return Ok(key);
-        }
-        // The key that agents may have already goes before a new one.
-        let key = match known {
-            Some(key) => key,
-            None => local_key::random()?,
-        };
-        let trouble = match found {
-            Ok(Some(_)) => Some(Error::LocalKeyRefused),
-            Ok(None) => {
-                let secret = secrets::bytes(key.expose());
-                let written = self.secrets.store(binding::LOCAL_KEY, &secret).await;
-                written.err().map(Error::Secret)
-            }
-            Err(error) => Some(Error::Secret(error)),
-        };
-        self.note_local_key_trouble(trouble.as_ref());
-        self.take_local_key(key.clone(), trouble.is_none()).await;
-        Ok(key)
-    }
-
-    /// Says why the local key does not last, or that it does.
-    fn note_local_key_trouble(&self, trouble: Option<&Error>) {
-        self.change(|snapshot| {
-            snapshot
-                .notices
-                .retain(|notice| !notice.code.starts_with("SECRET-") && notice.code != "CONFIG-LOCAL-KEY");
-            if let Some(trouble) = trouble {
-                let mut notice = ProblemView::from(trouble);
-                notice.field = None;
-                notice.sentence = format!("The local key holds for this run only. {}", notice.sentence);
-                snapshot.notices.push(notice);
-            }
-        });
-    }
-
-    /// Takes a local key into use, from the next [`Inner::apply`] on.
-    pub(crate) async fn take_local_key(&self, key: LocalKey, is_stored: bool) {
-        let view = KeyView {
-            beginning: snapshot::beginning(&key),
-            stored: is_stored,
-        };
-        self.running.lock().await.local_key = Some(key);
-        self.change(|snapshot| snapshot.local_key = view);
     }
 
     /// Why there is nothing to start.

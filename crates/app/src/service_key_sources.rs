@@ -4,38 +4,15 @@
 //! A key is taken whole from the first source that has one. Parts of different sources are never put together: a
 //! secret must not go to a server that another source names.
 
-use std::io;
-use std::path::{Path, PathBuf};
-
 use coretap_aicore::ServiceKey;
-use secrecy::SecretString;
-use serde_json::{Map, Value};
 
 use crate::error::Error;
-use crate::paths::{expand, home, set};
+use crate::paths::set;
+use crate::sdk_config_file::{CONFIG, CONFIG_HOME, PROFILE, from_config_file};
+use crate::service_key_parts::from_parts;
 
-const CLIENT_ID: &str = "AICORE_CLIENT_ID";
-const CLIENT_SECRET: &str = "AICORE_CLIENT_SECRET";
-const AUTH_URL: &str = "AICORE_AUTH_URL";
-const BASE_URL: &str = "AICORE_BASE_URL";
-const CERTIFICATE_URL: &str = "AICORE_CERT_URL";
-const CERTIFICATE: &str = "AICORE_CERT_STR";
-const CERTIFICATE_FILE: &str = "AICORE_CERT_FILE_PATH";
-const KEY: &str = "AICORE_KEY_STR";
-const KEY_FILE: &str = "AICORE_KEY_FILE_PATH";
-const RESOURCE_GROUP: &str = "AICORE_RESOURCE_GROUP";
 const SERVICE_KEY: &str = "AICORE_SERVICE_KEY";
-const VCAP_SERVICES: &str = "VCAP_SERVICES";
-
-/// One of these is in a file that holds a service key as it was copied.
-const SERVICE_KEY_MEMBERS: [&str; 4] = ["clientid", "credentials", "aicore", VCAP_SERVICES];
-
-/// A file of its own, in place of those in the folder.
-const CONFIG: &str = "AICORE_CONFIG";
-/// The folder of the SDKs' files, in place of `~/.aicore`.
-const CONFIG_HOME: &str = "AICORE_HOME";
-/// `config_<profile>.json` in place of `config.json`.
-const PROFILE: &str = "AICORE_PROFILE";
+pub(crate) const VCAP_SERVICES: &str = "VCAP_SERVICES";
 
 /// A service key, and the resource group if it stands beside it.
 #[derive(Debug)]
@@ -112,145 +89,20 @@ pub(crate) fn found(environment: &impl Fn(&str) -> Option<String>) -> Result<Opt
     }))
 }
 
-/// A key in parts: `part` gives the value of a name, `environment` the home folder. `None` if no part is there. With a
-/// client secret the parts of a certificate are not looked at.
-fn from_parts(
-    part: &impl Fn(&str) -> Option<String>,
-    environment: &impl Fn(&str) -> Option<String>,
-) -> Result<Option<ServiceKey>, Error> {
-    let is_given = |name: &&str| part(name).is_some();
-    let by_certificate = part(CLIENT_SECRET).is_none()
-        && [CERTIFICATE, CERTIFICATE_FILE, KEY, KEY_FILE, CERTIFICATE_URL]
-            .iter()
-            .any(is_given);
-    let names = if by_certificate {
-        // The SDKs know two names for where tokens come from, and two ways for certificate and key.
-        let either = |one, other| if is_given(&one) { one } else { other };
-        let by_file = is_given(&CERTIFICATE_FILE) || is_given(&KEY_FILE);
-        vec![
-            CLIENT_ID,
-            either(CERTIFICATE, if by_file { CERTIFICATE_FILE } else { CERTIFICATE }),
-            either(KEY, if by_file { KEY_FILE } else { KEY }),
-            either(AUTH_URL, CERTIFICATE_URL),
-            BASE_URL,
-        ]
-    } else {
-        vec![CLIENT_ID, CLIENT_SECRET, AUTH_URL, BASE_URL]
-    };
-    let (given, missing): (Vec<_>, Vec<_>) = names.into_iter().partition(is_given);
-    if given.is_empty() {
-        return Ok(None);
-    }
-    if !missing.is_empty() {
-        return Err(Error::GroupIncomplete { given, missing });
-    }
-    let text = |name| part(name).unwrap_or_default();
-    let secret = |name| SecretString::from(text(name));
-    let (id, base_url) = (text(CLIENT_ID), text(BASE_URL));
-    let key = if by_certificate {
-        let pem = |direct, file| match part(direct) {
-            Some(pem) => Ok(pem),
-            None => read_file(file, &expand(home(environment).as_ref(), &text(file))),
-        };
-        let certificate = pem(CERTIFICATE, CERTIFICATE_FILE)?;
-        let private_key = SecretString::from(pem(KEY, KEY_FILE)?);
-        // `AICORE_AUTH_URL` may hold the key's `url`, which asks for no certificate.
-        let url = part(CERTIFICATE_URL).unwrap_or_else(|| text(AUTH_URL));
-        ServiceKey::with_certificate(&id, &certificate, &private_key, &url, &base_url)
-    } else {
-        ServiceKey::from_parts(&id, &secret(CLIENT_SECRET), &text(AUTH_URL), &base_url)
-    };
-    key.map(Some).map_err(|source| Error::ServiceKey {
-        variable: if by_certificate {
-            "AICORE_CERT_…, AICORE_KEY_…, AICORE_BASE_URL"
-        } else {
-            "AICORE_AUTH_URL, AICORE_BASE_URL"
-        },
-        source,
-    })
-}
-
-fn read_file(variable: &'static str, path: &Path) -> Result<String, Error> {
-    std::fs::read_to_string(path).map_err(|source| Error::FileUnreadable {
-        variable,
-        path: path.display().to_string(),
-        source,
-    })
-}
-
-/// The file that SAP's Python SDK and `LiteLLM` read: one JSON object whose members are named like the variables. A service
-/// key that was copied into it is taken too.
-fn from_config_file(set: &impl Fn(&str) -> Option<String>) -> Result<Option<Given>, Error> {
-    let Some((path, must_exist)) = config_file(set) else {
-        return Ok(None);
-    };
-    let refused = |problem| Error::ConfigFile {
-        path: path.display().to_string(),
-        problem,
-    };
-    let text = match std::fs::read_to_string(&path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound && !must_exist => return Ok(None),
-        Err(error) => return Err(refused(format!("can't be read: {error}"))),
-    };
-    let text = text.trim_start_matches('\u{feff}');
-    // serde's own words may repeat the text, which holds a secret: only the place is kept.
-    let members: Map<String, Value> = serde_json::from_str(text).map_err(|error| {
-        refused(format!(
-            "is no JSON object (line {}, column {})",
-            error.line(),
-            error.column()
-        ))
-    })?;
-    let member = |name: &str| {
-        let text = members.get(name).and_then(Value::as_str).map(str::to_owned);
-        text.filter(|value| !value.trim().is_empty())
-    };
-    let within = |source| Error::InConfigFile {
-        path: path.display().to_string(),
-        source: Box::new(source),
-    };
-    let key = match from_parts(&member, set).map_err(within)? {
-        Some(key) => key,
-        None if SERVICE_KEY_MEMBERS.iter().any(|name| members.contains_key(*name)) => {
-            ServiceKey::from_pasted(text).map_err(|source| within(Error::AiCore(source)))?
-        }
-        None => {
-            return Err(Error::ConfigFileEmpty {
-                path: path.display().to_string(),
-                is_named: must_exist,
-            });
-        }
-    };
-    Ok(Some(Given {
-        key,
-        resource_group: member(RESOURCE_GROUP),
-        from: path.display().to_string(),
-    }))
-}
-
-/// Where that file is, and whether it must be there; `None` without a home folder to look in.
-fn config_file(set: &impl Fn(&str) -> Option<String>) -> Option<(PathBuf, bool)> {
-    let own_home = home(set);
-    if let Some(path) = set(CONFIG) {
-        return Some((expand(own_home.as_ref(), &path), true));
-    }
-    let folder = set(CONFIG_HOME).map(|folder| expand(own_home.as_ref(), &folder));
-    let folder = folder.or_else(|| Some(own_home?.join(".aicore")))?;
-    Some(match set(PROFILE).filter(|profile| profile.trim() != "default") {
-        Some(profile) => (folder.join(format!("config_{}.json", profile.trim())), true),
-        None => (folder.join("config.json"), false),
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::HashMap;
 
     use coretap_aicore::Credential;
     use secrecy::ExposeSecret;
+    use serde_json::{Map, Value};
 
     use super::*;
+    use crate::sdk_config_file::RESOURCE_GROUP;
+    use crate::service_key_parts::{
+        AUTH_URL, BASE_URL, CERTIFICATE, CERTIFICATE_FILE, CERTIFICATE_URL, CLIENT_ID, CLIENT_SECRET, KEY,
+        KEY_FILE,
+    };
 
     const CERTIFICATE_PEM: &str = include_str!("../../aicore/tests/keys/p256.crt");
     const KEY_PEM: &str = include_str!("../../aicore/tests/keys/p256-sec1.pem");

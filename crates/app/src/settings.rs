@@ -3,22 +3,20 @@
 
 use std::path::PathBuf;
 
-use coretap_aicore::{Aliases, ExtraRoots, ServiceKey};
+use coretap_aicore::{Aliases, ExtraRoots};
 use coretap_formats::OrchestrationModules;
 use coretap_proxy::LocalKey;
-use secrecy::ExposeSecret;
 
-use crate::binding;
-use crate::credential::KeyWithoutSecret;
+use crate::connections::{ConnectionSettings, DEFAULT_GROUP};
 use crate::error::Error;
-use crate::origins::{BY_DEFAULT, Origin, Origins, first};
+use crate::local_key::{self, own_local_key, stored_local_key};
+use crate::origins::{BY_DEFAULT, Origins, first};
 use crate::paths::{expand, home, set};
-use crate::secrets::{self, Secrets};
-use crate::service_key_sources;
-use crate::settings_file::{ConnectionSettings, FILE, SettingsFile, folder};
+use crate::secrets::Secrets;
+use crate::settings_file::{FILE, SettingsFile, folder};
+use crate::source::{Chosen, OtherConnection, Source, choose};
 
 const RESOURCE_GROUP: &str = "AICORE_RESOURCE_GROUP";
-const LOCAL_KEY: &str = "CORETAP_API_KEY";
 const PORT: &str = "CORETAP_PORT";
 const ORCHESTRATION: &str = "CORETAP_ORCHESTRATION";
 const MODEL: &str = "CORETAP_MODEL";
@@ -26,11 +24,6 @@ const DEPLOYMENT: &str = "CORETAP_DEPLOYMENT";
 const CA_FILE: &str = "CORETAP_CA_FILE";
 const CONNECTION: &str = "CORETAP_CONNECTION";
 
-/// Where a saved service key lies.
-const KEPT: &str = "settings.toml and the keychain";
-
-/// The resource group that every tenant has.
-pub(crate) const DEFAULT_GROUP: &str = "default";
 pub(crate) const DEFAULT_PORT: u16 = 4000;
 
 /// What was asked for on the command line; it goes before everything else.
@@ -79,50 +72,6 @@ pub struct Settings {
     pub folder: Option<PathBuf>,
 }
 
-/// A saved connection that answers for the one in use. What names mean is the same for both.
-#[derive(Clone, Debug)]
-pub struct OtherConnection {
-    /// What the person calls it.
-    pub name: String,
-    /// Its service key.
-    pub service_key: ServiceKey,
-    /// Its resource group.
-    pub resource_group: String,
-    /// All models through its orchestration deployment, or each through its own.
-    pub orchestration: bool,
-    /// The deployment to use there while it runs.
-    pub selected_deployment: Option<String>,
-    /// What its orchestration does beside completing.
-    pub orchestration_modules: OrchestrationModules,
-}
-
-impl OtherConnection {
-    /// What the settings say of it, with its whole key.
-    pub(crate) fn new(saved: &ConnectionSettings, service_key: ServiceKey) -> Self {
-        OtherConnection {
-            name: saved.name().to_owned(),
-            service_key,
-            resource_group: saved
-                .resource_group
-                .clone()
-                .unwrap_or_else(|| DEFAULT_GROUP.to_owned()),
-            orchestration: saved.orchestration.unwrap_or_default(),
-            selected_deployment: saved.deployment.clone(),
-            orchestration_modules: saved.orchestration_modules.clone(),
-        }
-    }
-}
-
-/// Where models come from.
-#[derive(Clone, Debug)]
-#[expect(clippy::large_enum_variant, reason = "there is one, read once at the start")]
-pub enum Source {
-    /// The built-in simulator.
-    Demo,
-    /// SAP AI Core, with this service key.
-    AiCore(ServiceKey),
-}
-
 impl Settings {
     /// Reads all settings. `environment` gives a variable's value; an empty one counts as not set. What the desktop app
     /// has put into the keychain is taken where no variable says anything else.
@@ -145,7 +94,7 @@ impl Settings {
         let orchestration = orchestration(environment)?;
         let secrets = Secrets::new();
         let mut local_key = own_local_key(environment)?;
-        let mut local_key_from = LOCAL_KEY;
+        let mut local_key_from = local_key::VARIABLE;
         let Chosen {
             source,
             from: key_from,
@@ -257,116 +206,6 @@ fn leave_out(problem: &Error) -> String {
     )
 }
 
-/// Where models come from, as it was chosen.
-struct Chosen {
-    source: Source,
-    from: Origin,
-    /// The resource group that stands beside the service key: before the saved one if the person has told it to this
-    /// process, behind it if it was only found.
-    told_group: Option<String>,
-    found_group: Option<String>,
-    others: Vec<OtherConnection>,
-}
-
-async fn choose(
-    flags: &Flags,
-    is_named: bool,
-    environment: &impl Fn(&str) -> Option<String>,
-    file: &SettingsFile,
-    connection: &ConnectionSettings,
-    secrets: &Secrets,
-) -> Result<Chosen, Error> {
-    let alone = |source, from: &'static str| Chosen {
-        source,
-        from: from.into(),
-        told_group: None,
-        found_group: None,
-        others: Vec::new(),
-    };
-    if flags.demo {
-        return Ok(alone(Source::Demo, "--demo"));
-    }
-    // Whoever names a connection means that one.
-    if !is_named && let Some(told) = service_key_sources::told(environment)? {
-        return Ok(Chosen {
-            source: Source::AiCore(told.key),
-            from: told.from.into(),
-            told_group: told.resource_group,
-            found_group: None,
-            others: Vec::new(),
-        });
-    }
-    if !is_named && file.simulator {
-        return Ok(alone(Source::Demo, FILE));
-    }
-    if let Some(key) = connection.without_secret()? {
-        let found = secrets.get(&key.secret_name()).await?;
-        let key = key.with_secret(&found.ok_or(Error::SecretMissing)?.secret)?;
-        return Ok(Chosen {
-            others: others_of_group(file, secrets).await,
-            ..alone(Source::AiCore(key), KEPT)
-        });
-    }
-    let found = service_key_sources::found(environment)?.ok_or(Error::CredentialsMissing)?;
-    Ok(Chosen {
-        source: Source::AiCore(found.key),
-        from: found.from.into(),
-        told_group: None,
-        found_group: found.resource_group,
-        others: Vec::new(),
-    })
-}
-
-/// The other connections of the group, with their secrets. One that can't be used is left out: it must not harm the others.
-async fn others_of_group(file: &SettingsFile, secrets: &Secrets) -> Vec<OtherConnection> {
-    let mut others = Vec::new();
-    for saved in file.others_of_group() {
-        match whole_key(saved, secrets).await {
-            Ok(key) => others.push(OtherConnection::new(saved, key)),
-            Err(error) => {
-                tracing::warn!(
-                    code = error.code(),
-                    connection = saved.name(),
-                    "{error} It is left out."
-                );
-            }
-        }
-    }
-    others
-}
-
-async fn whole_key(saved: &ConnectionSettings, secrets: &Secrets) -> Result<ServiceKey, Error> {
-    let key = saved.without_secret()?.ok_or(Error::CredentialsMissing)?;
-    let found = secrets.get(&key.secret_name()).await?;
-    key.with_secret(&found.ok_or(Error::SecretMissing)?.secret)
-}
-
-impl ConnectionSettings {
-    /// The service key without its secret; `None` when the connection names no server.
-    ///
-    /// # Errors
-    /// When a URL or the certificate can't be used.
-    pub(crate) fn without_secret(&self) -> Result<Option<KeyWithoutSecret>, Error> {
-        let (Some(client_id), Some(auth_url), Some(base_url)) =
-            (&self.client_id, &self.auth_url, &self.base_url)
-        else {
-            return Ok(None);
-        };
-        let key = KeyWithoutSecret::new(client_id, auth_url, base_url, self.certificate.as_deref());
-        key.map(Some).map_err(|source| Error::ServiceKey {
-            variable: "settings.toml",
-            source,
-        })
-    }
-}
-
-/// The local key that the desktop app keeps in the keychain.
-async fn stored_local_key(secrets: &Secrets) -> Result<Option<LocalKey>, Error> {
-    let found = secrets.get(binding::LOCAL_KEY).await?;
-    let key = found.and_then(|found| secrets::text(&found.secret));
-    Ok(key.and_then(|key| LocalKey::new(key.expose_secret().to_owned())))
-}
-
 /// The port of `CORETAP_PORT`, else of the settings file, else 4000.
 ///
 /// # Errors
@@ -396,27 +235,6 @@ fn port_of(
     Ok((port, PORT))
 }
 
-/// The local key of `CORETAP_API_KEY`, else the one that the desktop app keeps in the keychain, if there is one.
-///
-/// # Errors
-/// When it can't stand in a header, or the keychain can't be read.
-pub async fn local_key(environment: &impl Fn(&str) -> Option<String>) -> Result<Option<LocalKey>, Error> {
-    if let Some(key) = own_local_key(environment)? {
-        return Ok(Some(key));
-    }
-    // Whoever has never used the desktop app has nothing in the keychain, and must not be asked to unlock it.
-    match SettingsFile::load(environment)? {
-        Some(_) => stored_local_key(&Secrets::new()).await,
-        None => Ok(None),
-    }
-}
-
-fn own_local_key(environment: &impl Fn(&str) -> Option<String>) -> Result<Option<LocalKey>, Error> {
-    set(environment, LOCAL_KEY)
-        .map(|key| LocalKey::new(key).ok_or(Error::LocalKeyRefused))
-        .transpose()
-}
-
 fn orchestration(environment: &impl Fn(&str) -> Option<String>) -> Result<Option<bool>, Error> {
     let Some(value) = set(environment, ORCHESTRATION) else {
         return Ok(None);
@@ -433,16 +251,16 @@ fn orchestration(environment: &impl Fn(&str) -> Option<String>) -> Result<Option
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::collections::HashMap;
 
     use coretap_aicore::Credential;
+    use secrecy::ExposeSecret;
 
     use super::*;
-    use crate::origins::origins;
 
     #[expect(clippy::needless_pass_by_value, reason = "tests say it in place")]
-    fn read(flags: Flags, environment: &[(&str, &str)]) -> Result<Settings, Error> {
+    pub(crate) fn read(flags: Flags, environment: &[(&str, &str)]) -> Result<Settings, Error> {
         let environment: HashMap<_, _> = environment.iter().copied().collect();
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(Settings::read(&flags, &|name| {
@@ -450,17 +268,10 @@ mod tests {
         }))
     }
 
-    fn key(client_id: &str) -> String {
+    pub(crate) fn key(client_id: &str) -> String {
         format!(
             r#"{{"clientid":"{client_id}","clientsecret":"s","url":"https://auth.example.com","serviceurls":{{"AI_API_URL":"https://api.example.com"}}}}"#
         )
-    }
-
-    fn client_id(settings: Settings) -> String {
-        match settings.source {
-            Source::AiCore(key) => key.client_id,
-            Source::Demo => "demo".to_owned(),
-        }
     }
 
     const PARTS: [(&str, &str); 4] = [
@@ -469,157 +280,6 @@ mod tests {
         ("AICORE_AUTH_URL", "https://auth.example.com/oauth/token"),
         ("AICORE_BASE_URL", "https://api.example.com/v2"),
     ];
-
-    #[test]
-    fn what_was_saved_goes_behind_what_was_told_and_before_what_lies_around() {
-        let (home, sdk) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        let (folder, sdk_home) = (
-            home.path().display().to_string(),
-            sdk.path().display().to_string(),
-        );
-        let file = r#"{"AICORE_CLIENT_ID": "file", "AICORE_CLIENT_SECRET": "s", "AICORE_AUTH_URL": "https://a.example",
-            "AICORE_BASE_URL": "https://b.example", "AICORE_RESOURCE_GROUP": "of the file"}"#;
-        std::fs::create_dir(sdk.path().join(".aicore")).unwrap();
-        std::fs::write(sdk.path().join(".aicore/config.json"), file).unwrap();
-        let service_key = key("service key");
-        let own_home = if cfg!(windows) { "USERPROFILE" } else { "HOME" };
-        let base = [
-            ("CORETAP_HOME", folder.as_str()),
-            (own_home, &sdk_home),
-            ("CORETAP_API_KEY", "k"),
-        ];
-        let seen = |saved: &str, more: &[(&'static str, &'static str)]| {
-            std::fs::write(home.path().join("settings.toml"), format!("version = 1\n{saved}")).unwrap();
-            let settings = read(Flags::default(), &[&base, more].concat()).unwrap();
-            let group = settings.resource_group.clone();
-            (client_id(settings), group)
-        };
-        let of = |id: &str, group: &str| (id.to_owned(), group.to_owned());
-        let group = "[[connections]]\nresource_group = \"saved\"\n";
-        assert_eq!(seen("", &[]), of("file", "of the file"));
-        assert_eq!(seen(group, &[]), of("file", "saved"));
-        assert_eq!(seen("simulator = true\n", &[]), of("demo", "default"));
-        let profile = [("AICORE_PROFILE", "default")];
-        assert_eq!(seen("simulator = true\n", &profile), of("file", "of the file"));
-        assert_eq!(seen(group, &profile), of("file", "of the file"));
-        let told = [base.as_slice(), &[("AICORE_SERVICE_KEY", &service_key)]].concat();
-        assert_eq!(client_id(read(Flags::default(), &told).unwrap()), "service key");
-        let demo = Flags {
-            demo: true,
-            ..Flags::default()
-        };
-        assert_eq!(client_id(read(demo, &told).unwrap()), "demo");
-        assert!(matches!(
-            read(Flags::default(), &[]),
-            Err(Error::CredentialsMissing)
-        ));
-    }
-
-    #[test]
-    fn each_setting_says_where_it_was_chosen() {
-        let (home, sdk) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        let (folder, sdk_home) = (
-            home.path().display().to_string(),
-            sdk.path().display().to_string(),
-        );
-        let file = r#"{"AICORE_CLIENT_ID": "file", "AICORE_CLIENT_SECRET": "hush", "AICORE_AUTH_URL": "https://a.example",
-            "AICORE_BASE_URL": "https://b.example", "AICORE_RESOURCE_GROUP": "team-x"}"#;
-        std::fs::create_dir(sdk.path().join(".aicore")).unwrap();
-        std::fs::write(sdk.path().join(".aicore/config.json"), file).unwrap();
-        let certificate = include_str!("../../aicore/tests/keys/rsa.crt");
-        std::fs::write(sdk.path().join("ca.pem"), certificate).unwrap();
-        let own_home = if cfg!(windows) { "USERPROFILE" } else { "HOME" };
-        let base = [
-            ("CORETAP_HOME", folder.as_str()),
-            (own_home, &sdk_home),
-            ("CORETAP_API_KEY", "sk-hush"),
-        ];
-        let told = |saved: &str, more: &[(&'static str, &'static str)]| {
-            std::fs::write(home.path().join("settings.toml"), format!("version = 1\n{saved}")).unwrap();
-            let settings = read(Flags::default(), &[&base, more].concat()).unwrap();
-            let lines = origins(&settings).join("\n");
-            assert!(!lines.contains("hush"), "{lines}");
-            lines
-        };
-        let has = |lines: &str, expected: &[&str]| {
-            for line in expected {
-                assert!(
-                    lines.lines().any(|found| found == *line),
-                    "{line} is not in\n{lines}"
-                );
-            }
-        };
-        let path = sdk.path().join(".aicore/config.json").display().to_string();
-        let of_file = format!("resource group: team-x ({path})");
-        has(
-            &told("", &[]),
-            &[&of_file, "local key: CORETAP_API_KEY", "port: 4000 (by default)"],
-        );
-        let saved = "port = 4711\nca_file = \"~/ca.pem\"\n[[connections]]\nresource_group = \"saved\"\nmodel = \"gpt-4o\"\n\
-            deployment = \"d1\"\norchestration = true\n[aliases]\nfast = \"gpt-4o\"\n";
-        has(
-            &told(saved, &[]),
-            &[
-                "resource group: saved (settings.toml)",
-                "mode: orchestration (settings.toml)",
-                "model: gpt-4o (settings.toml)",
-                "deployment: d1 (settings.toml)",
-                "aliases: 1 (settings.toml)",
-                "port: 4711 (settings.toml)",
-                "CA file: ~/ca.pem (settings.toml)",
-            ],
-        );
-        let variables = [("AICORE_PROFILE", "default"), ("CORETAP_DEPLOYMENT", "d2")];
-        has(
-            &told(saved, &variables),
-            &[&of_file, "deployment: d2 (CORETAP_DEPLOYMENT)"],
-        );
-        let simulated = told(&format!("simulator = true\n{saved}"), &[]);
-        has(
-            &simulated,
-            &[
-                "the built-in simulator answers (settings.toml)",
-                "resource group: default (by default)",
-                "mode: orchestration (by default)",
-                "model: none for unknown names",
-            ],
-        );
-        assert!(
-            !simulated.contains("CA file") && !simulated.contains("d1"),
-            "{simulated}"
-        );
-    }
-
-    #[test]
-    fn orchestrations_modules_come_from_the_file_and_say_whether_they_are_used() {
-        let home = tempfile::tempdir().unwrap();
-        let folder = home.path().display().to_string();
-        let text = "version = 1\n[[connections]]\n[connections.orchestration_modules]\ntimeout = 60\n\
-            [connections.orchestration_modules.output_filter]\nllama_guard = [\"hate\"]\n";
-        std::fs::write(home.path().join("settings.toml"), text).unwrap();
-        let service_key = key("a");
-        for (mode, told) in [
-            (
-                "true",
-                "orchestration modules: filtering, timeout (settings.toml)",
-            ),
-            (
-                "false",
-                "orchestration modules: filtering, timeout (settings.toml, not used in this mode)",
-            ),
-        ] {
-            let environment = [
-                ("AICORE_SERVICE_KEY", service_key.as_str()),
-                ("CORETAP_API_KEY", "k"),
-                ("CORETAP_HOME", &folder),
-                ("CORETAP_ORCHESTRATION", mode),
-            ];
-            let settings = read(Flags::default(), &environment).unwrap();
-            assert_eq!(settings.orchestration_modules.timeout, Some(60));
-            let lines = origins(&settings);
-            assert!(lines.iter().any(|line| line == told), "{lines:?}");
-        }
-    }
 
     #[test]
     fn a_blank_value_in_the_settings_file_is_not_set() {
@@ -675,35 +335,6 @@ mod tests {
             ..Flags::default()
         };
         assert_eq!(read(demo, &base).unwrap().extra_roots, ExtraRoots::default());
-    }
-
-    #[test]
-    fn a_saved_connection_is_taken_by_its_name() {
-        let home = tempfile::tempdir().unwrap();
-        let folder = home.path().display().to_string();
-        let file = "version = 1\n[[connections]]\nresource_group = \"first\"\n[[connections]]\nname = \"b\"\nresource_group = \"second\"\n";
-        std::fs::write(home.path().join(FILE), file).unwrap();
-        let service_key = key("k");
-        let base = [("CORETAP_HOME", folder.as_str()), ("CORETAP_API_KEY", "k")];
-        let group = |flag: Option<&str>, more: &[(&'static str, &str)]| {
-            let flags = Flags {
-                connection: flag.map(str::to_owned),
-                ..Flags::default()
-            };
-            let error = match read(flags, &[&base, more].concat()) {
-                Ok(settings) => return settings.resource_group,
-                Err(error) => error,
-            };
-            error.code().to_owned()
-        };
-        let told = [("AICORE_SERVICE_KEY", service_key.as_str())];
-        assert_eq!(group(None, &told), "first");
-        // Whoever names a connection does not mean the key of a variable, and this one names no server.
-        assert_eq!(group(Some("b"), &told), "CONFIG-NO-SERVICE-KEY");
-        let named = [told.as_slice(), &[("CORETAP_CONNECTION", "b")]].concat();
-        assert_eq!(group(None, &named), "CONFIG-NO-SERVICE-KEY");
-        assert_eq!(group(Some("c"), &told), "CONFIG-CONNECTION");
-        assert_eq!(group(None, &[("CORETAP_CONNECTION", "c")]), "CONFIG-CONNECTION");
     }
 
     #[test]

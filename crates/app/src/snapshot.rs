@@ -2,8 +2,9 @@
 
 use coretap_proxy::LocalKey;
 
+use crate::connections::ConnectionSettings;
 use crate::settings::DEFAULT_PORT;
-use crate::settings_file::{ConnectionSettings, SettingsFile};
+use crate::settings_file::SettingsFile;
 use crate::view::{
     ConnectionPart, ConnectionView, KeyView, ProblemView, ProxyView, SavedConnection, SecretView,
     SettingsView, Snapshot, SourceView, Step, StepId, StepStatus, UsageView,

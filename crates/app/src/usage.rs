@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use coretap_proxy::Exchange;
 
 use crate::problem_view::milliseconds;
-use crate::view::{LastProblem, Snapshot, UsageView};
+use crate::view::{LastProblem, ModuleUse, Snapshot, UsageView};
 
 const DAY: u64 = 24 * 60 * 60;
 
@@ -30,6 +30,12 @@ impl Usage {
                     .as_deref()
                     .or(exchange.asked_model.as_deref())
                     .map(str::to_owned),
+                modules: exchange
+                    .orchestration
+                    .iter()
+                    .copied()
+                    .map(str::to_owned)
+                    .collect(),
                 at: milliseconds(exchange.at),
             });
         }
@@ -46,6 +52,15 @@ impl Usage {
         usage.requests += 1;
         usage.input_tokens += exchange.usage.total_input();
         usage.output_tokens += exchange.usage.output.unwrap_or_default();
+        for module in &exchange.orchestration {
+            match usage.modules.iter_mut().find(|used| used.module == *module) {
+                Some(used) => used.requests += 1,
+                None => usage.modules.push(ModuleUse {
+                    module: (*module).to_owned(),
+                    requests: 1,
+                }),
+            }
+        }
         true
     }
 }

@@ -368,7 +368,7 @@ pub struct SettingsView {
 }
 
 /// Use since the day began, as far as this run has seen it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, TS)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct UsageView {
     /// Requests that a model answered or refused.
@@ -380,6 +380,19 @@ pub struct UsageView {
     /// Tokens that came back.
     #[ts(type = "number")]
     pub output_tokens: u64,
+    /// The modules of orchestration that touched any of the requests.
+    pub modules: Vec<ModuleUse>,
+}
+
+/// How often a module of orchestration was on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct ModuleUse {
+    /// The module, in the word of the header `x-coretap-orchestration`.
+    pub module: String,
+    /// The requests that it touched.
+    #[ts(type = "number")]
+    pub requests: u64,
 }
 
 /// The last request that went wrong.
@@ -394,6 +407,8 @@ pub struct LastProblem {
     pub path: String,
     /// The model, if one was named.
     pub model: Option<String>,
+    /// The modules of orchestration that touched it, in the words of the header `x-coretap-orchestration`.
+    pub modules: Vec<String>,
     /// When, in milliseconds since 1970.
     #[ts(type = "number")]
     pub at: u64,

@@ -15,7 +15,7 @@ use std::time::Duration;
 use coretap_app::view::{
     ConnectionDraft, ConnectionPart, Field, Keep, ProxyView, SecretDraft, SecretView, SettingsView, Snapshot,
 };
-use coretap_app::{App, Simulator, SimulatorOptions, connections};
+use coretap_app::{App, OrchestrationModules, Simulator, SimulatorOptions, connections};
 use tempfile::TempDir;
 
 fn is_alone() -> bool {
@@ -58,7 +58,7 @@ fn draft(key: &str, name: &str, group: Option<&str>) -> ConnectionDraft {
         orchestration: true,
         model: Some("gpt-4o".to_owned()),
         deployment: None,
-        orchestration_modules: coretap_app::OrchestrationModules::default(),
+        orchestration_modules: OrchestrationModules::default(),
     }
 }
 
@@ -179,10 +179,11 @@ async fn each_has_its_own_name_tenant_and_secret() {
 }
 
 /// What the proxy answers, head and body.
-async fn ask(app: &App) -> String {
+async fn ask(app: &App, text: &str) -> String {
     let address = app.address();
     let key = app.local_key().await.unwrap();
-    let body = r#"{"model":"gpt-4o","max_tokens":50,"messages":[{"role":"user","content":"Hi"}]}"#;
+    let body =
+        format!(r#"{{"model":"gpt-4o","max_tokens":50,"messages":[{{"role":"user","content":"{text}"}}]}}"#);
     let request = format!(
         "POST /v1/messages HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\nauthorization: Bearer {}\r\ncontent-length: {}\r\n\r\n{body}",
         key.expose(),
@@ -196,6 +197,70 @@ async fn ask(app: &App) -> String {
         answer
     });
     answer.await.unwrap()
+}
+
+#[tokio::test]
+async fn modules_are_shown_at_the_requests_that_they_touched() {
+    if !is_alone() {
+        return;
+    }
+    let (home, key) = (tempfile::tempdir().unwrap(), tenant().await);
+    let app = App::open(&environment(&home)).unwrap();
+    app.save_settings(SettingsView {
+        port: free_port(),
+        start_proxy: false,
+        ca_file: None,
+    })
+    .await
+    .unwrap();
+    let save = async |modules: serde_json::Value| {
+        let draft = ConnectionDraft {
+            replaces: Some("one".to_owned()),
+            orchestration_modules: serde_json::from_value(modules).unwrap(),
+            ..draft(&key, "one", None)
+        };
+        app.save_connection(&draft, Keep::ThisRun).await.unwrap();
+    };
+    let used = |now: &Snapshot| -> Vec<(String, u64)> {
+        let modules = now.usage.modules.iter();
+        modules.map(|used| (used.module.clone(), used.requests)).collect()
+    };
+    save(serde_json::json!({})).await;
+    app.start().await.unwrap();
+    let plain = ask(&app, "Hi").await;
+    assert!(
+        plain.starts_with("HTTP/1.1 200") && !plain.contains("x-coretap-orchestration"),
+        "{plain}"
+    );
+    let now = until(&app, "counted", |now| now.usage.requests == 1).await;
+    assert_eq!(used(&now), []);
+
+    save(serde_json::json!({"timeout": 60, "input_filter": {"llama_guard": ["violent_crimes"]}})).await;
+    for _ in 0..2 {
+        let touched = ask(&app, "Hi").await;
+        assert!(
+            touched.contains("x-coretap-orchestration: filtering,timeout\r\n"),
+            "{touched}"
+        );
+    }
+    let now = until(&app, "counted", |now| now.usage.requests == 3).await;
+    assert_eq!(
+        used(&now),
+        [("filtering".to_owned(), 2), ("timeout".to_owned(), 2)]
+    );
+    assert_eq!(now.last_problem, None);
+
+    let refused = ask(&app, "category:violent_crimes").await;
+    assert!(refused.starts_with("HTTP/1.1 400"), "{refused}");
+    let now = until(&app, "told", |now| now.last_problem.is_some()).await;
+    let problem = now.last_problem.unwrap();
+    assert_eq!(
+        (problem.code.as_str(), problem.modules),
+        (
+            "UPSTREAM-FILTERED",
+            vec!["filtering".to_owned(), "timeout".to_owned()]
+        )
+    );
 }
 
 #[tokio::test]
@@ -225,7 +290,7 @@ async fn a_tenant_that_is_away_is_answered_for_by_its_group_only() {
         .await
         .unwrap();
     app.start().await.unwrap();
-    let alone = ask(&app).await;
+    let alone = ask(&app, "Hi").await;
     assert!(alone.contains("UPSTREAM-CONNECT"), "{alone}");
 
     let joined = ConnectionDraft {
@@ -233,7 +298,7 @@ async fn a_tenant_that_is_away_is_answered_for_by_its_group_only() {
         ..draft(&there, "there", Some("team"))
     };
     app.save_connection(&joined, Keep::ThisRun).await.unwrap();
-    let together = ask(&app).await;
+    let together = ask(&app, "Hi").await;
     assert!(together.starts_with("HTTP/1.1 200"), "{together}");
     assert!(together.contains("x-coretap-connection: there\r\n"), "{together}");
     until(&app, "running", |now| {

@@ -26,6 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields)]
 struct Changes {
+    tenant: Option<String>,
     token_lifetime_s: Option<u64>,
     chunking: Option<Chunking>,
     seed: Option<u64>,
@@ -126,6 +127,9 @@ async fn wait(state: &State, query: &str) {
 
 impl Changes {
     fn apply(self, options: &mut Options) {
+        if let Some(tenant) = self.tenant {
+            options.tenant = tenant;
+        }
         if let Some(seconds) = self.token_lifetime_s {
             options.token_lifetime = Duration::from_secs(seconds);
         }

@@ -12,12 +12,18 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use crate::answer::Answer;
+use crate::options::Options;
 use crate::query::pairs;
 
-/// The client id of the service key: it holds `!` and `|`, which must be form-encoded.
-pub(crate) const CLIENT_ID: &str = "sb-6ae2b7b9-1234-4567-89ab-0123456789ab!b12345|aicore!b540";
-/// The secret of the service key: it holds `$` and `=`.
-pub(crate) const CLIENT_SECRET: &str = "sim$EfGhIjKlMnOpQrStUvWxYz=";
+/// The client id of a tenant's service key: it holds `!` and `|`, which must be form-encoded.
+pub(crate) fn client_id(tenant: &str) -> String {
+    format!("sb-6ae2b7b9-1234-4567-89ab-0123456789ab{tenant}!b12345|aicore!b540")
+}
+
+/// The secret of a tenant's service key: it holds `$` and `=`.
+pub(crate) fn client_secret(tenant: &str) -> String {
+    format!("sim$EfGhIjKlMnOpQrStUvWxYz{tenant}=")
+}
 
 /// The tokens given out.
 #[derive(Default)]
@@ -90,8 +96,9 @@ pub(crate) fn token(
     query: &str,
     body: &[u8],
     certified: Option<&str>,
-    lifetime: Duration,
+    options: &Options,
 ) -> Answer {
+    let lifetime = options.token_lifetime;
     if method != Method::POST {
         return error(405, "method_not_allowed", "Request method is not supported");
     }
@@ -140,10 +147,10 @@ pub(crate) fn token(
             _ => return error(401, "invalid_client", "Client authentication failed"),
         },
     };
-    if id != CLIENT_ID {
+    if id != client_id(&options.tenant) {
         return error(401, "invalid_client", "Client with requested ID does not exist");
     }
-    if secret != CLIENT_SECRET {
+    if secret != client_secret(&options.tenant) {
         return error(401, "unauthorized", "Bad credentials");
     }
     given(tokens, id, lifetime)

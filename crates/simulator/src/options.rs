@@ -9,6 +9,9 @@ use crate::refuses::Refused;
 /// How the simulator behaves.
 #[derive(Clone, Debug)]
 pub struct Options {
+    /// Whose tenant this is: the name stands in the client id and the client secret of its service key, which no other
+    /// tenant takes. Default: empty.
+    pub tenant: String,
     /// How long a token is valid. Default: 43,199 s, as SAP's.
     pub token_lifetime: Duration,
     /// How the bytes of answers are cut.
@@ -32,6 +35,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
+            tenant: String::new(),
             token_lifetime: Duration::from_secs(43_199),
             chunking: Chunking::Event,
             seed: 1,

@@ -35,7 +35,7 @@ use crate::faults::{Fault, Faults, Kind};
 use crate::mistral;
 use crate::model::{self, End, Reply};
 use crate::nvidia;
-use crate::oauth::{self, Bad, CLIENT_ID, CLIENT_SECRET, Tokens};
+use crate::oauth::{self, Bad, Tokens};
 use crate::options::Options;
 use crate::orchestration;
 use crate::perplexity;
@@ -200,9 +200,10 @@ pub(crate) struct State {
 impl State {
     /// A service key whose URLs all name this port.
     pub(crate) fn service_key(&self) -> String {
+        let tenant = self.options().tenant;
         let key = json!({
-            "clientid": CLIENT_ID,
-            "clientsecret": CLIENT_SECRET,
+            "clientid": oauth::client_id(&tenant),
+            "clientsecret": oauth::client_secret(&tenant),
             "url": self.base,
             "identityzone": "simulated",
             "identityzoneid": "7f6e5d4c-0000-4000-8000-000000000000",
@@ -435,15 +436,7 @@ fn answer(
 ) -> Answer {
     let segments: Vec<&str> = path.trim_start_matches('/').split('/').collect();
     if let ["oauth", "token"] = segments.as_slice() {
-        return oauth::token(
-            &state.tokens,
-            method,
-            headers,
-            query,
-            body,
-            certified,
-            options.token_lifetime,
-        );
+        return oauth::token(&state.tokens, method, headers, query, body, certified, options);
     }
     if certified.is_some() {
         return Answer::refusal(404, "");

@@ -39,12 +39,18 @@ impl Settings {
 
     /// With the connection of this service key, whose secret the keychain has to hold.
     #[must_use]
-    pub fn with_connection(mut self, service_key: &str, orchestration: bool) -> Self {
+    pub fn with_connection(self, service_key: &str, orchestration: bool) -> Self {
+        self.with_one_of_many(service_key, &format!("orchestration = {orchestration}\n"))
+    }
+
+    /// With one more connection: that of this service key, and these lines, for example its name.
+    #[must_use]
+    pub fn with_one_of_many(mut self, service_key: &str, lines: &str) -> Self {
         let key: Value = serde_json::from_str(service_key).unwrap();
         let text = |value: &Value| value.as_str().unwrap().to_owned();
         write!(
             self.more,
-            "\n[[connections]]\nclient_id = \"{}\"\nauth_url = \"{}\"\nbase_url = \"{}\"\norchestration = {orchestration}\n",
+            "\n[[connections]]\n{lines}client_id = \"{}\"\nauth_url = \"{}\"\nbase_url = \"{}\"\n",
             text(&key["clientid"]),
             text(&key["url"]),
             text(&key["serviceurls"]["AI_API_URL"]),

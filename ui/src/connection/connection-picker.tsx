@@ -12,6 +12,9 @@ import { useBackend, useRefreshSnapshot, useSnapshot } from "../backend/context"
 import { useActions } from "../components/actions";
 import type { ConnectionForm } from "./form";
 
+/** Stands for the connection that is not saved yet. No saved one is called so: a name is one line. */
+const newOption = "\n";
+
 export function ConnectionPicker({ form }: { form: ConnectionForm }) {
   const { t } = useTranslation();
   const backend = useBackend();
@@ -30,7 +33,10 @@ export function ConnectionPicker({ form }: { form: ConnectionForm }) {
   };
   const remove = async () => {
     setRemoving(false);
-    if (name !== null) await run(() => backend.removeConnection(name));
+    if (name === null) return;
+    await run(() => backend.removeConnection(name));
+    // What was typed for it is not for the next one.
+    form.edit(undefined);
   };
 
   return (
@@ -42,7 +48,7 @@ export function ConnectionPicker({ form }: { form: ConnectionForm }) {
         <Select
           id="edited-connection"
           className="grow"
-          value={name ?? ""}
+          value={name ?? newOption}
           onChange={(event) => form.edit(event.detail.selectedOption.getAttribute("data-name"))}
         >
           {connections.map(({ connection, part }) => (
@@ -55,7 +61,7 @@ export function ConnectionPicker({ form }: { form: ConnectionForm }) {
               {connection.name}
             </Option>
           ))}
-          {name === null && <Option value="">{t("connection.new")}</Option>}
+          {name === null && <Option value={newOption}>{t("connection.new")}</Option>}
         </Select>
         <Button
           id="use-connection"

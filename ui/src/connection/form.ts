@@ -20,8 +20,10 @@ export interface ConnectionForm {
   draft: ConnectionDraft;
   /** The saved connection that is edited; null while a new one is entered. */
   edited: SavedConnection | null;
-  /** Edits another saved connection, or with null a new one; what was changed is forgotten. */
-  edit(name: string | null): void;
+  /** Edits another saved connection, with null a new one, with undefined the one in use; what was changed is forgotten. */
+  edit(name: string | null | undefined): void;
+  /** Another number whenever another connection is edited: what was said of the one before is over then. */
+  opened: number;
   /** The client certificate whose private key stands in the secret's place; null with a client secret. */
   certificate: CertificateView | null;
   /** Whether it differs from what is saved. */
@@ -73,6 +75,7 @@ export function useConnectionForm(isShown: boolean): ConnectionForm {
   const { connections, source } = useSnapshot();
   // Undefined follows the connection in use.
   const [chosen, setChosen] = useState<string | null | undefined>(undefined);
+  const [opened, setOpened] = useState(0);
   const [changes, setChanges] = useState<Partial<ConnectionView>>({});
   const [ownSecret, setOwnSecret] = useState<SecretDraft | null>(null);
   const [ownCertificate, setOwnCertificate] = useState<CertificateView | null>(null);
@@ -127,6 +130,8 @@ export function useConnectionForm(isShown: boolean): ConnectionForm {
     staleTime: 60_000,
   });
 
+  // What is typed belongs to this connection, whichever is in use a moment later.
+  const stay = () => setChosen(connection?.name ?? null);
   const forgetChanges = () => {
     setChanges({});
     setOwnSecret(null);
@@ -142,14 +147,18 @@ export function useConnectionForm(isShown: boolean): ConnectionForm {
     edit(name) {
       forgetChanges();
       setChosen(name);
+      setOpened((count) => count + 1);
     },
+    opened,
     certificate: clientSecret.from === "stored" ? savedCertificate : ownCertificate,
     changed: ownSecret !== null || Object.keys(changes).length > 0,
     change(next, stillTyping = false) {
+      stay();
       setChanges((before) => ({ ...before, ...next }));
       setTyping(stillTyping);
     },
     changeSecret(next, stillTyping = false, certificate = null) {
+      stay();
       setOwnSecret(next);
       setOwnCertificate(certificate);
       setSecretVersion((version) => version + 1);

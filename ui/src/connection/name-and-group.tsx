@@ -26,7 +26,7 @@ export function NameAndGroup({ form, problem }: { form: ConnectionForm; problem:
           accessibleDescription={t("connection.groupHint")}
           onInput={(event) => form.change({ group: event.target.value || null }, true)}
         />
-        <span>{t("connection.groupHint")}</span>
+        <span className="hint">{t("connection.groupHint")}</span>
       </div>
     </>
   );

@@ -6,7 +6,7 @@ import { Label } from "@ui5/webcomponents-react/Label";
 import { Option } from "@ui5/webcomponents-react/Option";
 import { Panel } from "@ui5/webcomponents-react/Panel";
 import { Select } from "@ui5/webcomponents-react/Select";
-import type { ReactNode } from "react";
+import { type ReactNode, useState } from "react";
 import { useTranslation } from "react-i18next";
 
 import type { AzureContentSafety } from "../backend/types/AzureContentSafety";
@@ -17,6 +17,7 @@ import type { MaskingMethod } from "../backend/types/MaskingMethod";
 import type { OrchestrationModules } from "../backend/types/OrchestrationModules";
 import type { Threshold } from "../backend/types/Threshold";
 import { FieldProblem } from "../components/field";
+import { type ModuleName, moduleNames, nameOfModule } from "../components/module-name";
 import { en } from "../texts/en";
 import type { ConnectionForm } from "./form";
 
@@ -37,8 +38,20 @@ const entities = Object.keys(en.connection.modules.entity) as MaskedEntity[];
 const usualThresholds: AzureContentSafety = { hate: 4, self_harm: 4, sexual: 4, violence: 4 };
 const usualMasking: Masking = { method: "pseudonymization", entities: ["profile-email", "profile-phone"], allowlist: [] };
 
+/** Which are on, in the words of the header that tells an agent. */
+function modulesOn(modules: OrchestrationModules): ModuleName[] {
+  const on: Record<ModuleName, boolean> = {
+    filtering: modules.input_filter !== null || modules.output_filter !== null,
+    masking: modules.masking !== null,
+    fallbacks: modules.fallbacks.length > 0,
+    prompt_caching: modules.prompt_caching,
+    timeout: modules.timeout !== null,
+  };
+  return moduleNames.filter((name) => on[name]);
+}
+
 export function isAnyOn(modules: OrchestrationModules): boolean {
-  return JSON.stringify(modules) !== JSON.stringify(noModules);
+  return modulesOn(modules).length > 0;
 }
 
 export function OrchestrationModulesField({ form, problem }: { form: ConnectionForm; problem: string | null }) {
@@ -49,15 +62,21 @@ export function OrchestrationModulesField({ form, problem }: { form: ConnectionF
     form.touch("orchestrationModules");
   };
   const { input_filter: input, output_filter: output, masking } = modules;
+  const on = modulesOn(modules);
+  // Open where something is set; later it is the person who opens and closes it.
+  const [collapsed, setCollapsed] = useState(on.length === 0);
 
   return (
     <div className="field">
       <Panel
         id="orchestration-modules"
         className="wide"
-        collapsed={!isAnyOn(modules)}
+        collapsed={collapsed}
         noAnimation
-        headerText={t("connection.modules.title")}
+        headerText={t(on.length === 0 ? "connection.modules.off" : "connection.modules.on", {
+          modules: on.map((name) => nameOfModule(name, t)).join(", "),
+        })}
+        onToggle={(event) => setCollapsed(event.target.collapsed)}
       >
         <div className="modules">
           <Module
@@ -139,7 +158,7 @@ export function OrchestrationModulesField({ form, problem }: { form: ConnectionF
               accessibleDescription={t("connection.modules.timeoutHint")}
               onChange={(event) => change({ timeout: seconds(event.target.value) })}
             />
-            <span>{t("connection.modules.timeoutHint")}</span>
+            <span className="hint">{t("connection.modules.timeoutHint")}</span>
           </div>
         </div>
       </Panel>
@@ -167,9 +186,9 @@ interface ModuleProperties {
 /** A switch, what it does, and its fields while it is on. */
 function Module({ id, text, hint, on, onChange, children }: ModuleProperties) {
   return (
-    <div className="field">
+    <div className="field module">
       <CheckBox id={id} text={text} checked={on} onChange={(event) => onChange(event.target.checked)} />
-      <span className="module-hint">{hint}</span>
+      <span className="hint">{hint}</span>
       {on && children && <div className="module-fields">{children}</div>}
     </div>
   );
@@ -292,7 +311,9 @@ interface ChoicesProperties<T extends string> {
 function Choices<T extends string>({ id, label, all, chosen, name, onChange }: ChoicesProperties<T>) {
   return (
     <div className="field">
-      <span id={`${id}-label`}>{label}</span>
+      <Label id={`${id}-label`} showColon>
+        {label}
+      </Label>
       <div className="choices" role="group" aria-labelledby={`${id}-label`}>
         {all.map((choice) => (
           <CheckBox
@@ -336,7 +357,7 @@ function Words({ id, label, hint, words, onChange }: WordsProperties) {
           )
         }
       />
-      <span>{hint}</span>
+      <span className="hint">{hint}</span>
     </div>
   );
 }

@@ -46,6 +46,14 @@ export function ServiceKeyField({ form }: { form: ConnectionForm }) {
     return () => clearTimeout(timer);
   }, [text]);
 
+  // A key that is still being read was meant for the connection that was open then.
+  useEffect(
+    () => () => {
+      readings.current += 1;
+    },
+    [],
+  );
+
   const take = (next: string) => {
     readings.current += 1;
     setText(next);

@@ -30,6 +30,21 @@ import { asProblem } from "../problem";
 
 export function ConnectionPage({ form }: { form: ConnectionForm }) {
   const { t } = useTranslation();
+  return (
+    <div className="cards form">
+      <Card accessibleName={t("app.page.connection")} header={<CardHeader titleText={t("app.page.connection")} />}>
+        <div className="card-content">
+          <ConnectionPicker form={form} />
+          <ConnectionFields key={form.opened} form={form} />
+        </div>
+      </Card>
+    </div>
+  );
+}
+
+/** The form of one connection, what its test says and whether it is saved. */
+function ConnectionFields({ form }: { form: ConnectionForm }) {
+  const { t } = useTranslation();
   const [guide, setGuide] = useState(false);
   const test = useConnectionTest();
   const saving = useSaving(form);
@@ -44,78 +59,73 @@ export function ConnectionPage({ form }: { form: ConnectionForm }) {
   };
 
   return (
-    <div className="cards form">
-      <Card accessibleName={t("app.page.connection")} header={<CardHeader titleText={t("app.page.connection")} />}>
-        <div className="card-content">
-          <ConnectionPicker form={form} />
-          <NameAndGroup form={form} problem={problems.at("name")} />
-          <ServiceKeyField form={form} />
-          <Link id="where-is-my-key" accessibleRole="Button" onClick={() => setGuide(true)}>
-            {t("firstRun.whereIsMyKey")}
-          </Link>
-          <TextField form={form} id="client-id" name="clientId" label={t("connection.clientId")} problem={problems.at("clientId")} />
-          <SecretField form={form} problem={problems.at("clientSecret")} />
-          <TextField
-            form={form}
-            id="base-url"
-            name="baseUrl"
-            label={t("connection.baseUrl")}
-            placeholder={t("connection.baseUrlPlaceholder")}
-            problem={problems.at("baseUrl")}
-          />
-          <TextField
-            form={form}
-            id="auth-url"
-            name="authUrl"
-            label={t("connection.authUrl")}
-            placeholder={t("connection.authUrlPlaceholder")}
-            problem={problems.at("authUrl")}
-          />
-          <ResourceGroupField form={form} problem={problems.at("resourceGroup")} />
-          <div className="field">
-            <CheckBox
-              id="orchestration"
-              text={t("connection.orchestration")}
-              checked={form.draft.orchestration}
-              onChange={(event) => form.change({ orchestration: event.target.checked, deployment: null })}
-            />
-            <div id="orchestration-modes" className="modes">
-              <span>{t("connection.orchestrationOn")}</span>
-              <span>{t("connection.orchestrationOff")}</span>
-            </div>
-          </div>
-          <ModelField
-            form={form}
-            problem={problems.at("model")}
-            offerProblemId={saving.problem ? "offer-problem" : "connection-problem"}
-          />
-          {!form.draft.orchestration && <DeploymentField form={form} problem={problems.at("deployment")} />}
-          {form.draft.orchestration ? (
-            <OrchestrationModulesField form={form} problem={problems.at("orchestrationModules")} />
-          ) : (
-            isAnyOn(form.draft.orchestrationModules) && <span id="modules-unused">{t("connection.modules.unused")}</span>
-          )}
-          <ConnectionTestSteps test={test} />
-          <SaveResult saving={saving} isUsed={form.edited?.part !== "none"} />
-          <div className="row actions">
-            <Button id="test-connection" disabled={test.state === "running" || !form.settled} onClick={startTest}>
-              {t("connection.test")}
-            </Button>
-            <Button
-              id="save-connection"
-              design="Emphasized"
-              disabled={!problems.canSave || saving.busy}
-              accessibleDescription={problems.fields.length > 0 ? saveHint(problems.fields) : undefined}
-              onClick={() => void saving.save("keychain")}
-            >
-              {t("connection.save")}
-            </Button>
-            {problems.fields.length > 0 && <span id="save-hint">{saveHint(problems.fields)}</span>}
-          </div>
+    <>
+      <NameAndGroup form={form} problem={problems.at("name")} />
+      <ServiceKeyField form={form} />
+      <Link id="where-is-my-key" accessibleRole="Button" onClick={() => setGuide(true)}>
+        {t("firstRun.whereIsMyKey")}
+      </Link>
+      <TextField form={form} id="client-id" name="clientId" label={t("connection.clientId")} problem={problems.at("clientId")} />
+      <SecretField form={form} problem={problems.at("clientSecret")} />
+      <TextField
+        form={form}
+        id="base-url"
+        name="baseUrl"
+        label={t("connection.baseUrl")}
+        placeholder={t("connection.baseUrlPlaceholder")}
+        problem={problems.at("baseUrl")}
+      />
+      <TextField
+        form={form}
+        id="auth-url"
+        name="authUrl"
+        label={t("connection.authUrl")}
+        placeholder={t("connection.authUrlPlaceholder")}
+        problem={problems.at("authUrl")}
+      />
+      <ResourceGroupField form={form} problem={problems.at("resourceGroup")} />
+      <div className="field">
+        <CheckBox
+          id="orchestration"
+          text={t("connection.orchestration")}
+          checked={form.draft.orchestration}
+          onChange={(event) => form.change({ orchestration: event.target.checked, deployment: null })}
+        />
+        <div id="orchestration-modes" className="modes">
+          <span>{t("connection.orchestrationOn")}</span>
+          <span>{t("connection.orchestrationOff")}</span>
         </div>
-      </Card>
+      </div>
+      <ModelField
+        form={form}
+        problem={problems.at("model")}
+        offerProblemId={saving.problem ? "offer-problem" : "connection-problem"}
+      />
+      {!form.draft.orchestration && <DeploymentField form={form} problem={problems.at("deployment")} />}
+      {form.draft.orchestration ? (
+        <OrchestrationModulesField form={form} problem={problems.at("orchestrationModules")} />
+      ) : (
+        isAnyOn(form.draft.orchestrationModules) && <span id="modules-unused">{t("connection.modules.unused")}</span>
+      )}
+      <ConnectionTestSteps test={test} />
+      <SaveResult saving={saving} isUsed={form.edited?.part !== "none"} />
+      <div className="row actions">
+        <Button id="test-connection" disabled={test.state === "running" || !form.settled} onClick={startTest}>
+          {t("connection.test")}
+        </Button>
+        <Button
+          id="save-connection"
+          design="Emphasized"
+          disabled={!problems.canSave || saving.busy}
+          accessibleDescription={problems.fields.length > 0 ? saveHint(problems.fields) : undefined}
+          onClick={() => void saving.save("keychain")}
+        >
+          {t("connection.save")}
+        </Button>
+        {problems.fields.length > 0 && <span id="save-hint">{saveHint(problems.fields)}</span>}
+      </div>
       <ServiceKeyGuide open={guide} onClose={() => setGuide(false)} />
-    </div>
+    </>
   );
 
   function saveHint(fields: (typeof problems)["fields"]) {

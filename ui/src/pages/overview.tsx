@@ -12,9 +12,11 @@ import { useTranslation } from "react-i18next";
 
 import type { PageName } from "../app";
 import { useBackend, useSnapshot } from "../backend/context";
+import type { ConnectionPart } from "../backend/types/ConnectionPart";
 import type { LastProblem } from "../backend/types/LastProblem";
 import type { Step } from "../backend/types/Step";
 import { useActions } from "../components/actions";
+import { nameOfModule } from "../components/module-name";
 import { SelectedModel } from "../components/selected-model";
 import { StepList } from "../components/step-list";
 import { problemText } from "../problem";
@@ -82,6 +84,7 @@ export function OverviewPage({ open }: { open: (page: PageName) => void }) {
       <div className="columns">
         <Card accessibleName={t("app.name")} header={<CardHeader titleText={t("run.label")} />}>
           <div className="card-content">
+            <ConnectionInUse />
             <Address />
             <SelectedModel />
           </div>
@@ -92,6 +95,9 @@ export function OverviewPage({ open }: { open: (page: PageName) => void }) {
               <li>{t("overview.requests", { count: usage.requests })}</li>
               <li>{t("overview.inputTokens", { tokens: formatNumber(usage.inputTokens) })}</li>
               <li>{t("overview.outputTokens", { tokens: formatNumber(usage.outputTokens) })}</li>
+              {usage.modules.map(({ module, requests }) => (
+                <li key={module}>{t("overview.modules", { module: nameOfModule(module, t), count: requests })}</li>
+              ))}
             </ul>
             <div className="field">
               <Label showColon>{t("overview.lastProblem")}</Label>
@@ -100,6 +106,22 @@ export function OverviewPage({ open }: { open: (page: PageName) => void }) {
           </div>
         </Card>
       </div>
+    </div>
+  );
+}
+
+/** Whoever has one connection has no need of its name. */
+function ConnectionInUse() {
+  const { t } = useTranslation();
+  const { connections, source } = useSnapshot();
+  const namesOf = (part: ConnectionPart) => connections.filter((saved) => saved.part === part).map(({ connection }) => connection.name);
+  const others = namesOf("group");
+  if (connections.length < 2 || source !== "sap_ai_core") return null;
+  return (
+    <div className="field">
+      <Label showColon>{t("overview.connection")}</Label>
+      <span id="connection-in-use">{namesOf("selected").join()}</span>
+      {others.length > 0 && <span className="hint">{t("overview.alsoInGroup", { names: others.join(", ") })}</span>}
     </div>
   );
 }
@@ -132,11 +154,13 @@ function Address() {
 
 function LastProblemText({ problem }: { problem: LastProblem }) {
   const { t } = useTranslation();
-  const { code, status, path, model, at } = problem;
+  const { code, status, path, model, modules, at } = problem;
   return (
     <>
       {t("overview.problemAt", { time: formatTime(at), path, status, code })}
       {model && ` ${t("overview.problemModel", { model })}`}
+      {modules.length > 0 &&
+        ` ${t("overview.problemModules", { modules: modules.map((module) => nameOfModule(module, t)).join(", ") })}`}
     </>
   );
 }

@@ -121,7 +121,7 @@ function ProxySettings() {
             setRefused(null);
           }}
         />
-        <span>{t("settings.caFileHint")}</span>
+        <span className="hint">{t("settings.caFileHint")}</span>
       </Field>
       <CheckBox
         id="start-proxy"

@@ -101,6 +101,18 @@ export const en = {
     noProblem: "No request has gone wrong.",
     problemAt: "{{time}}: {{path}} was answered with {{status}} ({{code}}).",
     problemModel: "Model: {{model}}.",
+    problemModules: "On: {{modules}}.",
+    modules_one: "with {{module}} on: {{count}} request",
+    modules_other: "with {{module}} on: {{count}} requests",
+    connection: "Connection",
+    alsoInGroup: "Also in its group: {{names}}",
+  },
+  moduleName: {
+    filtering: "filters",
+    masking: "masking",
+    fallbacks: "fallbacks",
+    prompt_caching: "prompt caching",
+    timeout: "time budget",
   },
   connection: {
     edited: "Connection",
@@ -116,7 +128,8 @@ export const en = {
     name: "Name",
     group: "Group",
     groupPlaceholder: "None",
-    groupHint: "Connections of one group answer for each other: when one has no room or fails, the next is asked.",
+    groupHint:
+      "Connections of one group answer for each other: when one has no room or fails, the next is asked. So each of them may get any of your conversations.",
     serviceKey: "Service key",
     serviceKeyPlaceholder: "Paste the JSON of your service key here, or drop its file. It fills the fields below.",
     serviceKeyRead: "The service key was read. Check the fields, choose a model, then save.",
@@ -196,7 +209,8 @@ export const en = {
       caFile: "CA file",
     },
     modules: {
-      title: "Orchestration: filters, masking, fallbacks",
+      off: "Orchestration: filters, masking and more (off)",
+      on: "Orchestration: {{modules}} on",
       unused: "Filters, masking and fallbacks are kept and not used: only orchestration has them.",
       inputFilter: "Filter prompts",
       inputFilterHint: "A prompt that holds more than you allow is refused. Each request costs a call of each filter.",

@@ -71,6 +71,23 @@ async fn wrong_credentials_are_refused_as_json() {
 }
 
 #[tokio::test]
+async fn a_tenant_of_its_own_takes_no_other_ones_credentials() {
+    let running = Running::start().await;
+    let grant = running.grant();
+    running
+        .control("POST", "settings", &json!({"tenant": "other"}))
+        .await;
+    let key = running.control("GET", "service-key", &json!(null)).await;
+    let own_id = grant.replace("0123456789ab", "0123456789abother");
+    let own_secret = own_id.replace("UvWxYz", "UvWxYzother");
+    assert_eq!(key["clientsecret"], "sim$EfGhIjKlMnOpQrStUvWxYzother=");
+    for (form, status) in [(&grant, 401), (&own_id, 401), (&own_secret, 200)] {
+        let reply = running.token_request(&[], "", form).await;
+        assert_eq!(reply.status, status, "{}", reply.text());
+    }
+}
+
+#[tokio::test]
 async fn a_request_without_a_good_bearer_is_refused_as_envoy_does() {
     let running = Running::start().await;
     let path = "/v2/lm/deployments";

@@ -21,6 +21,10 @@ path: string,
  */
 model: string | null, 
 /**
+ * The modules of orchestration that touched it, in the words of the header `x-coretap-orchestration`.
+ */
+modules: Array<string>, 
+/**
  * When, in milliseconds since 1970.
  */
 at: number, };
