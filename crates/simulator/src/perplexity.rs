@@ -78,6 +78,13 @@ static IMAGE_PART: Shape = closed(&[
     must("image_url", &closed(&[must("url", &Shape::Text)])),
 ]);
 
+/// Refuses what Perplexity refuses of a body that orchestration has made for it; its words otherwise.
+pub(crate) fn check_harmonized(body: &Value, model: &Model) -> Result<(), String> {
+    check(&BODY, body).map_err(|misfit| words(&misfit))?;
+    check_model(body, model)?;
+    check_order(items(body, "messages"))
+}
+
 /// Answers `/chat/completions`.
 pub(crate) fn chat(asked: &Asked<'_>) -> Answer {
     let Some(model) = asked.model() else {

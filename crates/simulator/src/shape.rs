@@ -288,7 +288,8 @@ pub(crate) fn check(shape: &Shape, value: &Value) -> Result<(), Misfit> {
     }
 }
 
-fn is_name(text: &str, longest: usize) -> bool {
+/// Whether a text is a name of 1 to `longest` letters, digits, `-` and `_`.
+pub(crate) fn is_name(text: &str, longest: usize) -> bool {
     !text.is_empty()
         && text.len() <= longest
         && text

@@ -7,6 +7,12 @@ use serde_json::Value;
 use super::Refusal;
 use crate::catalogue::{Family, Model};
 use crate::json::{items, text};
+use crate::openai::asked_for_json;
+use crate::openai::schema::{self, check_function};
+
+/// OpenAI's words where nobody asks for the JSON that is to be said.
+pub(crate) const NO_JSON: &str =
+    "'messages' must contain the word 'json' in some form, to use 'response_format' of type 'json_object'.";
 
 /// Refuses what the model refuses; `body` has the right form.
 pub(super) fn check(body: &Value, model: &Model) -> Result<(), Refusal> {
@@ -31,6 +37,7 @@ pub(super) fn check(body: &Value, model: &Model) -> Result<(), Refusal> {
         ));
     }
     check_tools(body)?;
+    check_format(body, model)?;
     check_messages(items(body, "messages"), model)
 }
 
@@ -64,6 +71,7 @@ fn check_reasoning_model(body: &Value) -> Result<(), Refusal> {
         "logprobs",
         "top_logprobs",
         "logit_bias",
+        "stop",
     ] {
         if given(body, name).is_some() {
             return Err(Refusal::of(
@@ -149,7 +157,7 @@ fn check_tools(body: &Value) -> Result<(), Refusal> {
         }
     }
     let mut names = BTreeSet::new();
-    for tool in tools {
+    for (index, tool) in tools.iter().enumerate() {
         let name = tool
             .pointer("/function/name")
             .and_then(Value::as_str)
@@ -161,21 +169,13 @@ fn check_tools(body: &Value) -> Result<(), Refusal> {
                 format!("tools: Tool names must be unique: '{name}'."),
             ));
         }
-        let schema = tool.pointer("/function/parameters").and_then(Value::as_object);
-        let kind = schema
-            .and_then(|schema| schema.get("type"))
-            .and_then(Value::as_str);
-        if schema.is_some_and(|schema| !schema.is_empty()) && kind != Some("object") {
-            return Err(Refusal::of(
-                "tools",
+        check_function(tool.get("function").unwrap_or(&Value::Null)).map_err(|words| {
+            Refusal::of(
+                format!("tools[{index}].function.parameters"),
                 "invalid_function_parameters",
-                format!(
-                    "Invalid schema for function '{name}': schema must be a JSON Schema of 'type: \"object\"', got \
-                     'type: \"{}\"'.",
-                    kind.unwrap_or("None")
-                ),
-            ));
-        }
+                words,
+            )
+        })?;
     }
     let chosen = body.pointer("/tool_choice/function/name").and_then(Value::as_str);
     if let Some(name) = chosen.filter(|name| !names.contains(name)) {
@@ -185,21 +185,31 @@ fn check_tools(body: &Value) -> Result<(), Refusal> {
             format!("Invalid value for 'tool_choice': function '{name}' is not in 'tools'."),
         ));
     }
-    let format = body
-        .get("response_format")
-        .map_or("", |format| text(format, "type"));
-    let mentions_json = || {
-        body.get("messages")
-            .is_some_and(|messages| messages.to_string().to_lowercase().contains("json"))
+    Ok(())
+}
+
+fn check_format(body: &Value, model: &Model) -> Result<(), Refusal> {
+    let Some(format) = body.get("response_format") else {
+        return Ok(());
     };
-    if format == "json_object" && !mentions_json() {
+    let kind = text(format, "type");
+    if kind != "text" && !model.format {
         return Err(Refusal::of(
-            "messages",
+            "response_format",
             "invalid_value",
-            "'messages' must contain the word 'json' in some form, to use 'response_format' of type 'json_object'.",
+            format!(
+                "Invalid parameter: 'response_format' of type '{kind}' is not supported with this model."
+            ),
         ));
     }
-    Ok(())
+    match format.get("json_schema") {
+        Some(schema) => schema::check_format(schema)
+            .map_err(|words| Refusal::of("response_format", "invalid_json_schema", words)),
+        None if kind == "json_object" && !asked_for_json(items(body, "messages")) => {
+            Err(Refusal::of("messages", "invalid_value", NO_JSON))
+        }
+        None => Ok(()),
+    }
 }
 
 fn check_messages(messages: &[Value], model: &Model) -> Result<(), Refusal> {

@@ -14,7 +14,6 @@ const COMMON: &[&str] = &[
     "temperature",
     "top_p",
     "stop",
-    "n",
     "tool_choice",
     "parallel_tool_calls",
     "stream_options",
@@ -22,6 +21,7 @@ const COMMON: &[&str] = &[
 ];
 const CLAUDE: &[&str] = &["top_k", "thinking", "output_config"];
 const GPT: &[&str] = &[
+    "n",
     "seed",
     "logprobs",
     "top_logprobs",

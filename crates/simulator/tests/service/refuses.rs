@@ -14,7 +14,9 @@ fn claude() -> Value {
 
 fn gpt() -> Value {
     json!({"max_tokens": 2_000, "seed": 5,
-        "tools": [{"type": "function", "function": {"name": "f", "parameters": {"type": "object"}, "strict": true}}],
+        "tools": [{"type": "function", "function": {"name": "f", "parameters": {
+            "type": "object", "properties": {}, "additionalProperties": false
+        }, "strict": true}}],
         "messages": [{"role": "user", "content": "x"}]})
 }
 
