@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use crate::answer::Answer;
 use crate::catalogue::Model;
-use crate::conversation::{Conversation, Part, Prompt, Tool};
+use crate::conversation::{Conversation, Part, Prompt};
 use crate::json::{items, quoted, set, text};
 use crate::model::{End, Reply};
 use crate::openai;
@@ -16,14 +16,10 @@ use crate::tokens;
 /// Reads a checked body; refuses images that are none and prompts that are too long.
 pub(crate) fn conversation(body: &Value, model: &'static Model) -> Result<Conversation, String> {
     let mut prompt = Prompt::default();
-    let tools = items(body, "tools")
-        .iter()
-        .map(|tool| Tool::openai(tool, &mut prompt))
-        .collect();
-    let turns = items(body, "messages")
-        .iter()
-        .map(|message| openai::message(message, &mut prompt, |_, part, prompt| read_part(part, prompt)))
-        .collect::<Result<Vec<_>, _>>()?;
+    let tools = openai::tools(body, &mut prompt);
+    let turns = openai::messages(items(body, "messages"), &mut prompt, |_, part, prompt| {
+        read_part(part, prompt)
+    })?;
     if prompt.tokens > model.context {
         return Err(format!(
             "Prompt contains {} tokens and {} draft tokens, too large for model with {} maximum context length",

@@ -4,4 +4,4 @@
 mod read;
 pub(crate) mod schema;
 
-pub(crate) use read::{asked_for_json, choice, form, image, message, stops};
+pub(crate) use read::{asked_for_json, choice, form, image, messages, stops, tools};

@@ -115,6 +115,13 @@ pub(crate) fn complete(asked: &Asked<'_>) -> Answer {
         Some(one) => (vec![one], false),
         None => (Vec::new(), false),
     };
+    let translates = configurations
+        .iter()
+        .any(|modules| modules.get("translation").is_some());
+    if streaming && translates && stream.is_some_and(|stream| stream.get("delimiters").is_none()) {
+        let failure = Failure::body("'delimiters' is a required property - 'config.stream'");
+        return answer::failure(&request_id, failure);
+    }
     let mut failures = Vec::new();
     for modules in configurations {
         match prepare(asked, &body, modules, streaming) {

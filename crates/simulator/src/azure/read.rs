@@ -4,26 +4,19 @@ use serde_json::Value;
 
 use super::Refusal;
 use crate::catalogue::Model;
-use crate::conversation::{Conversation, Media, Part, Prompt, Tool};
+use crate::conversation::{Conversation, Media, Part, Prompt};
 use crate::json::items;
 use crate::openai;
 
 /// Reads a checked body; refuses images that are none and prompts that are too long.
 pub(super) fn conversation(body: &Value, model: &'static Model) -> Result<Conversation, Refusal> {
     let mut prompt = Prompt::default();
-    let tools = items(body, "tools")
-        .iter()
-        .map(|tool| Tool::openai(tool, &mut prompt))
-        .collect();
-    let turns = items(body, "messages")
-        .iter()
-        .enumerate()
-        .map(|(index, message)| {
-            openai::message(message, &mut prompt, |at, part, prompt| {
-                read_part(&format!("messages[{index}].content[{at}]"), part, prompt)
-            })
-        })
-        .collect::<Result<Vec<_>, _>>()?;
+    let tools = openai::tools(body, &mut prompt);
+    let turns = openai::messages(
+        items(body, "messages"),
+        &mut prompt,
+        |(index, at), part, prompt| read_part(&format!("messages[{index}].content[{at}]"), part, prompt),
+    )?;
     if prompt.tokens > model.context {
         return Err(Refusal::of(
             "messages",

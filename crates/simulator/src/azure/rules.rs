@@ -10,8 +10,10 @@ use crate::json::{items, text};
 use crate::openai::asked_for_json;
 use crate::openai::schema::{self, check_function};
 
+/// The longest id of a call.
+const LONGEST_ID: usize = 40;
 /// OpenAI's words where nobody asks for the JSON that is to be said.
-pub(crate) const NO_JSON: &str =
+const NO_JSON: &str =
     "'messages' must contain the word 'json' in some form, to use 'response_format' of type 'json_object'.";
 
 /// Refuses what the model refuses; `body` has the right form.
@@ -19,13 +21,17 @@ pub(super) fn check(body: &Value, model: &Model) -> Result<(), Refusal> {
     if model.family == Family::GptReasoning {
         check_reasoning_model(body)?;
     } else {
-        for name in ["reasoning_effort", "verbosity"] {
-            if given(body, name).is_some() {
-                return Err(Refusal::new(format!(
-                    "Unrecognized request argument supplied: {name}"
-                )));
-            }
+        if given(body, "reasoning_effort").is_some() {
+            return Err(Refusal::new(
+                "Unrecognized request argument supplied: reasoning_effort",
+            ));
         }
+    }
+    if !model.name.starts_with("gpt-5") || model.responses_only {
+        refuse_parameter(body, "verbosity")?;
+    }
+    if model.name.starts_with('o') {
+        refuse_parameter(body, "parallel_tool_calls")?;
     }
     check_effort(body, model)?;
     check_most_tokens(body, model)?;
@@ -73,15 +79,20 @@ fn check_reasoning_model(body: &Value) -> Result<(), Refusal> {
         "logit_bias",
         "stop",
     ] {
-        if given(body, name).is_some() {
-            return Err(Refusal::of(
-                name,
-                "unsupported_parameter",
-                format!("Unsupported parameter: '{name}' is not supported with this model."),
-            ));
-        }
+        refuse_parameter(body, name)?;
     }
     Ok(())
+}
+
+fn refuse_parameter(body: &Value, name: &'static str) -> Result<(), Refusal> {
+    if given(body, name).is_none() {
+        return Ok(());
+    }
+    Err(Refusal::of(
+        name,
+        "unsupported_parameter",
+        format!("Unsupported parameter: '{name}' is not supported with this model."),
+    ))
 }
 
 fn check_effort(body: &Value, model: &Model) -> Result<(), Refusal> {
@@ -240,6 +251,12 @@ fn check_messages(messages: &[Value], model: &Model) -> Result<(), Refusal> {
                     "Invalid value for 'content': expected a string, got null.",
                 ));
             }
+            for (at, call) in calls.iter().enumerate() {
+                check_id(
+                    &format!("messages[{index}].tool_calls[{at}].id"),
+                    text(call, "id"),
+                )?;
+            }
             open.extend(calls.iter().map(|call| text(call, "id")));
             if open.len() < calls.len() {
                 return Err(Refusal::new(format!(
@@ -262,6 +279,22 @@ fn check_messages(messages: &[Value], model: &Model) -> Result<(), Refusal> {
     } else {
         Err(unanswered(messages.len(), &open))
     }
+}
+
+/// An id of a call has at most 40 characters here, and 64 in Responses.
+fn check_id(place: &str, id: &str) -> Result<(), Refusal> {
+    let length = id.chars().count();
+    if length <= LONGEST_ID {
+        return Ok(());
+    }
+    Err(Refusal::of(
+        place,
+        "string_above_max_length",
+        format!(
+            "Invalid '{place}': string too long. Expected a string with maximum length {LONGEST_ID}, but got a string \
+             with length {length} instead."
+        ),
+    ))
 }
 
 fn unanswered(index: usize, open: &BTreeSet<&str>) -> Refusal {

@@ -53,6 +53,9 @@ pub(super) fn check(body: &Value, model: &'static Model) -> Result<(), String> {
         thinks,
         most_tokens,
         temperature: body.get("temperature"),
+        top_p: body.get("top_p"),
+        top_k: body.get("top_k"),
+        stops: items(body, "stop_sequences"),
         effort: body.pointer("/output_config/effort"),
         forced: matches!(choice, "any" | "tool"),
     };
@@ -75,9 +78,6 @@ fn check_sampling(body: &Value, model: &Model) -> Result<(), String> {
         .find(|name| body.get(name).is_some());
     match refused {
         Some(name) if !model.sampling => Err(format!("`{name}` is not supported on this model.")),
-        Some(name) if name != "temperature" && thinks(body) && body.get("top_k").is_some() => {
-            Err("`top_k` must be unset when thinking is enabled or in adaptive mode.".to_owned())
-        }
         _ => Ok(()),
     }
 }

@@ -3,25 +3,17 @@
 use serde_json::Value;
 
 use crate::catalogue::Model;
-use crate::conversation::{Choice, Conversation, Form, Part, Prompt, Tool};
+use crate::conversation::{Choice, Conversation, Form, Part, Prompt};
 use crate::json::{items, text};
 use crate::openai;
 
 /// Reads a checked body; refuses prompts that are too long.
 pub(super) fn conversation(body: &Value, model: &'static Model) -> Result<Conversation, String> {
     let mut prompt = Prompt::default();
-    let tools = items(body, "tools")
-        .iter()
-        .map(|tool| Tool::openai(tool, &mut prompt))
-        .collect();
-    let turns = items(body, "messages")
-        .iter()
-        .map(|message| {
-            openai::message(message, &mut prompt, |_, part, prompt| {
-                Ok(read_part(part, prompt))
-            })
-        })
-        .collect::<Result<_, String>>()?;
+    let tools = openai::tools(body, &mut prompt);
+    let turns = openai::messages(items(body, "messages"), &mut prompt, |_, part, prompt| {
+        Ok::<_, String>(read_part(part, prompt))
+    })?;
     if prompt.tokens > model.context {
         return Err(format!(
             "too many tokens: total number of tokens in the prompt cannot exceed {} - received {}.",

@@ -164,6 +164,9 @@ fn check_claude(body: &Value, model: &'static Model, most_tokens: u64) -> Result
         thinks: thinks(body),
         most_tokens,
         temperature: config.get("temperature"),
+        top_p: config.get("topP"),
+        top_k: fields.get("top_k"),
+        stops: items(config, "stopSequences"),
         effort: None,
         forced: choice.get("any").or(choice.get("tool")).is_some(),
     };

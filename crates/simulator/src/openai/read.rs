@@ -2,14 +2,35 @@
 
 use serde_json::{Value, json};
 
-use crate::conversation::{Call, Choice, Form, Media, Part, Prompt, Role, Turn};
+use crate::conversation::{Call, Choice, Form, Media, Part, Prompt, Role, Tool, Turn};
 use crate::json::{items, text};
 
 /// Pictures that are seen.
 const IMAGES: [&str; 4] = ["image/png", "image/jpeg", "image/gif", "image/webp"];
 
-/// Reads a checked message. `read_part` reads a part of its content, whose index it is given, and counts it.
-pub(crate) fn message<E>(
+/// The tools of a checked body.
+pub(crate) fn tools(body: &Value, prompt: &mut Prompt) -> Vec<Tool> {
+    let tools = items(body, "tools").iter();
+    tools.map(|tool| Tool::openai(tool, prompt)).collect()
+}
+
+/// Reads checked messages. `read_part` reads a part of a content and counts it; it is given the message's index and its own.
+pub(crate) fn messages<E>(
+    messages: &[Value],
+    prompt: &mut Prompt,
+    read_part: impl Fn((usize, usize), &Value, &mut Prompt) -> Result<Part, E>,
+) -> Result<Vec<Turn>, E> {
+    let messages = messages.iter().enumerate();
+    messages
+        .map(|(index, said)| {
+            message(said, prompt, |at, part, prompt| {
+                read_part((index, at), part, prompt)
+            })
+        })
+        .collect()
+}
+
+fn message<E>(
     message: &Value,
     prompt: &mut Prompt,
     mut read_part: impl FnMut(usize, &Value, &mut Prompt) -> Result<Part, E>,

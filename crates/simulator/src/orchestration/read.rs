@@ -15,17 +15,11 @@ pub(super) fn conversation(request: &Request<'_>) -> Result<Conversation, Failur
         .iter()
         .map(|tool| read_tool(tool, &mut prompt))
         .collect();
-    let turns = request
-        .messages
-        .iter()
-        .map(|message| {
-            openai::message(message, &mut prompt, |_, item, prompt| {
-                let part = read_item(request, item, prompt);
-                prompt.mark(item.get("cache_control"));
-                part
-            })
-        })
-        .collect::<Result<Vec<_>, _>>()?;
+    let turns = openai::messages(request.messages, &mut prompt, |_, item, prompt| {
+        let part = read_item(request, item, prompt);
+        prompt.mark(item.get("cache_control"));
+        part
+    })?;
     if prompt.tokens > request.model.context {
         return Err(Failure::model(format_args!(
             "prompt is too long: {} tokens > {} maximum",

@@ -224,6 +224,15 @@ impl<'a> Request<'a> {
             .flatten()
             .position(|block| text(block, "signature").is_empty());
         match unsigned {
+            // An answer goes back as it came: with an empty list.
+            _ if blocks.is_some_and(|blocks| !blocks.is_empty())
+                && !matches!(self.model.family, Family::Claude | Family::Gemini) =>
+            {
+                Err(Failure::model(format_args!(
+                    "messages.{index}.reasoning_content: not supported for model {}",
+                    self.model.name
+                )))
+            }
             Some(at) if self.is_claude() => Err(Failure::model(format_args!(
                 "messages.{index}.content.{at}.thinking.signature: Field required"
             ))),

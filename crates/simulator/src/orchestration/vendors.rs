@@ -13,6 +13,12 @@ use crate::{azure, bedrock, cohere, mistral, perplexity, vertex};
 impl Request<'_> {
     /// Refuses what the model's vendor refuses.
     pub(super) fn check_vendor(&self) -> Result<(), Failure> {
+        let marked = self.messages.iter().chain(self.tools()).any(is_marked);
+        if marked && self.model.family != Family::Claude {
+            return Err(Failure::model(
+                "cache_control is only applicable to Anthropic Claude models",
+            ));
+        }
         let checked = match (self.model.family, self.model.provider) {
             (Family::Claude, _) => self.check_claude(),
             (Family::Gemini, _) => self.check_gemini(),
@@ -225,6 +231,13 @@ impl Request<'_> {
         let functions = self.tools().iter().filter_map(|tool| tool.get("function"));
         functions.into_iter().try_for_each(check_object)
     }
+}
+
+fn is_marked(owner: &Value) -> bool {
+    let parts = items(owner, "content").iter();
+    parts
+        .chain([owner])
+        .any(|part| part.get("cache_control").is_some())
 }
 
 fn check_object(function: &Value) -> Result<(), String> {

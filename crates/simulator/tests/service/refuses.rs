@@ -29,7 +29,7 @@ fn responses() -> Value {
 fn harmonized() -> Value {
     json!({"config": {"modules": {"prompt_templating": {
         "prompt": {"template": [{"role": "user", "content": [
-            {"type": "text", "text": "x", "cache_control": {"type": "ephemeral"}}]}]},
+            {"type": "text", "text": "x"}]}]},
         "model": {"name": "gemini-2.5-pro", "params": {"max_tokens": 2_000, "seed": 5}, "timeout": 600}
     }}}})
 }

@@ -43,6 +43,10 @@ fn calls(name: &str, id: &str) -> Value {
 async fn what_each_vendor_refuses_is_refused_behind_orchestration_too() {
     let running = Running::start().await;
     let open = |model: &str, messages: Value| request(model, &messages);
+    let marked = json!({"role": "user", "content": [
+        {"type": "text", "text": "x", "cache_control": {"type": "ephemeral"}}
+    ]});
+    let thought = json!({"role": "assistant", "content": "y", "reasoning_content": [{"content": "t"}]});
     let cases = [
         (
             talk(MISTRAL, json!([user("x"), called("call_1"), result("call_1")])),
@@ -144,6 +148,48 @@ async fn what_each_vendor_refuses_is_refused_behind_orchestration_too() {
             ),
             "image_url",
         ),
+        (
+            open("gpt-4o", json!([marked])),
+            "cache_control is only applicable to Anthropic Claude models",
+        ),
+        (
+            open("gpt-4o", json!([user("x"), thought, user("y")])),
+            "reasoning_content: not supported",
+        ),
+        (
+            params(CLAUDE, json!({"temperature": 0.5, "top_p": 0.5})),
+            "cannot both be specified",
+        ),
+        (
+            params(CLAUDE, json!({"stop": " "})),
+            "must contain non-whitespace",
+        ),
+        (
+            params(CLAUDE, json!({"reasoning_effort": "low", "top_p": 0.5})),
+            "greater than or equal to 0.95",
+        ),
+        (
+            params(CLAUDE, json!({"reasoning_effort": "low", "top_k": 5})),
+            "`top_k` must be unset",
+        ),
+        (
+            params("gpt-4o", json!({"verbosity": "low"})),
+            "Unsupported parameter: 'verbosity'",
+        ),
+        (
+            with_tools(
+                params("o3-mini", json!({"parallel_tool_calls": true})),
+                json!([tool("f")]),
+            ),
+            "Unsupported parameter: 'parallel_tool_calls'",
+        ),
+        (
+            talk(
+                "gpt-4o",
+                json!([user("x"), called(&"c".repeat(41)), result(&"c".repeat(41))]),
+            ),
+            "maximum length 40, but got a string with length 41",
+        ),
         (params("gpt-4o", json!({"n": 129})), "Invalid 'n'"),
         (params("gpt-4o", json!({"seed": "1"})), "Invalid type for 'seed'"),
         (
@@ -192,11 +238,11 @@ async fn a_tool_turn_as_each_vendor_wants_it_is_taken() {
         let said = &reply.json()["final_result"]["choices"][0]["message"]["content"];
         assert_eq!(said, "The result is:\nplum", "{model}");
     }
-    let marked = json!({"role": "user", "content": [
-        {"type": "text", "text": "x", "cache_control": {"type": "ephemeral"}}
+    let listed = json!({"role": "user", "content": [
+        {"type": "text", "text": "x"}
     ]});
     let stop = with(
-        request("sonar", &json!([marked])),
+        request("sonar", &json!([listed])),
         "/config/modules/prompt_templating/model",
         "params",
         json!({"max_completion_tokens": 100, "temperature": 0.5, "stream_options": {"include_usage": true}}),

@@ -211,6 +211,16 @@ async fn calls_are_whole_and_parallel_and_their_signature_must_come_back() {
 }
 
 #[tokio::test]
+async fn sound_is_heard() {
+    let running = Running::start().await;
+    let heard = json!({"inlineData": {"mimeType": "audio/wav", "data": "UklGRg=="}});
+    let body = json!({"contents": [{"role": "user", "parts": [{"text": "What is it?"}, heard]}]});
+    let reply = generate(&running, GEMINI_2_5_PRO, &body).await;
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    assert!(reply.text().contains("I see audio/wav."), "{}", reply.text());
+}
+
+#[tokio::test]
 async fn functions_can_be_forced_and_forbidden() {
     let running = Running::start().await;
     let body = |mode: &str, allowed: Value| {
