@@ -15,7 +15,6 @@ pub(crate) use responses::{Kept, compact, create as respond, kept};
 use crate::answer::Answer;
 use crate::catalogue::{Family, Model};
 use crate::json::parse;
-use crate::model;
 use crate::query;
 use crate::server::Asked;
 
@@ -104,17 +103,11 @@ pub(crate) fn chat(asked: &Asked<'_>) -> Answer {
         Ok(conversation) => conversation,
         Err(refusal) => return refuse(&refusal),
     };
-    let mut reply = model::answer(&conversation, asked.number);
-    if asked.filtered {
-        reply.text.clear();
-        reply.calls.clear();
-        reply.end = model::End::Filtered;
-    }
     let answered = answer::Answered {
         asked,
         model,
         prompt_tokens: conversation.prompt.tokens,
-        reply: &reply,
+        replies: &asked.replies(&conversation, body.get("n")),
     };
     if body.get("stream").and_then(Value::as_bool) == Some(true) {
         let usage = body
@@ -125,6 +118,13 @@ pub(crate) fn chat(asked: &Asked<'_>) -> Answer {
     } else {
         answered.whole()
     }
+}
+
+/// Refuses what OpenAI refuses of a body that orchestration has made for it; its words otherwise.
+pub(crate) fn check_harmonized(body: &Value, model: &Model) -> Result<(), String> {
+    request::validate(body)
+        .and_then(|()| rules::check(body, model))
+        .map_err(|refusal| refusal.message)
 }
 
 fn refuse(refusal: &Refusal) -> Answer {

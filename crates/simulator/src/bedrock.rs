@@ -13,6 +13,7 @@ use crate::json;
 use crate::server::Asked;
 
 pub(crate) use answer::{aws_event, aws_exception};
+pub(crate) use rules::check_schema;
 pub(crate) use wish::{NO_PREFILL, Wish, too_many_tokens};
 
 /// Answers `/invoke`, or as a stream `/invoke-with-response-stream`.

@@ -35,7 +35,7 @@ pub(crate) struct Model {
     pub(crate) thinking: Thinking,
     /// Whether a Claude model takes `output_config.effort`.
     pub(crate) effort: bool,
-    /// Whether a Claude model takes `output_config.format`.
+    /// Whether a model of Claude's or OpenAI's takes a form for its answer.
     pub(crate) format: bool,
     /// Whether temperature, `top_p` and `top_k` are taken.
     pub(crate) sampling: bool,
@@ -387,6 +387,7 @@ static MODELS: &[Model] = &[
         name: "gpt-4",
         vendor: "gpt-4-0613",
         display: "GPT-4",
+        format: false,
         context: 8_192,
         output: 4_096,
         images: false,

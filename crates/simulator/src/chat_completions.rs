@@ -6,96 +6,42 @@ use serde_json::{Map, Value, json};
 
 use crate::answer::Answer;
 use crate::catalogue::Model;
-use crate::conversation::{Call, Choice, Conversation, Form, Media, Part, Prompt, Role, Tool, Turn};
+use crate::conversation::{Conversation, Part, Prompt};
 use crate::json::{items, quoted, set, text};
 use crate::model::{End, Reply};
+use crate::openai;
 use crate::server::Asked;
 use crate::tokens;
 
 /// Reads a checked body; refuses images that are none and prompts that are too long.
 pub(crate) fn conversation(body: &Value, model: &'static Model) -> Result<Conversation, String> {
     let mut prompt = Prompt::default();
-    let tools = items(body, "tools")
-        .iter()
-        .map(|tool| Tool::openai(tool, &mut prompt))
-        .collect();
-    let turns = items(body, "messages")
-        .iter()
-        .map(|message| read_message(message, &mut prompt))
-        .collect::<Result<Vec<_>, _>>()?;
+    let tools = openai::tools(body, &mut prompt);
+    let turns = openai::messages(items(body, "messages"), &mut prompt, |_, part, prompt| {
+        read_part(part, prompt)
+    })?;
     if prompt.tokens > model.context {
         return Err(format!(
             "Prompt contains {} tokens and {} draft tokens, too large for model with {} maximum context length",
             prompt.tokens, 0, model.context
         ));
     }
-    let stops = match body.get("stop") {
-        Some(Value::String(stop)) => vec![stop.clone()],
-        _ => items(body, "stop")
-            .iter()
-            .filter_map(Value::as_str)
-            .map(str::to_owned)
-            .collect(),
-    };
-    let schema = body.pointer("/response_format/json_schema/schema");
     Ok(Conversation {
         model,
         turns,
         tools,
-        choice: match body.get("tool_choice") {
-            Some(Value::String(word)) if word == "none" => Choice::None,
-            Some(Value::String(word)) if word == "any" || word == "required" => Choice::Required,
-            Some(object @ Value::Object(_)) => Choice::Named(
-                object
-                    .pointer("/function/name")
-                    .and_then(Value::as_str)
-                    .unwrap_or_default()
-                    .to_owned(),
-            ),
-            _ => Choice::Auto,
-        },
+        choice: openai::choice(body.get("tool_choice")),
         parallel: body.get("parallel_tool_calls").and_then(Value::as_bool) != Some(false),
-        stops,
+        stops: openai::stops(body.get("stop")),
         most_tokens: Some(
             body.get("max_tokens")
                 .and_then(Value::as_u64)
                 .unwrap_or(model.output),
         ),
         thinking: false,
-        form: match (
-            schema,
-            body.get("response_format").map(|format| text(format, "type")),
-        ) {
-            (Some(schema), _) => Form::Schema(schema.clone()),
-            (None, Some("json_object")) => Form::JsonObject,
-            _ => Form::Text,
-        },
+        form: openai::form(body.get("response_format")),
         prompt,
     })
-}
-
-fn read_message(message: &Value, prompt: &mut Prompt) -> Result<Turn, String> {
-    let role = match text(message, "role") {
-        "system" => Role::System,
-        "assistant" => Role::Assistant,
-        _ => Role::User,
-    };
-    prompt.message(role);
-    let mut parts = Vec::new();
-    if let Some(content) = message.get("content").and_then(Value::as_str) {
-        prompt.text(content);
-        parts.push(Part::Text(content.to_owned()));
-    }
-    for part in items(message, "content") {
-        parts.push(read_part(part, prompt)?);
-    }
-    if text(message, "role") == "tool" {
-        parts = vec![Part::Answer(parts)];
-    }
-    for call in items(message, "tool_calls") {
-        parts.push(Part::Call(Call::openai(call, prompt)));
-    }
-    Ok(Turn { role, parts })
 }
 
 fn read_part(part: &Value, prompt: &mut Prompt) -> Result<Part, String> {
@@ -104,19 +50,8 @@ fn read_part(part: &Value, prompt: &mut Prompt) -> Result<Part, String> {
         return Ok(Part::Text(text(part, "text").to_owned()));
     };
     // Mistral takes the address alone, too.
-    let data = image.as_str().unwrap_or_else(|| text(image, "url"));
-    if data.starts_with("https://") {
-        return Ok(Part::Media(Media {
-            media_type: "an image by its address".to_owned(),
-            size: None,
-        }));
-    }
-    let media = Media::from_data_url(data)?;
-    if !["image/png", "image/jpeg", "image/gif", "image/webp"].contains(&media.media_type.as_str()) {
-        return Err(format!("Unsupported media type {}", media.media_type));
-    }
-    prompt.media(&media, data);
-    Ok(Part::Media(media))
+    let address = image.as_str().unwrap_or_else(|| text(image, "url"));
+    openai::image(address, prompt).map(Part::Media)
 }
 
 /// A reply and what is needed to write it.

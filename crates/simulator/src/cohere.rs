@@ -8,6 +8,7 @@ mod rules;
 use serde_json::{Value, json};
 
 use crate::answer::Answer;
+use crate::catalogue::Model;
 use crate::json::parse;
 use crate::server::Asked;
 
@@ -39,6 +40,12 @@ pub(crate) fn chat(asked: &Asked<'_>) -> Answer {
     } else {
         answered.whole()
     }
+}
+
+/// Refuses what Cohere refuses of a body that orchestration has made for it; its words otherwise.
+pub(crate) fn check_harmonized(body: &Value, model: &Model) -> Result<(), String> {
+    request::validate(body, &[])?;
+    rules::check(body, model, &[])
 }
 
 /// Cohere's form of an error.

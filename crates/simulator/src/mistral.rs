@@ -8,7 +8,8 @@ use crate::answer::Answer;
 use crate::catalogue::Model;
 use crate::chat_completions::{Answered, conversation};
 use crate::json::{items, parse, text};
-use crate::refuses::{self, Found};
+use crate::refuses::{self, Found, Refused};
+use crate::schema::root;
 use crate::server::Asked;
 use crate::shape::{Misfit, Problem, Shape, Step, check, closed, filled, list, may, must, open, typed};
 
@@ -125,6 +126,12 @@ static CALL: Shape = closed(&[
 ]);
 static CALLED: Shape = closed(&[must("name", &NAME), must("arguments", &Shape::Text)]);
 
+/// Refuses what Mistral refuses of a body that orchestration has made for it; its words otherwise.
+pub(crate) fn check_harmonized(body: &Value, model: &Model) -> Result<(), String> {
+    check(&BODY, body).map_err(|misfit| detail(&misfit).to_string())?;
+    check_rules(body, model, &[])
+}
+
 /// Answers `/chat/completions`.
 pub(crate) fn chat(asked: &Asked<'_>) -> Answer {
     let Some(model) = asked.model() else {
@@ -155,10 +162,7 @@ pub(crate) fn chat(asked: &Asked<'_>) -> Answer {
         let message = format!("Invalid model: {}", text(&body, "model"));
         return refuse(400, "invalid_model", &message, "1500");
     }
-    let read = check_limits(asked, &body, model)
-        .and_then(|()| check_tools(&body))
-        .and_then(|()| check_messages(items(&body, "messages"), model))
-        .and_then(|()| conversation(&body, model));
+    let read = check_rules(&body, model, &asked.options.refuses).and_then(|()| conversation(&body, model));
     let conversation = match read {
         Ok(conversation) => conversation,
         Err(message) => return refuse(400, "invalid_request_error", &message, "3051"),
@@ -185,8 +189,8 @@ fn refuse(status: u16, kind: &str, message: &str, code: &str) -> Answer {
     Answer::json(status, body.to_string()).because(message)
 }
 
-/// The 422 of what does not have the form: pydantic's list.
-fn unprocessable(misfit: &Misfit) -> Answer {
+/// What does not have the form: pydantic's list.
+fn detail(misfit: &Misfit) -> Value {
     let mut place = vec![json!("body")];
     for step in &misfit.path {
         place.push(match step {
@@ -229,7 +233,12 @@ fn unprocessable(misfit: &Misfit) -> Answer {
             ("value_error", "Input is not valid".to_owned())
         }
     };
-    let message = json!({"detail": [{"type": kind, "loc": place, "msg": message}]});
+    json!({"detail": [{"type": kind, "loc": place, "msg": message}]})
+}
+
+/// The 422 of what does not have the form.
+fn unprocessable(misfit: &Misfit) -> Answer {
+    let message = detail(misfit);
     let reason = message.to_string();
     let body = json!({
         "object": "error",
@@ -241,9 +250,16 @@ fn unprocessable(misfit: &Misfit) -> Answer {
     Answer::json(422, body.to_string()).because(reason)
 }
 
-fn check_limits(asked: &Asked<'_>, body: &Value, model: &Model) -> Result<(), String> {
+/// Refuses what the model refuses; `body` has the right form.
+fn check_rules(body: &Value, model: &Model, refused: &[Refused]) -> Result<(), String> {
+    check_limits(body, model, refused)?;
+    check_tools(body)?;
+    check_messages(items(body, "messages"), model)
+}
+
+fn check_limits(body: &Value, model: &Model, refused: &[Refused]) -> Result<(), String> {
     let wished = body.get("max_tokens").and_then(Value::as_u64).unwrap_or(0);
-    let most = match refuses::find(&asked.options.refuses, body, body) {
+    let most = match refuses::find(refused, body, body) {
         Some(Found::OutputTokens { most, .. }) => most,
         _ => model.output,
     };
@@ -267,9 +283,9 @@ fn check_tools(body: &Value) -> Result<(), String> {
             return Err(format!("Duplicate function name: {name}"));
         }
         let parameters = function.get("parameters").unwrap_or(&Value::Null);
-        if text(parameters, "type") != "object" {
+        if root(parameters).is_err() {
             return Err(format!(
-                "Invalid schema for function '{name}': its type must be object"
+                "Invalid schema for function '{name}': it must describe one object"
             ));
         }
     }

@@ -71,13 +71,19 @@ pub(crate) enum End {
     Filtered,
 }
 
-/// Answers. `number` makes the ids of its calls unlike those of other answers.
-pub(crate) fn answer(conversation: &Conversation, number: u64) -> Reply {
+/// Answers, and again where several choices are asked for: `choice` is 0 for the first. `number` makes the ids of its calls
+/// unlike those of other answers.
+pub(crate) fn answer(conversation: &Conversation, number: u64, choice: usize) -> Reply {
     let open = open_turn(&conversation.turns);
     let done = calls_of(open);
     let calls = next_calls(conversation, open, &done);
     let (text, end) = if calls.is_empty() {
-        (closing_words(conversation, open), End::Said)
+        let mut words = closing_words(conversation, open);
+        // Choices differ, or else nobody would see that they are mixed up.
+        if choice > 0 && matches!(conversation.form, Form::Text) {
+            words.insert_str(0, &format!("{}. ", choice + 1));
+        }
+        (words, End::Said)
     } else {
         let forced = matches!(conversation.choice, Choice::Required | Choice::Named(_));
         (
@@ -100,7 +106,7 @@ pub(crate) fn answer(conversation: &Conversation, number: u64) -> Reply {
         .enumerate()
         .map(|(index, (name, arguments))| {
             (
-                call_id(conversation.model, number, index),
+                call_id(conversation.model, number, 10 * choice + index),
                 name,
                 arguments.to_string(),
             )

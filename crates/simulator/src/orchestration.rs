@@ -10,6 +10,7 @@ mod read;
 mod request;
 mod rules;
 mod template;
+mod vendors;
 
 use std::collections::BTreeSet;
 
@@ -25,7 +26,6 @@ use crate::server::Asked;
 use crate::shape::{Problem, Step};
 
 pub(crate) use embeddings::{embed, validate as validate_embeddings};
-pub(crate) use read::choice;
 pub(crate) use request::validate;
 
 /// What the input filter says when it refuses (spec fixture strictInputFilterResponse.json).
@@ -115,11 +115,19 @@ pub(crate) fn complete(asked: &Asked<'_>) -> Answer {
         Some(one) => (vec![one], false),
         None => (Vec::new(), false),
     };
+    let translates = configurations
+        .iter()
+        .any(|modules| modules.get("translation").is_some());
+    if streaming && translates && stream.is_some_and(|stream| stream.get("delimiters").is_none()) {
+        let failure = Failure::body("'delimiters' is a required property - 'config.stream'");
+        return answer::failure(&request_id, failure);
+    }
     let mut failures = Vec::new();
     for modules in configurations {
         match prepare(asked, &body, modules, streaming) {
             Ok(prepared) => {
-                let reply = asked.reply(&prepared.conversation);
+                let count = modules.pointer("/prompt_templating/model/params/n");
+                let replies = asked.replies(&prepared.conversation, count);
                 let cache = asked
                     .state
                     .cache
@@ -128,7 +136,7 @@ pub(crate) fn complete(asked: &Asked<'_>) -> Answer {
                     asked,
                     request_id: &request_id,
                     prepared: &prepared,
-                    reply: &reply,
+                    replies: &replies,
                     cache,
                 };
                 return if streaming {

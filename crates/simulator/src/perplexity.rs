@@ -8,7 +8,7 @@ use crate::chat_completions::{Answered, conversation};
 use crate::json::{items, parse, text};
 use crate::refuses::{self, Found};
 use crate::server::Asked;
-use crate::shape::{Misfit, Problem, Shape, Step, check, closed, filled, list, may, must, open, typed};
+use crate::shape::{Misfit, Problem, Shape, check, closed, filled, list, may, must, open, typed};
 
 static BODY: Shape = closed(&[
     must("model", &Shape::Text),
@@ -77,6 +77,13 @@ static IMAGE_PART: Shape = closed(&[
     must("type", &Shape::Text),
     must("image_url", &closed(&[must("url", &Shape::Text)])),
 ]);
+
+/// Refuses what Perplexity refuses of a body that orchestration has made for it; its words otherwise.
+pub(crate) fn check_harmonized(body: &Value, model: &Model) -> Result<(), String> {
+    check(&BODY, body).map_err(|misfit| words(&misfit))?;
+    check_model(body, model)?;
+    check_order(items(body, "messages"))
+}
 
 /// Answers `/chat/completions`.
 pub(crate) fn chat(asked: &Asked<'_>) -> Answer {
@@ -178,16 +185,7 @@ fn refuse(message: &str) -> Answer {
 }
 
 fn words(misfit: &Misfit) -> String {
-    let path: Vec<String> = misfit
-        .path
-        .iter()
-        .filter_map(|step| match step {
-            Step::Key(key) => Some(key.clone()),
-            Step::Index(index) => Some(index.to_string()),
-            Step::Form(_) => None,
-        })
-        .collect();
-    let place = |more: &str| [path.as_slice(), &[more.to_owned()]].concat().join(".");
+    let place = |more: &str| misfit.dotted(more);
     match &misfit.problem {
         Problem::Unknown(key) if ["tools", "tool_choice"].contains(&key.as_str()) => {
             "Tool calling is not supported for this model".to_owned()
@@ -195,8 +193,8 @@ fn words(misfit: &Misfit) -> String {
         Problem::Unknown(key) => format!("['{}']: Extra inputs are not permitted", place(key)),
         Problem::Missing(key) => format!("['{}']: Field required", place(key)),
         Problem::Type { expected, .. } => {
-            format!("['{}']: Input should be a valid {expected}", path.join("."))
+            format!("['{}']: Input should be a valid {expected}", place(""))
         }
-        _ => format!("['{}']: Input is not valid", path.join(".")),
+        _ => format!("['{}']: Input is not valid", place("")),
     }
 }

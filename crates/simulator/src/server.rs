@@ -13,6 +13,7 @@ use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use serde_json::Value;
 use serde_json::json;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
@@ -270,7 +271,18 @@ impl Asked<'_> {
 
     /// The reply of the deterministic model, as far as a content filter lets it through.
     pub(crate) fn reply(&self, conversation: &Conversation) -> Reply {
-        let mut reply = model::answer(conversation, self.number);
+        self.choice(conversation, 0)
+    }
+
+    /// Several of them, where so many choices are asked for; one otherwise.
+    pub(crate) fn replies(&self, conversation: &Conversation, count: Option<&Value>) -> Vec<Reply> {
+        let count = count.and_then(Value::as_u64).unwrap_or(1);
+        let choices = (0..count).filter_map(|choice| usize::try_from(choice).ok());
+        choices.map(|choice| self.choice(conversation, choice)).collect()
+    }
+
+    fn choice(&self, conversation: &Conversation, choice: usize) -> Reply {
+        let mut reply = model::answer(conversation, self.number, choice);
         if self.filtered {
             reply.text.clear();
             reply.calls.clear();

@@ -196,6 +196,17 @@ impl Misfit {
         }
     }
 
+    /// The path in JSON with dots between its steps, `more` behind them where it is not empty.
+    pub(crate) fn dotted(&self, more: &str) -> String {
+        let steps = self.path.iter().filter_map(|step| match step {
+            Step::Key(key) => Some(key.clone()),
+            Step::Index(index) => Some(index.to_string()),
+            Step::Form(_) => None,
+        });
+        let more = Some(more.to_owned()).filter(|more| !more.is_empty());
+        steps.chain(more).collect::<Vec<_>>().join(".")
+    }
+
     fn within(mut self, step: Step) -> Self {
         self.path.insert(0, step);
         self
@@ -288,7 +299,8 @@ pub(crate) fn check(shape: &Shape, value: &Value) -> Result<(), Misfit> {
     }
 }
 
-fn is_name(text: &str, longest: usize) -> bool {
+/// Whether a text is a name of 1 to `longest` letters, digits, `-` and `_`.
+pub(crate) fn is_name(text: &str, longest: usize) -> bool {
     !text.is_empty()
         && text.len() <= longest
         && text

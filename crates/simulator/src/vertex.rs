@@ -13,6 +13,9 @@ mod turns;
 
 use serde_json::{Value, json};
 
+pub(crate) use rules::check_name;
+pub(crate) use settings::is_third;
+
 use crate::answer::Answer;
 use crate::catalogue::{Family, Model};
 use crate::json::parse;
@@ -67,13 +70,17 @@ fn generate(
     request::check_tenant(&body, &asked.options.refuses)?;
     rules::check(&body, model)?;
     let conversation = read::conversation(&body, model)?;
-    let reply = asked.reply(&conversation);
+    let count = body.pointer("/generationConfig/candidateCount");
+    if stream.is_some() && count.and_then(Value::as_i64).unwrap_or(1) > 1 {
+        return Err("Multiple candidates is not supported for streaming".to_owned());
+    }
+    let replies = asked.replies(&conversation, count);
     let answered = answer::Answered {
         asked,
         model,
         prompt_tokens: conversation.prompt.tokens,
         cached: asked.state.cache.look(model.name, &conversation.prompt).read,
-        reply: &reply,
+        replies: &replies,
         shows_thoughts: settings::shows_thoughts(&body),
     };
     Ok(match stream {

@@ -19,37 +19,40 @@ const PROMPT_FILTER: &str = r#"data: {"choices":[],"created":0,"id":"","model":"
 /// What the content filter says about a piece of the answer.
 const SAFE: &str = r#"{"hate":{"filtered":false,"severity":"safe"},"self_harm":{"filtered":false,"severity":"safe"},"sexual":{"filtered":false,"severity":"safe"},"violence":{"filtered":false,"severity":"safe"}}"#;
 
-/// A reply and what is needed to write it.
+/// The replies and what is needed to write it.
 pub(super) struct Answered<'a> {
     pub(super) asked: &'a Asked<'a>,
     pub(super) model: &'static Model,
     pub(super) prompt_tokens: u64,
-    pub(super) reply: &'a Reply,
+    /// One for each choice.
+    pub(super) replies: &'a [Reply],
 }
 
 impl Answered<'_> {
     /// The completion in one piece.
     pub(super) fn whole(&self) -> Answer {
-        let reply = self.reply;
         let safe: Value = serde_json::from_str(SAFE).unwrap_or_default();
-        let content = (!reply.text.is_empty() || reply.calls.is_empty()).then_some(&reply.text);
-        let mut message =
-            json!({"role": "assistant", "content": content, "refusal": null, "annotations": []});
-        if !reply.calls.is_empty() {
-            set(&mut message, "tool_calls", reply.tool_calls());
-        }
+        let choices = self.replies.iter().enumerate().map(|(index, reply)| {
+            let content = (!reply.text.is_empty() || reply.calls.is_empty()).then_some(&reply.text);
+            let mut message =
+                json!({"role": "assistant", "content": content, "refusal": null, "annotations": []});
+            if !reply.calls.is_empty() {
+                set(&mut message, "tool_calls", reply.tool_calls());
+            }
+            json!({
+                "index": index,
+                "message": message,
+                "finish_reason": finish_reason(reply),
+                "logprobs": null,
+                "content_filter_results": safe,
+            })
+        });
         let body = json!({
             "id": self.model.answer_id(self.asked.number),
             "object": "chat.completion",
             "created": Asked::created(),
             "model": self.model.vendor,
-            "choices": [{
-                "index": 0,
-                "message": message,
-                "finish_reason": self.finish_reason(),
-                "logprobs": null,
-                "content_filter_results": safe,
-            }],
+            "choices": choices.collect::<Value>(),
             "prompt_filter_results": [{"prompt_index": 0, "content_filter_results": safe}],
             "system_fingerprint": "fp_f3927aa00d",
             "usage": self.usage(),
@@ -57,43 +60,22 @@ impl Answered<'_> {
         self.with_headers(Answer::json(200, body.to_string()))
     }
 
-    /// The same as a stream; the usage comes only where it is asked for.
+    /// The same as a stream, the choices' chunks in turn; the usage comes only where it is asked for.
     pub(super) fn stream(&self, usage: bool) -> Answer {
-        let reply = self.reply;
         let mut events = vec![Bytes::from_static(PROMPT_FILTER.as_bytes())];
-        let opening = if reply.calls.is_empty() || !reply.text.is_empty() {
-            r#""""#
-        } else {
-            "null"
-        };
-        events.push(self.chunk(
-            &format!(r#"{{"content":{opening},"refusal":null,"role":"assistant"}}"#),
-            "{}",
-            usage,
-        ));
-        for piece in tokens::pieces(&reply.text) {
-            events.push(self.chunk(&format!(r#"{{"content":{}}}"#, quoted(piece)), SAFE, usage));
-        }
-        for (index, (id, name, arguments)) in reply.calls.iter().enumerate() {
-            let start = format!(
-                r#"{{"tool_calls":[{{"function":{{"arguments":"","name":{}}},"id":"{id}","index":{index},"type":"function"}}]}}"#,
-                quoted(name)
-            );
-            events.push(self.chunk(&start, "{}", usage));
-            for piece in tokens::pieces(arguments) {
-                let piece = quoted(piece);
-                let delta =
-                    format!(r#"{{"tool_calls":[{{"function":{{"arguments":{piece}}},"index":{index}}}]}}"#);
-                events.push(self.chunk(&delta, "{}", usage));
+        let mut choices: Vec<_> = self
+            .replies
+            .iter()
+            .enumerate()
+            .map(|(index, reply)| self.chunks(index, reply, usage).into_iter())
+            .collect();
+        loop {
+            let round: Vec<Bytes> = choices.iter_mut().filter_map(Iterator::next).collect();
+            if round.is_empty() {
+                break;
             }
+            events.extend(round);
         }
-        events.push(self.event(
-            &format!(
-                r#"[{{"content_filter_results":{{}},"delta":{{}},"finish_reason":"{}","index":0,"logprobs":null}}]"#,
-                self.finish_reason()
-            ),
-            usage.then_some("null"),
-        ));
         if usage {
             events.push(self.event("[]", Some(&self.usage().to_string())));
         }
@@ -101,13 +83,43 @@ impl Answered<'_> {
         self.with_headers(Answer::events(events))
     }
 
-    fn chunk(&self, delta: &str, filter: &str, usage: bool) -> Bytes {
-        self.event(
-            &format!(
-                r#"[{{"content_filter_results":{filter},"delta":{delta},"finish_reason":null,"index":0,"logprobs":null}}]"#
-            ),
-            usage.then_some("null"),
-        )
+    /// The chunks of one choice.
+    fn chunks(&self, choice: usize, reply: &Reply, usage: bool) -> Vec<Bytes> {
+        let chunk = |delta: &str, filter: &str, reason: &str| {
+            let choice = format!(
+                r#"[{{"content_filter_results":{filter},"delta":{delta},"finish_reason":{reason},"index":{choice},"logprobs":null}}]"#
+            );
+            self.event(&choice, usage.then_some("null"))
+        };
+        let opening = if reply.calls.is_empty() || !reply.text.is_empty() {
+            r#""""#
+        } else {
+            "null"
+        };
+        let opening = format!(r#"{{"content":{opening},"refusal":null,"role":"assistant"}}"#);
+        let mut chunks = vec![chunk(&opening, "{}", "null")];
+        for piece in tokens::pieces(&reply.text) {
+            chunks.push(chunk(
+                &format!(r#"{{"content":{}}}"#, quoted(piece)),
+                SAFE,
+                "null",
+            ));
+        }
+        for (index, (id, name, arguments)) in reply.calls.iter().enumerate() {
+            let start = format!(
+                r#"{{"tool_calls":[{{"function":{{"arguments":"","name":{}}},"id":"{id}","index":{index},"type":"function"}}]}}"#,
+                quoted(name)
+            );
+            chunks.push(chunk(&start, "{}", "null"));
+            for piece in tokens::pieces(arguments) {
+                let piece = quoted(piece);
+                let delta =
+                    format!(r#"{{"tool_calls":[{{"function":{{"arguments":{piece}}},"index":{index}}}]}}"#);
+                chunks.push(chunk(&delta, "{}", "null"));
+            }
+        }
+        chunks.push(chunk("{}", "{}", &quoted(finish_reason(reply))));
+        chunks
     }
 
     fn event(&self, choices: &str, usage: Option<&str>) -> Bytes {
@@ -120,15 +132,6 @@ impl Answered<'_> {
         ))
     }
 
-    fn finish_reason(&self) -> &'static str {
-        match self.reply.end {
-            End::Said | End::Stopped(_) => "stop",
-            End::Called => "tool_calls",
-            End::Length => "length",
-            End::Filtered => "content_filter",
-        }
-    }
-
     fn usage(&self) -> Value {
         // A model that reasons spends tokens that nobody sees.
         let reasoning = if self.model.family == Family::GptReasoning {
@@ -136,15 +139,16 @@ impl Answered<'_> {
         } else {
             0
         };
+        let completion: u64 = self.replies.iter().map(|reply| reply.tokens + reasoning).sum();
         json!({
             "prompt_tokens": self.prompt_tokens,
-            "completion_tokens": self.reply.tokens + reasoning,
-            "total_tokens": self.prompt_tokens + self.reply.tokens + reasoning,
+            "completion_tokens": completion,
+            "total_tokens": self.prompt_tokens + completion,
             "prompt_tokens_details": {"audio_tokens": 0, "cached_tokens": 0},
             "completion_tokens_details": {
                 "accepted_prediction_tokens": 0,
                 "audio_tokens": 0,
-                "reasoning_tokens": reasoning,
+                "reasoning_tokens": reasoning * self.replies.len() as u64,
                 "rejected_prediction_tokens": 0,
             },
         })
@@ -156,5 +160,14 @@ impl Answered<'_> {
         answer.headers.push(("ai-inference-id", id));
         answer.headers.push(("x-upstream-service-time", "976".to_owned()));
         answer
+    }
+}
+
+fn finish_reason(reply: &Reply) -> &'static str {
+    match reply.end {
+        End::Said | End::Stopped(_) => "stop",
+        End::Called => "tool_calls",
+        End::Length => "length",
+        End::Filtered => "content_filter",
     }
 }

@@ -4,22 +4,19 @@ use serde_json::Value;
 
 use super::Refusal;
 use crate::catalogue::Model;
-use crate::conversation::{Call, Conversation, Form, Media, Part, Prompt, Role, Tool, Turn};
-use crate::json::{items, text};
-use crate::orchestration::choice;
+use crate::conversation::{Conversation, Media, Part, Prompt};
+use crate::json::items;
+use crate::openai;
 
 /// Reads a checked body; refuses images that are none and prompts that are too long.
 pub(super) fn conversation(body: &Value, model: &'static Model) -> Result<Conversation, Refusal> {
     let mut prompt = Prompt::default();
-    let tools = items(body, "tools")
-        .iter()
-        .map(|tool| Tool::openai(tool, &mut prompt))
-        .collect();
-    let turns = items(body, "messages")
-        .iter()
-        .enumerate()
-        .map(|(index, message)| read_message(index, message, &mut prompt))
-        .collect::<Result<Vec<_>, _>>()?;
+    let tools = openai::tools(body, &mut prompt);
+    let turns = openai::messages(
+        items(body, "messages"),
+        &mut prompt,
+        |(index, at), part, prompt| read_part(&format!("messages[{index}].content[{at}]"), part, prompt),
+    )?;
     if prompt.tokens > model.context {
         return Err(Refusal::of(
             "messages",
@@ -31,76 +28,31 @@ pub(super) fn conversation(body: &Value, model: &'static Model) -> Result<Conver
             ),
         ));
     }
-    let stops = match body.get("stop") {
-        Some(Value::String(stop)) => vec![stop.clone()],
-        _ => items(body, "stop")
-            .iter()
-            .filter_map(Value::as_str)
-            .map(str::to_owned)
-            .collect(),
-    };
     let number = |name: &str| body.get(name).and_then(Value::as_u64);
     Ok(Conversation {
         model,
         turns,
         tools,
-        choice: choice(body.get("tool_choice")),
+        choice: openai::choice(body.get("tool_choice")),
         parallel: body.get("parallel_tool_calls").and_then(Value::as_bool) != Some(false),
-        stops,
+        stops: openai::stops(body.get("stop")),
         most_tokens: Some(
             number("max_completion_tokens")
                 .or(number("max_tokens"))
                 .unwrap_or(model.output),
         ),
         thinking: false,
-        form: match body.get("response_format").map(|format| text(format, "type")) {
-            Some("json_object") => Form::JsonObject,
-            Some("json_schema") => {
-                let schema = body.pointer("/response_format/json_schema/schema");
-                Form::Schema(
-                    schema
-                        .cloned()
-                        .unwrap_or_else(|| serde_json::json!({"type": "object"})),
-                )
-            }
-            _ => Form::Text,
-        },
+        form: openai::form(body.get("response_format")),
         prompt,
     })
 }
 
-fn read_message(index: usize, message: &Value, prompt: &mut Prompt) -> Result<Turn, Refusal> {
-    let role = match text(message, "role") {
-        "system" | "developer" => Role::System,
-        "assistant" => Role::Assistant,
-        _ => Role::User,
-    };
-    prompt.message(role);
-    let mut parts = Vec::new();
-    if let Some(content) = message.get("content").and_then(Value::as_str) {
-        prompt.text(content);
-        parts.push(Part::Text(content.to_owned()));
-    }
-    for (at, part) in items(message, "content").iter().enumerate() {
-        parts.push(read_part(
-            &format!("messages[{index}].content[{at}]"),
-            part,
-            prompt,
-        )?);
-    }
-    if text(message, "role") == "tool" {
-        parts = vec![Part::Answer(parts)];
-    }
-    for call in items(message, "tool_calls") {
-        parts.push(Part::Call(Call::openai(call, prompt)));
-    }
-    Ok(Turn { role, parts })
-}
-
 fn read_part(place: &str, part: &Value, prompt: &mut Prompt) -> Result<Part, Refusal> {
-    let image = part.pointer("/image_url/url").and_then(Value::as_str);
-    let file = part.pointer("/file/file_data").and_then(Value::as_str);
-    let Some(data) = image.or(file) else {
+    let invalid = |error| Refusal::of(place, "invalid_image_url", format!("Invalid '{place}': {error}."));
+    if let Some(address) = part.pointer("/image_url/url").and_then(Value::as_str) {
+        return openai::image(address, prompt).map(Part::Media).map_err(invalid);
+    }
+    let Some(data) = part.pointer("/file/file_data").and_then(Value::as_str) else {
         let content = part
             .get("text")
             .or_else(|| part.get("refusal"))
@@ -109,20 +61,8 @@ fn read_part(place: &str, part: &Value, prompt: &mut Prompt) -> Result<Part, Ref
         prompt.text(content);
         return Ok(Part::Text(content.to_owned()));
     };
-    if image.is_some_and(|url| url.starts_with("https://")) {
-        return Ok(Part::Media(Media {
-            media_type: "an image by its address".to_owned(),
-            size: None,
-        }));
-    }
-    let invalid = |error| Refusal::of(place, "invalid_image_url", format!("Invalid '{place}': {error}."));
     let media = Media::from_data_url(data).map_err(invalid)?;
-    let fits = if image.is_some() {
-        ["image/png", "image/jpeg", "image/gif", "image/webp"].contains(&media.media_type.as_str())
-    } else {
-        media.media_type == "application/pdf"
-    };
-    if !fits {
+    if media.media_type != "application/pdf" {
         return Err(invalid(format!("unsupported media type {}", media.media_type)));
     }
     prompt.media(&media, data);

@@ -6,7 +6,6 @@ mod kept;
 mod read;
 mod request;
 mod rules;
-mod schema;
 mod sealed;
 mod stream;
 
@@ -22,7 +21,6 @@ use super::{Refusal, model_and_body, refuse};
 use crate::answer::Answer;
 use crate::catalogue::{Family, Model};
 use crate::json::{items, text};
-use crate::model;
 use crate::query;
 use crate::server::Asked;
 
@@ -48,12 +46,7 @@ fn answer_to(asked: &Asked<'_>, model: &'static Model, body: &Value) -> Result<A
     let store = is("store") != Some(false);
     let (before, sent) = read_items(asked, model, body, store)?;
     let conversation = read::conversation(body, &before, &sent, model)?;
-    let mut reply = model::answer(&conversation, asked.number);
-    if asked.filtered {
-        reply.text.clear();
-        reply.calls.clear();
-        reply.end = model::End::Filtered;
-    }
+    let reply = asked.reply(&conversation);
     let cached = asked.state.cache.look(model.name, &conversation.prompt);
     let answered = Answered {
         asked,

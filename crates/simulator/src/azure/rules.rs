@@ -7,19 +7,31 @@ use serde_json::Value;
 use super::Refusal;
 use crate::catalogue::{Family, Model};
 use crate::json::{items, text};
+use crate::openai::asked_for_json;
+use crate::openai::schema::{self, check_function};
+
+/// The longest id of a call.
+const LONGEST_ID: usize = 40;
+/// OpenAI's words where nobody asks for the JSON that is to be said.
+const NO_JSON: &str =
+    "'messages' must contain the word 'json' in some form, to use 'response_format' of type 'json_object'.";
 
 /// Refuses what the model refuses; `body` has the right form.
 pub(super) fn check(body: &Value, model: &Model) -> Result<(), Refusal> {
     if model.family == Family::GptReasoning {
         check_reasoning_model(body)?;
     } else {
-        for name in ["reasoning_effort", "verbosity"] {
-            if given(body, name).is_some() {
-                return Err(Refusal::new(format!(
-                    "Unrecognized request argument supplied: {name}"
-                )));
-            }
+        if given(body, "reasoning_effort").is_some() {
+            return Err(Refusal::new(
+                "Unrecognized request argument supplied: reasoning_effort",
+            ));
         }
+    }
+    if !model.name.starts_with("gpt-5") || model.responses_only {
+        refuse_parameter(body, "verbosity")?;
+    }
+    if model.name.starts_with('o') {
+        refuse_parameter(body, "parallel_tool_calls")?;
     }
     check_effort(body, model)?;
     check_most_tokens(body, model)?;
@@ -31,6 +43,7 @@ pub(super) fn check(body: &Value, model: &Model) -> Result<(), Refusal> {
         ));
     }
     check_tools(body)?;
+    check_format(body, model)?;
     check_messages(items(body, "messages"), model)
 }
 
@@ -64,16 +77,22 @@ fn check_reasoning_model(body: &Value) -> Result<(), Refusal> {
         "logprobs",
         "top_logprobs",
         "logit_bias",
+        "stop",
     ] {
-        if given(body, name).is_some() {
-            return Err(Refusal::of(
-                name,
-                "unsupported_parameter",
-                format!("Unsupported parameter: '{name}' is not supported with this model."),
-            ));
-        }
+        refuse_parameter(body, name)?;
     }
     Ok(())
+}
+
+fn refuse_parameter(body: &Value, name: &'static str) -> Result<(), Refusal> {
+    if given(body, name).is_none() {
+        return Ok(());
+    }
+    Err(Refusal::of(
+        name,
+        "unsupported_parameter",
+        format!("Unsupported parameter: '{name}' is not supported with this model."),
+    ))
 }
 
 fn check_effort(body: &Value, model: &Model) -> Result<(), Refusal> {
@@ -149,7 +168,7 @@ fn check_tools(body: &Value) -> Result<(), Refusal> {
         }
     }
     let mut names = BTreeSet::new();
-    for tool in tools {
+    for (index, tool) in tools.iter().enumerate() {
         let name = tool
             .pointer("/function/name")
             .and_then(Value::as_str)
@@ -161,21 +180,13 @@ fn check_tools(body: &Value) -> Result<(), Refusal> {
                 format!("tools: Tool names must be unique: '{name}'."),
             ));
         }
-        let schema = tool.pointer("/function/parameters").and_then(Value::as_object);
-        let kind = schema
-            .and_then(|schema| schema.get("type"))
-            .and_then(Value::as_str);
-        if schema.is_some_and(|schema| !schema.is_empty()) && kind != Some("object") {
-            return Err(Refusal::of(
-                "tools",
+        check_function(tool.get("function").unwrap_or(&Value::Null)).map_err(|words| {
+            Refusal::of(
+                format!("tools[{index}].function.parameters"),
                 "invalid_function_parameters",
-                format!(
-                    "Invalid schema for function '{name}': schema must be a JSON Schema of 'type: \"object\"', got \
-                     'type: \"{}\"'.",
-                    kind.unwrap_or("None")
-                ),
-            ));
-        }
+                words,
+            )
+        })?;
     }
     let chosen = body.pointer("/tool_choice/function/name").and_then(Value::as_str);
     if let Some(name) = chosen.filter(|name| !names.contains(name)) {
@@ -185,21 +196,31 @@ fn check_tools(body: &Value) -> Result<(), Refusal> {
             format!("Invalid value for 'tool_choice': function '{name}' is not in 'tools'."),
         ));
     }
-    let format = body
-        .get("response_format")
-        .map_or("", |format| text(format, "type"));
-    let mentions_json = || {
-        body.get("messages")
-            .is_some_and(|messages| messages.to_string().to_lowercase().contains("json"))
+    Ok(())
+}
+
+fn check_format(body: &Value, model: &Model) -> Result<(), Refusal> {
+    let Some(format) = body.get("response_format") else {
+        return Ok(());
     };
-    if format == "json_object" && !mentions_json() {
+    let kind = text(format, "type");
+    if kind != "text" && !model.format {
         return Err(Refusal::of(
-            "messages",
+            "response_format",
             "invalid_value",
-            "'messages' must contain the word 'json' in some form, to use 'response_format' of type 'json_object'.",
+            format!(
+                "Invalid parameter: 'response_format' of type '{kind}' is not supported with this model."
+            ),
         ));
     }
-    Ok(())
+    match format.get("json_schema") {
+        Some(schema) => schema::check_format(schema)
+            .map_err(|words| Refusal::of("response_format", "invalid_json_schema", words)),
+        None if kind == "json_object" && !asked_for_json(items(body, "messages")) => {
+            Err(Refusal::of("messages", "invalid_value", NO_JSON))
+        }
+        None => Ok(()),
+    }
 }
 
 fn check_messages(messages: &[Value], model: &Model) -> Result<(), Refusal> {
@@ -230,6 +251,12 @@ fn check_messages(messages: &[Value], model: &Model) -> Result<(), Refusal> {
                     "Invalid value for 'content': expected a string, got null.",
                 ));
             }
+            for (at, call) in calls.iter().enumerate() {
+                check_id(
+                    &format!("messages[{index}].tool_calls[{at}].id"),
+                    text(call, "id"),
+                )?;
+            }
             open.extend(calls.iter().map(|call| text(call, "id")));
             if open.len() < calls.len() {
                 return Err(Refusal::new(format!(
@@ -252,6 +279,22 @@ fn check_messages(messages: &[Value], model: &Model) -> Result<(), Refusal> {
     } else {
         Err(unanswered(messages.len(), &open))
     }
+}
+
+/// An id of a call has at most 40 characters here, and 64 in Responses.
+fn check_id(place: &str, id: &str) -> Result<(), Refusal> {
+    let length = id.chars().count();
+    if length <= LONGEST_ID {
+        return Ok(());
+    }
+    Err(Refusal::of(
+        place,
+        "string_above_max_length",
+        format!(
+            "Invalid '{place}': string too long. Expected a string with maximum length {LONGEST_ID}, but got a string \
+             with length {length} instead."
+        ),
+    ))
 }
 
 fn unanswered(index: usize, open: &BTreeSet<&str>) -> Refusal {

@@ -8,6 +8,7 @@ use super::order;
 use super::wish::{Wish, too_many_tokens};
 use crate::catalogue::Model;
 use crate::json::{items, text};
+use crate::schema::{Fault, root};
 
 /// The beta flags that pass. Bedrock fails closed: what is not known is an `invalid beta flag`.
 const BETAS: &[&str] = &[
@@ -52,6 +53,9 @@ pub(super) fn check(body: &Value, model: &'static Model) -> Result<(), String> {
         thinks,
         most_tokens,
         temperature: body.get("temperature"),
+        top_p: body.get("top_p"),
+        top_k: body.get("top_k"),
+        stops: items(body, "stop_sequences"),
         effort: body.pointer("/output_config/effort"),
         forced: matches!(choice, "any" | "tool"),
     };
@@ -74,9 +78,6 @@ fn check_sampling(body: &Value, model: &Model) -> Result<(), String> {
         .find(|name| body.get(name).is_some());
     match refused {
         Some(name) if !model.sampling => Err(format!("`{name}` is not supported on this model.")),
-        Some(name) if name != "temperature" && thinks(body) && body.get("top_k").is_some() => {
-            Err("`top_k` must be unset when thinking is enabled or in adaptive mode.".to_owned())
-        }
         _ => Ok(()),
     }
 }
@@ -100,6 +101,9 @@ fn check_tools(body: &Value, choice: &str) -> Result<(), String> {
     if !tools.iter().all(|tool| names.insert(text(tool, "name"))) {
         return Err("tools: Tool names must be unique.".to_owned());
     }
+    for (index, tool) in tools.iter().enumerate() {
+        check_schema(index, tool.get("input_schema").unwrap_or(&Value::Null))?;
+    }
     if !choice.is_empty() && tools.is_empty() {
         return Err("tool_choice: tool_choice may only be specified while providing tools".to_owned());
     }
@@ -108,6 +112,38 @@ fn check_tools(body: &Value, choice: &str) -> Result<(), String> {
         return Err(format!("tool_choice: Tool '{name}' not found in provided tools"));
     }
     Ok(())
+}
+
+/// Refuses the schema of a tool's arguments that Claude takes from nobody, orchestration included.
+pub(crate) fn check_schema(index: usize, schema: &Value) -> Result<(), String> {
+    match root(schema) {
+        Ok(()) => {}
+        Err(Fault::Forms) => {
+            return Err(format!(
+                "tools.{index}.custom.input_schema: input_schema does not support oneOf, allOf, or anyOf at the top level"
+            ));
+        }
+        Err(Fault::Type(kind)) if kind == "None" => {
+            return Err(format!("tools.{index}.custom.input_schema.type: Field required"));
+        }
+        Err(Fault::Type(_)) => {
+            return Err(format!(
+                "tools.{index}.custom.input_schema.type: Input should be 'object'"
+            ));
+        }
+    }
+    let names = schema.get("properties").and_then(Value::as_object);
+    let mut names = names.into_iter().flat_map(|properties| properties.keys());
+    let fits = |name: &String| {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
+        (1..=64).contains(&name.len()) && name.bytes().all(allowed)
+    };
+    if names.all(fits) {
+        return Ok(());
+    }
+    Err(format!(
+        "tools.{index}.custom.input_schema.properties: Property keys should match pattern '^[a-zA-Z0-9_.-]{{1,64}}$'"
+    ))
 }
 
 fn check_cache_control(body: &Value) -> Result<(), String> {

@@ -20,6 +20,12 @@ pub(crate) struct Wish<'a> {
     pub(crate) most_tokens: u64,
     /// `temperature`.
     pub(crate) temperature: Option<&'a Value>,
+    /// `top_p`.
+    pub(crate) top_p: Option<&'a Value>,
+    /// `top_k`.
+    pub(crate) top_k: Option<&'a Value>,
+    /// The texts that end the answer.
+    pub(crate) stops: &'a [Value],
     /// `output_config.effort`.
     pub(crate) effort: Option<&'a Value>,
     /// Whether a tool must be called.
@@ -49,7 +55,31 @@ impl Wish<'_> {
             (Some("adaptive" | "disabled") | None, _) => {}
             (Some(other), _) => return Err(format!("thinking.type: '{other}' is not known")),
         }
+        // From 4.1 on only one of the two; 4.7 and newer take neither.
+        let takes_one = ["-4.1-", "-4.5-", "-4.6-"]
+            .iter()
+            .any(|version| self.model.name.contains(version));
+        if takes_one && self.temperature.is_some() && self.top_p.is_some() {
+            return Err(
+                "`temperature` and `top_p` cannot both be specified for this model. Please use only one."
+                    .to_owned(),
+            );
+        }
+        let is_blank = |stop: &Value| stop.as_str().is_some_and(|stop| stop.trim().is_empty());
+        if self.stops.iter().any(is_blank) {
+            return Err("stop_sequences: each stop sequence must contain non-whitespace".to_owned());
+        }
         if self.thinks {
+            if self.top_k.is_some() {
+                return Err("`top_k` must be unset when thinking is enabled or in adaptive mode.".to_owned());
+            }
+            if self.top_p.is_some_and(|top_p| top_p.as_f64() < Some(0.95)) {
+                return Err(
+                    "`top_p` must be greater than or equal to 0.95 or unset when thinking is enabled or in adaptive \
+                     mode."
+                        .to_owned(),
+                );
+            }
             if self
                 .temperature
                 .is_some_and(|temperature| temperature.as_f64() != Some(1.0))

@@ -3,20 +3,17 @@
 use serde_json::Value;
 
 use crate::catalogue::Model;
-use crate::conversation::{Call, Choice, Conversation, Form, Part, Prompt, Role, Tool, Turn};
+use crate::conversation::{Choice, Conversation, Form, Part, Prompt};
 use crate::json::{items, text};
+use crate::openai;
 
 /// Reads a checked body; refuses prompts that are too long.
 pub(super) fn conversation(body: &Value, model: &'static Model) -> Result<Conversation, String> {
     let mut prompt = Prompt::default();
-    let tools = items(body, "tools")
-        .iter()
-        .map(|tool| Tool::openai(tool, &mut prompt))
-        .collect();
-    let turns = items(body, "messages")
-        .iter()
-        .map(|message| read_message(message, &mut prompt))
-        .collect();
+    let tools = openai::tools(body, &mut prompt);
+    let turns = openai::messages(items(body, "messages"), &mut prompt, |_, part, prompt| {
+        Ok::<_, String>(read_part(part, prompt))
+    })?;
     if prompt.tokens > model.context {
         return Err(format!(
             "too many tokens: total number of tokens in the prompt cannot exceed {} - received {}.",
@@ -58,37 +55,12 @@ pub(super) fn conversation(body: &Value, model: &'static Model) -> Result<Conver
     })
 }
 
-fn read_message(message: &Value, prompt: &mut Prompt) -> Turn {
-    let role = match text(message, "role") {
-        "system" => Role::System,
-        "assistant" => Role::Assistant,
-        _ => Role::User,
+fn read_part(part: &Value, prompt: &mut Prompt) -> Part {
+    let said = match part.pointer("/document/data") {
+        Some(data) => data.to_string(),
+        None => text(part, "text").to_owned(),
     };
-    prompt.message(role);
-    let mut parts = Vec::new();
-    if let Some(content) = message.get("content").and_then(Value::as_str) {
-        prompt.text(content);
-        parts.push(Part::Text(content.to_owned()));
-    }
-    prompt.text(text(message, "tool_plan"));
-    for part in items(message, "content") {
-        match part.pointer("/document/data") {
-            Some(data) => {
-                prompt.text(&data.to_string());
-                parts.push(Part::Text(data.to_string()));
-            }
-            None if text(part, "type") == "thinking" => prompt.text(text(part, "thinking")),
-            None => {
-                prompt.text(text(part, "text"));
-                parts.push(Part::Text(text(part, "text").to_owned()));
-            }
-        }
-    }
-    if text(message, "role") == "tool" {
-        parts = vec![Part::Answer(parts)];
-    }
-    for call in items(message, "tool_calls") {
-        parts.push(Part::Call(Call::openai(call, prompt)));
-    }
-    Turn { role, parts }
+    prompt.text(&said);
+    prompt.text(text(part, "thinking"));
+    Part::Text(said)
 }

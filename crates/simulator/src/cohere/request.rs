@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::refuses::{self, Found, Refused};
-use crate::shape::{Misfit, Problem, Shape, Step, check, closed, filled, may, must, open, typed};
+use crate::shape::{Misfit, Problem, Shape, check, closed, filled, may, must, open, typed};
 
 /// Whether a body has the form and nothing that this tenant refuses; Cohere's words for what is wrong otherwise.
 pub(super) fn validate(body: &Value, refused: &[Refused]) -> Result<(), String> {
@@ -140,23 +140,14 @@ static CALLED: Shape = closed(&[
 ]);
 
 fn words(misfit: &Misfit) -> String {
-    let path: Vec<String> = misfit
-        .path
-        .iter()
-        .filter_map(|step| match step {
-            Step::Key(key) => Some(key.clone()),
-            Step::Index(index) => Some(index.to_string()),
-            Step::Form(_) => None,
-        })
-        .collect();
-    let place = |more: &str| [path.as_slice(), &[more.to_owned()]].concat().join(".");
+    let place = |more: &str| misfit.dotted(more);
     match &misfit.problem {
         Problem::Unknown(key) => format!("unknown field: parameter '{}' is not a valid field", place(key)),
         Problem::Missing(key) => format!("missing required field: '{}'", place(key)),
         Problem::Type { expected, .. } => format!(
             "invalid type: parameter '{}' must be of type {expected}",
-            path.join(".")
+            place("")
         ),
-        _ => format!("invalid value for parameter '{}'", path.join(".")),
+        _ => format!("invalid value for parameter '{}'", place("")),
     }
 }

@@ -7,6 +7,7 @@ use serde_json::Value;
 use crate::catalogue::Model;
 use crate::json::{items, text};
 use crate::refuses::{self, Found, Refused};
+use crate::schema::root;
 
 /// Refuses what the model refuses; `body` has the right form.
 pub(super) fn check(body: &Value, model: &Model, refused: &[Refused]) -> Result<(), String> {
@@ -44,6 +45,11 @@ pub(super) fn check(body: &Value, model: &Model, refused: &[Refused]) -> Result<
     };
     if !tools.iter().all(|tool| names.insert(name(tool))) {
         return Err("tool names must be unique".to_owned());
+    }
+    for (index, tool) in tools.iter().enumerate() {
+        let parameters = tool.pointer("/function/parameters").unwrap_or(&Value::Null);
+        root(parameters)
+            .map_err(|_| format!("invalid schema in tools[{index}]: parameters must describe one object"))?;
     }
     check_messages(items(body, "messages"), model)
 }

@@ -9,6 +9,7 @@ use super::request::too_many_tokens;
 use crate::bedrock::Wish;
 use crate::catalogue::{Family, Model};
 use crate::json::{items, text};
+use crate::schema::root;
 
 /// Refuses what the model refuses; `body` has the right form.
 pub(super) fn check(body: &Value, model: &'static Model) -> Result<(), String> {
@@ -50,7 +51,7 @@ fn check_tools(body: &Value, claude: bool) -> Result<(), String> {
         return Ok(());
     };
     let mut names = BTreeSet::new();
-    for tool in items(config, "tools") {
+    for (index, tool) in items(config, "tools").iter().enumerate() {
         let Some(spec) = tool.get("toolSpec") else {
             if claude {
                 continue;
@@ -63,6 +64,13 @@ fn check_tools(body: &Value, claude: bool) -> Result<(), String> {
                 text(spec, "name")
             ));
         }
+        let schema = spec.pointer("/inputSchema/json").unwrap_or(&Value::Null);
+        root(schema).map_err(|_| {
+            format!(
+                "The value at toolConfig.tools.{index}.toolSpec.inputSchema.json is invalid. It must describe one object: \
+                 input_schema does not support oneOf, allOf, or anyOf at the top level."
+            )
+        })?;
     }
     let chosen = config.pointer("/toolChoice/tool/name").and_then(Value::as_str);
     match chosen.filter(|name| !names.contains(name)) {
@@ -156,6 +164,9 @@ fn check_claude(body: &Value, model: &'static Model, most_tokens: u64) -> Result
         thinks: thinks(body),
         most_tokens,
         temperature: config.get("temperature"),
+        top_p: config.get("topP"),
+        top_k: fields.get("top_k"),
+        stops: items(config, "stopSequences"),
         effort: None,
         forced: choice.get("any").or(choice.get("tool")).is_some(),
     };

@@ -14,31 +14,43 @@ use crate::options::FinishReason;
 use crate::server::Asked;
 use crate::tokens;
 
-/// A reply and what is needed to write it.
+/// The replies and what is needed to write it.
 pub(super) struct Answered<'a> {
     pub(super) asked: &'a Asked<'a>,
     pub(super) request_id: &'a str,
     pub(super) prepared: &'a Prepared<'a>,
-    pub(super) reply: &'a Reply,
+    /// One for each choice.
+    pub(super) replies: &'a [Reply],
     pub(super) cache: CacheUse,
 }
 
 impl Answered<'_> {
     /// `chat.completion` in one piece.
     pub(super) fn whole(&self, failures: &[Refused]) -> Answer {
-        let llm = self.completion(self.reply);
         let mut results = self.prepared.results.clone();
+        let llm = self.completion(self.replies.iter().map(message));
         let mut last = llm.clone();
-        if let Some(finding) = filtering::of_output(self.prepared.modules, &said(self.reply)) {
-            if finding.refused {
-                let message = json!({"role": "assistant", "content": ""});
-                let choice = json!({"index": 0, "message": message, "finish_reason": "content_filter"});
-                set(&mut last, "choices", json!([choice]));
-            }
-            results.insert(
-                "output_filtering".to_owned(),
-                filter_result(&finding, "1 of 1 choices failed the output filter."),
+        let modules = self.prepared.modules;
+        let findings: Vec<Finding> = self
+            .replies
+            .iter()
+            .filter_map(|reply| filtering::of_output(modules, &said(reply)))
+            .collect();
+        if let Some(worst) = findings.iter().max_by_key(|finding| finding.refused) {
+            let refused = findings.iter().filter(|finding| finding.refused).count();
+            let let_through = self.replies.iter().zip(&findings).map(|(reply, finding)| {
+                if finding.refused {
+                    (json!({"role": "assistant", "content": ""}), "content_filter")
+                } else {
+                    message(reply)
+                }
+            });
+            last = self.completion(let_through);
+            let words = format!(
+                "{refused} of {} choices failed the output filter.",
+                findings.len()
             );
+            results.insert("output_filtering".to_owned(), filter_result(worst, &words));
         }
         if let Some(masks) = &self.prepared.masks {
             last = put_back(masks, &last);
@@ -58,25 +70,17 @@ impl Answered<'_> {
         self.with_headers(Answer::json(200, body.to_string()))
     }
 
-    /// What the model says.
-    fn completion(&self, reply: &Reply) -> Value {
-        let mut message = json!({"role": "assistant"});
-        if !reply.text.is_empty() || reply.calls.is_empty() {
-            set(&mut message, "content", json!(reply.text));
-        }
-        if let Some((thought, signature)) = &reply.thinking {
-            let blocks = json!([{"content": thought, "signature": signature}]);
-            set(&mut message, "reasoning_content", blocks);
-        }
-        if !reply.calls.is_empty() {
-            set(&mut message, "tool_calls", reply.tool_calls());
-        }
+    /// `chat.completion` with these messages and why they ended.
+    fn completion(&self, said: impl Iterator<Item = (Value, &'static str)>) -> Value {
+        let choices = said.enumerate().map(
+            |(index, (message, reason))| json!({"index": index, "message": message, "finish_reason": reason}),
+        );
         json!({
             "id": self.id(),
             "object": "chat.completion",
             "created": Asked::created(),
             "model": self.prepared.conversation.model.vendor,
-            "choices": [{"index": 0, "message": message, "finish_reason": finish_reason(reply)}],
+            "choices": choices.collect::<Value>(),
             "usage": self.usage(),
         })
     }
@@ -84,75 +88,16 @@ impl Answered<'_> {
     /// The same as a stream. `chunk` is the least number of characters of a piece of text.
     pub(super) fn stream(&self, chunk: u64, failures: &[Refused]) -> Answer {
         let mut events = vec![self.opening(failures)];
-        let reply = self.reply;
-        events.push(self.event(r#"{"role": "assistant", "content": ""}"#, None));
-        if let Some((thought, signature)) = &reply.thinking {
-            for piece in tokens::pieces(&self.put_back(thought)) {
-                events.push(self.reasoning(piece, ""));
-            }
-            events.push(self.reasoning("", signature));
+        for (choice, reply) in self.replies.iter().enumerate() {
+            let mut said = Saying {
+                answered: self,
+                choice,
+                events: &mut events,
+            };
+            said.all(reply, chunk, choice + 1 == self.replies.len());
         }
-        let is_through = self.stream_text(chunk, &mut events) && self.stream_calls(&mut events);
-        let reason = if is_through {
-            finish_reason(reply)
-        } else {
-            "content_filter"
-        };
-        events.push(self.event(r#"{"role": "assistant", "content": ""}"#, Some(reason)));
         events.push(Bytes::from_static(b"data: [DONE]\n\n"));
         self.with_headers(Answer::events(events))
-    }
-
-    /// The text, chunk by chunk; false where the output filter ended it.
-    fn stream_text(&self, chunk: u64, events: &mut Vec<Bytes>) -> bool {
-        let overlap = filtering::overlap(self.prepared.modules);
-        let whole = self.put_back(&self.reply.text);
-        let (mut text, mut before) = (String::new(), String::new());
-        let mut pieces = tokens::pieces(&whole).peekable();
-        while let Some(piece) = pieces.next() {
-            text.push_str(piece);
-            if (text.chars().count() as u64) < chunk && pieces.peek().is_some() {
-                continue;
-            }
-            let seen = self.masked(&format!("{before}{text}"));
-            if filtering::of_output(self.prepared.modules, &seen).is_some_and(|finding| finding.refused) {
-                return false;
-            }
-            events.push(self.event(&format!(r#"{{"content": {}}}"#, quoted(&text)), None));
-            before.push_str(&text);
-            let surplus = before.chars().count().saturating_sub(overlap);
-            before = before.chars().skip(surplus).collect();
-            text.clear();
-        }
-        true
-    }
-
-    /// The calls; false where the output filter ended them.
-    fn stream_calls(&self, events: &mut Vec<Bytes>) -> bool {
-        for (index, (id, name, arguments)) in self.reply.calls.iter().enumerate() {
-            if filtering::of_output(self.prepared.modules, arguments).is_some_and(|finding| finding.refused) {
-                return false;
-            }
-            events.push(self.call(&format!(
-                r#"{{"index": {index}, "id": {}, "type": "function", "function": {{"name": {}, "arguments": ""}}}}"#,
-                quoted(id),
-                quoted(name)
-            )));
-            let arguments = self.put_back(arguments);
-            // What is masked is put back in whole values.
-            let pieces: Vec<&str> = if self.prepared.masks.is_some() {
-                vec![&arguments]
-            } else {
-                tokens::pieces(&arguments).collect()
-            };
-            for piece in pieces {
-                let piece = quoted(piece);
-                events.push(self.call(&format!(
-                    r#"{{"index": {index}, "function": {{"arguments": {piece}}}}}"#
-                )));
-            }
-        }
-        true
     }
 
     fn put_back(&self, said: &str) -> String {
@@ -180,56 +125,13 @@ impl Answered<'_> {
         opening(self.request_id, &results, mode, &failed)
     }
 
-    fn reasoning(&self, thought: &str, signature: &str) -> Bytes {
-        self.event(
-            &format!(
-                r#"{{"role": "assistant", "content": "", "reasoning_content": [{{"content": {}, "signature": {}}}]}}"#,
-                quoted(thought),
-                quoted(signature)
-            ),
-            None,
-        )
-    }
-
-    fn call(&self, call: &str) -> Bytes {
-        self.event(
-            &format!(r#"{{"role": "assistant", "content": "", "tool_calls": [{call}]}}"#),
-            None,
-        )
-    }
-
-    /// One event; the payload stands in it twice, as the service sends it.
-    fn event(&self, delta: &str, finish: Option<&str>) -> Bytes {
-        let reason = match (finish, self.asked.options.finish_reason) {
-            (Some(reason), _) => format!(r#", "finish_reason": "{reason}""#),
-            (None, FinishReason::Absent) => String::new(),
-            (None, FinishReason::Empty) => r#", "finish_reason": """#.to_owned(),
-        };
-        let usage = if finish.is_some() {
-            format!(r#", "usage": {}"#, self.usage())
-        } else {
-            String::new()
-        };
-        let result = format!(
-            r#"{{"id": "{}", "object": "chat.completion.chunk", "created": {}, "model": "{}", "choices": [{{"index": 0, "delta": {delta}{reason}}}]{usage}}}"#,
-            self.id(),
-            Asked::created(),
-            self.prepared.conversation.model.vendor,
-        );
-        let request_id = self.request_id;
-        // What the model said has the stand-ins of what was masked.
-        let llm = self.masked(&result);
-        Bytes::from(format!(
-            "data: {{\"request_id\": \"{request_id}\", \"intermediate_results\": {{\"llm\": {llm}}}, \"final_result\": {result}}}\n\n"
-        ))
-    }
-
     fn id(&self) -> String {
         self.prepared.conversation.model.answer_id(self.asked.number)
     }
 
     fn usage(&self) -> Value {
         let prompt = self.prepared.conversation.prompt.tokens;
+        let sum = |tokens: fn(&Reply) -> u64| self.replies.iter().map(tokens).sum::<u64>();
         let CacheUse {
             read,
             written,
@@ -237,8 +139,8 @@ impl Answered<'_> {
         } = self.cache;
         json!({
             "prompt_tokens": prompt,
-            "completion_tokens": self.reply.tokens,
-            "total_tokens": prompt + self.reply.tokens,
+            "completion_tokens": sum(|reply| reply.tokens),
+            "total_tokens": prompt + sum(|reply| reply.tokens),
             "prompt_tokens_details": {
                 "cached_tokens": read,
                 "cache_creation_tokens": written + written_hour,
@@ -247,7 +149,7 @@ impl Answered<'_> {
                     "ephemeral_1h_input_tokens": written_hour,
                 },
             },
-            "completion_tokens_details": {"reasoning_tokens": self.reply.thinking_tokens},
+            "completion_tokens_details": {"reasoning_tokens": sum(|reply| reply.thinking_tokens)},
         })
     }
 
@@ -255,6 +157,151 @@ impl Answered<'_> {
         answer.headers.push(("x-request-id", self.request_id.to_owned()));
         answer
     }
+}
+
+/// One choice of a stream while it is said.
+struct Saying<'a> {
+    answered: &'a Answered<'a>,
+    choice: usize,
+    events: &'a mut Vec<Bytes>,
+}
+
+impl Saying<'_> {
+    /// Thoughts, text and calls; the last choice of all tells the usage.
+    fn all(&mut self, reply: &Reply, chunk: u64, is_last: bool) {
+        self.event(r#"{"role": "assistant", "content": ""}"#, None, false);
+        if let Some((thought, signature)) = &reply.thinking {
+            for piece in tokens::pieces(&self.answered.put_back(thought)) {
+                self.reasoning(piece, "");
+            }
+            self.reasoning("", signature);
+        }
+        let is_through = self.text(&reply.text, chunk) && self.calls(reply);
+        let reason = if is_through {
+            finish_reason(reply)
+        } else {
+            "content_filter"
+        };
+        self.event(r#"{"role": "assistant", "content": ""}"#, Some(reason), is_last);
+    }
+
+    /// The text, chunk by chunk; false where the output filter ended it.
+    fn text(&mut self, said: &str, chunk: u64) -> bool {
+        let modules = self.answered.prepared.modules;
+        let overlap = filtering::overlap(modules);
+        let whole = self.answered.put_back(said);
+        let (mut text, mut before) = (String::new(), String::new());
+        let mut pieces = tokens::pieces(&whole).peekable();
+        while let Some(piece) = pieces.next() {
+            text.push_str(piece);
+            if (text.chars().count() as u64) < chunk && pieces.peek().is_some() {
+                continue;
+            }
+            let seen = self.answered.masked(&format!("{before}{text}"));
+            if filtering::of_output(modules, &seen).is_some_and(|finding| finding.refused) {
+                return false;
+            }
+            self.event(&format!(r#"{{"content": {}}}"#, quoted(&text)), None, false);
+            before.push_str(&text);
+            let surplus = before.chars().count().saturating_sub(overlap);
+            before = before.chars().skip(surplus).collect();
+            text.clear();
+        }
+        true
+    }
+
+    /// The calls; false where the output filter ended them.
+    fn calls(&mut self, reply: &Reply) -> bool {
+        let prepared = self.answered.prepared;
+        for (index, (id, name, arguments)) in reply.calls.iter().enumerate() {
+            if filtering::of_output(prepared.modules, arguments).is_some_and(|finding| finding.refused) {
+                return false;
+            }
+            self.call(&format!(
+                r#"{{"index": {index}, "id": {}, "type": "function", "function": {{"name": {}, "arguments": ""}}}}"#,
+                quoted(id),
+                quoted(name)
+            ));
+            let arguments = self.answered.put_back(arguments);
+            // What is masked is put back in whole values.
+            let pieces: Vec<&str> = if prepared.masks.is_some() {
+                vec![&arguments]
+            } else {
+                tokens::pieces(&arguments).collect()
+            };
+            for piece in pieces {
+                let piece = quoted(piece);
+                self.call(&format!(
+                    r#"{{"index": {index}, "function": {{"arguments": {piece}}}}}"#
+                ));
+            }
+        }
+        true
+    }
+
+    fn reasoning(&mut self, thought: &str, signature: &str) {
+        self.event(
+            &format!(
+                r#"{{"role": "assistant", "content": "", "reasoning_content": [{{"content": {}, "signature": {}}}]}}"#,
+                quoted(thought),
+                quoted(signature)
+            ),
+            None,
+            false,
+        );
+    }
+
+    fn call(&mut self, call: &str) {
+        self.event(
+            &format!(r#"{{"role": "assistant", "content": "", "tool_calls": [{call}]}}"#),
+            None,
+            false,
+        );
+    }
+
+    /// One event; the payload stands in it twice, as the service sends it.
+    fn event(&mut self, delta: &str, finish: Option<&str>, is_last: bool) {
+        let answered = self.answered;
+        let reason = match (finish, answered.asked.options.finish_reason) {
+            (Some(reason), _) => format!(r#", "finish_reason": "{reason}""#),
+            (None, FinishReason::Absent) => String::new(),
+            (None, FinishReason::Empty) => r#", "finish_reason": """#.to_owned(),
+        };
+        let usage = if is_last {
+            format!(r#", "usage": {}"#, answered.usage())
+        } else {
+            String::new()
+        };
+        let result = format!(
+            r#"{{"id": "{}", "object": "chat.completion.chunk", "created": {}, "model": "{}", "choices": [{{"index": {}, "delta": {delta}{reason}}}]{usage}}}"#,
+            answered.id(),
+            Asked::created(),
+            answered.prepared.conversation.model.vendor,
+            self.choice,
+        );
+        let request_id = answered.request_id;
+        // What the model said has the stand-ins of what was masked.
+        let llm = answered.masked(&result);
+        self.events.push(Bytes::from(format!(
+            "data: {{\"request_id\": \"{request_id}\", \"intermediate_results\": {{\"llm\": {llm}}}, \"final_result\": {result}}}\n\n"
+        )));
+    }
+}
+
+/// What the model says, and why it ended.
+fn message(reply: &Reply) -> (Value, &'static str) {
+    let mut message = json!({"role": "assistant"});
+    if !reply.text.is_empty() || reply.calls.is_empty() {
+        set(&mut message, "content", json!(reply.text));
+    }
+    if let Some((thought, signature)) = &reply.thinking {
+        let blocks = json!([{"content": thought, "signature": signature}]);
+        set(&mut message, "reasoning_content", blocks);
+    }
+    if !reply.calls.is_empty() {
+        set(&mut message, "tool_calls", reply.tool_calls());
+    }
+    (message, finish_reason(reply))
 }
 
 fn opening(request_id: &str, results: &Value, mode: FinishReason, failed: &str) -> Bytes {

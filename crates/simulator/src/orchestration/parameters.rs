@@ -14,7 +14,6 @@ const COMMON: &[&str] = &[
     "temperature",
     "top_p",
     "stop",
-    "n",
     "tool_choice",
     "parallel_tool_calls",
     "stream_options",
@@ -22,6 +21,7 @@ const COMMON: &[&str] = &[
 ];
 const CLAUDE: &[&str] = &["top_k", "thinking", "output_config"];
 const GPT: &[&str] = &[
+    "n",
     "seed",
     "logprobs",
     "top_logprobs",
@@ -78,6 +78,11 @@ impl Request<'_> {
         }
         if self.model.family == Family::Claude {
             let thinking = self.parameter("thinking");
+            let stops = match self.parameter("stop") {
+                Some(Value::Array(stops)) => stops.as_slice(),
+                Some(stop) => std::slice::from_ref(stop),
+                None => &[],
+            };
             let forced = self
                 .parameter("tool_choice")
                 .is_some_and(|choice| choice.is_object() || choice.as_str() == Some("required"));
@@ -87,6 +92,9 @@ impl Request<'_> {
                 thinks: self.thinks(),
                 most_tokens: self.most_tokens().unwrap_or(self.model.output),
                 temperature: self.parameter("temperature"),
+                top_p: self.parameter("top_p"),
+                top_k: self.parameter("top_k"),
+                stops,
                 effort: self
                     .parameter("output_config")
                     .and_then(|config| config.get("effort")),

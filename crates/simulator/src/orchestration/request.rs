@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::modules::{FILTERING, GROUNDING, MASKING, TRANSLATION};
-use crate::shape::{Misfit, Problem, Shape, Step, check, closed, filled, list, may, must, open};
+use crate::shape::{Misfit, Problem, Shape, check, closed, filled, list, may, must, open};
 
 /// Whether a body has one of the three forms; the service's words for what is wrong otherwise.
 pub(crate) fn validate(body: &Value) -> Result<(), String> {
@@ -189,15 +189,6 @@ static REASONING_BLOCK: Shape = closed(&[may("content", &Shape::Text), may("sign
 /// The words of the service, which is written in Python (sap-wire.md §4.1: "True is not of type 'object' -
 /// 'config.stream'").
 pub(super) fn words(misfit: &Misfit) -> String {
-    let path: Vec<String> = misfit
-        .path
-        .iter()
-        .filter_map(|step| match step {
-            Step::Key(key) => Some(key.clone()),
-            Step::Index(index) => Some(index.to_string()),
-            Step::Form(_) => None,
-        })
-        .collect();
     let what = match &misfit.problem {
         Problem::Missing(key) => format!("'{key}' is a required property"),
         Problem::Unknown(key) => {
@@ -221,10 +212,11 @@ pub(super) fn words(misfit: &Misfit) -> String {
         }
         Problem::Ambiguous => "the value is valid under more than one of the given schemas".to_owned(),
     };
+    let path = misfit.dotted("");
     if path.is_empty() {
         what
     } else {
-        format!("{what} - '{}'", path.join("."))
+        format!("{what} - '{path}'")
     }
 }
 

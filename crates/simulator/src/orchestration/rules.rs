@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::Failure;
 use crate::bedrock;
 use crate::catalogue::{self, Family, Model};
 use crate::json::{items, text};
+use crate::shape::is_name;
 
 /// What is asked of the model, after templating.
 pub(super) struct Request<'a> {
@@ -67,6 +68,11 @@ impl<'a> Request<'a> {
             .filter(|value| !value.is_null())
     }
 
+    /// Whether the model is OpenAI's.
+    pub(super) fn is_openai(&self) -> bool {
+        self.model.provider == "OpenAI"
+    }
+
     fn is_claude(&self) -> bool {
         self.model.family == Family::Claude
     }
@@ -79,6 +85,7 @@ impl<'a> Request<'a> {
         }
         self.check_tools()?;
         self.check_parameters()?;
+        self.check_vendor()?;
         if self.is_claude() {
             let marks = self
                 .messages
@@ -137,9 +144,17 @@ impl<'a> Request<'a> {
             if role == "assistant" {
                 answered_here.clear();
                 for call in items(message, "tool_calls") {
-                    if !open.insert(text(call, "id")) {
+                    let name = call.pointer("/function/name").and_then(Value::as_str);
+                    let name = name.unwrap_or_default();
+                    if !is_name(name, 64) {
                         return Err(Failure::model(format_args!(
-                            "messages.{index}: tool call ids must be unique."
+                            "messages.{index}.tool_calls: function name '{name}' does not match '^[a-zA-Z0-9-_]{{1,64}}$'."
+                        )));
+                    }
+                    let id = text(call, "id");
+                    if id.is_empty() || !open.insert(id) {
+                        return Err(Failure::model(format_args!(
+                            "messages.{index}: tool call ids must be unique and not empty."
                         )));
                     }
                 }
@@ -209,6 +224,15 @@ impl<'a> Request<'a> {
             .flatten()
             .position(|block| text(block, "signature").is_empty());
         match unsigned {
+            // An answer goes back as it came: with an empty list.
+            _ if blocks.is_some_and(|blocks| !blocks.is_empty())
+                && !matches!(self.model.family, Family::Claude | Family::Gemini) =>
+            {
+                Err(Failure::model(format_args!(
+                    "messages.{index}.reasoning_content: not supported for model {}",
+                    self.model.name
+                )))
+            }
             Some(at) if self.is_claude() => Err(Failure::model(format_args!(
                 "messages.{index}.content.{at}.thinking.signature: Field required"
             ))),
@@ -243,22 +267,13 @@ impl<'a> Request<'a> {
 
     fn check_tools(&self) -> Result<(), Failure> {
         let mut names = BTreeSet::new();
-        for (index, tool) in self.tools().iter().enumerate() {
+        for tool in self.tools() {
             let name = tool
                 .pointer("/function/name")
                 .and_then(Value::as_str)
                 .unwrap_or_default();
             if !names.insert(name) {
                 return Err(Failure::model("tools: Tool names must be unique."));
-            }
-            let parameters = tool.pointer("/function/parameters").and_then(Value::as_object);
-            let is_object = |schema: &Map<String, Value>| {
-                schema.get("type").and_then(Value::as_str) == Some("object") || schema.is_empty()
-            };
-            if !parameters.is_none_or(is_object) {
-                return Err(Failure::model(format_args!(
-                    "tools.{index}.function.parameters.type: Input should be 'object'"
-                )));
             }
         }
         Ok(())

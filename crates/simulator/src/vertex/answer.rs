@@ -11,13 +11,14 @@ use crate::model::{End, Reply};
 use crate::server::Asked;
 use crate::tokens;
 
-/// A reply and what is needed to write it.
+/// The replies and what is needed to write it.
 pub(super) struct Answered<'a> {
     pub(super) asked: &'a Asked<'a>,
     pub(super) model: &'static Model,
     pub(super) prompt_tokens: u64,
     pub(super) cached: u64,
-    pub(super) reply: &'a Reply,
+    /// One for each candidate; a stream has one.
+    pub(super) replies: &'a [Reply],
     pub(super) shows_thoughts: bool,
 }
 
@@ -29,16 +30,29 @@ impl Answered<'_> {
                 .asked
                 .with_headers(Answer::json(200, self.blocked().to_string()));
         }
+        let candidates = self.replies.iter().enumerate().map(|(index, reply)| {
+            let mut candidate = self.candidate(reply);
+            // As proto-JSON has it, a 0 is not there.
+            if index > 0 {
+                set(&mut candidate, "index", json!(index));
+            }
+            candidate
+        });
+        let body = self.body(candidates.collect());
+        self.asked.with_headers(Answer::json(200, body.to_string()))
+    }
+
+    fn candidate(&self, reply: &Reply) -> Value {
         let mut parts = Vec::new();
-        if let Some(thought) = self.thought() {
+        if let Some(thought) = self.thought(reply) {
             parts.push(json!({"text": thought, "thought": true}));
         }
-        if !self.reply.text.is_empty() {
-            parts.push(json!({"text": self.reply.text}));
+        if !reply.text.is_empty() {
+            parts.push(json!({"text": reply.text}));
         }
-        parts.extend(self.calls());
+        parts.extend(self.calls(reply));
         if let (Some(signature), true, Some(last)) =
-            (self.signature(), self.reply.calls.is_empty(), parts.last_mut())
+            (self.signature(reply), reply.calls.is_empty(), parts.last_mut())
         {
             set(last, "thoughtSignature", json!(signature));
         }
@@ -47,10 +61,9 @@ impl Answered<'_> {
         if !parts.is_empty() {
             set(&mut content, "parts", json!(parts));
         }
-        let mut candidate = json!({"content": content, "finishReason": self.finish_reason()});
-        self.rate(&mut candidate);
-        let body = self.body(&candidate);
-        self.asked.with_headers(Answer::json(200, body.to_string()))
+        let mut candidate = json!({"content": content, "finishReason": finish_reason(reply)});
+        rate(reply, &mut candidate);
+        candidate
     }
 
     /// The same as a stream: of server-sent events, or of one JSON array.
@@ -68,24 +81,31 @@ impl Answered<'_> {
         if self.asked.blocked {
             return vec![self.blocked().to_string()];
         }
+        self.replies
+            .iter()
+            .flat_map(|reply| self.chunks_of(reply))
+            .collect()
+    }
+
+    fn chunks_of(&self, reply: &Reply) -> Vec<String> {
         let mut chunks = Vec::new();
-        for piece in self.thought().into_iter().flat_map(tokens::pieces) {
+        for piece in self.thought(reply).into_iter().flat_map(tokens::pieces) {
             chunks.push(self.chunk(&format!(r#"{{"text":{},"thought":true}}"#, quoted(piece))));
         }
-        for piece in tokens::pieces(&self.reply.text) {
+        for piece in tokens::pieces(&reply.text) {
             chunks.push(self.chunk(&format!(r#"{{"text":{}}}"#, quoted(piece))));
         }
-        chunks.extend(self.calls().iter().map(|call| self.chunk(&call.to_string())));
+        chunks.extend(self.calls(reply).iter().map(|call| self.chunk(&call.to_string())));
         let mut last = json!({"text": ""});
-        if let (Some(signature), true) = (self.signature(), self.reply.calls.is_empty()) {
+        if let (Some(signature), true) = (self.signature(reply), reply.calls.is_empty()) {
             set(&mut last, "thoughtSignature", json!(signature));
         }
         let mut candidate = json!({
             "content": {"role": "model", "parts": [last]},
-            "finishReason": self.finish_reason(),
+            "finishReason": finish_reason(reply),
         });
-        self.rate(&mut candidate);
-        chunks.push(self.body(&candidate).to_string());
+        rate(reply, &mut candidate);
+        chunks.push(self.body(json!([candidate])).to_string());
         chunks
     }
 
@@ -97,9 +117,9 @@ impl Answered<'_> {
         )
     }
 
-    fn body(&self, candidate: &Value) -> Value {
+    fn body(&self, candidates: Value) -> Value {
         json!({
-            "candidates": [candidate],
+            "candidates": candidates,
             "usageMetadata": self.usage(),
             "modelVersion": self.model.vendor,
             "createTime": "2026-11-21T08:00:00.000000Z",
@@ -123,25 +143,25 @@ impl Answered<'_> {
         })
     }
 
-    fn thought(&self) -> Option<&str> {
-        let (thought, _) = self.reply.thinking.as_ref()?;
+    fn thought<'a>(&self, reply: &'a Reply) -> Option<&'a str> {
+        let (thought, _) = reply.thinking.as_ref()?;
         self.shows_thoughts.then_some(thought)
     }
 
     /// Gemini 3 signs every answer, Gemini 2.5 its calls.
-    fn signature(&self) -> Option<&str> {
-        let (_, signature) = self.reply.thinking.as_ref()?;
-        (is_third(self.model) || !self.reply.calls.is_empty()).then_some(signature)
+    fn signature<'a>(&self, reply: &'a Reply) -> Option<&'a str> {
+        let (_, signature) = reply.thinking.as_ref()?;
+        (is_third(self.model) || !reply.calls.is_empty()).then_some(signature)
     }
 
     /// Whole, without ids; the first of them is signed.
-    fn calls(&self) -> Vec<Value> {
-        let calls = self.reply.calls.iter().enumerate();
+    fn calls(&self, reply: &Reply) -> Vec<Value> {
+        let calls = reply.calls.iter().enumerate();
         calls
             .map(|(index, (_, name, arguments))| {
                 let arguments: Value = serde_json::from_str(arguments).unwrap_or_default();
                 let mut part = json!({"functionCall": {"name": name, "args": arguments}});
-                if let (0, Some(signature)) = (index, self.signature()) {
+                if let (0, Some(signature)) = (index, self.signature(reply)) {
                     set(&mut part, "thoughtSignature", json!(signature));
                 }
                 part
@@ -149,43 +169,21 @@ impl Answered<'_> {
             .collect()
     }
 
-    fn finish_reason(&self) -> &'static str {
-        match self.reply.end {
-            End::Said | End::Called | End::Stopped(_) => "STOP",
-            End::Length => "MAX_TOKENS",
-            End::Filtered => "SAFETY",
-        }
-    }
-
-    /// What the content filter found.
-    fn rate(&self, candidate: &mut Value) {
-        if self.reply.end == End::Filtered {
-            let ratings = json!([{
-                "category": "HARM_CATEGORY_DANGEROUS_CONTENT",
-                "probability": "HIGH",
-                "blocked": true,
-            }]);
-            set(candidate, "safetyRatings", ratings);
-        }
-    }
-
     /// Google counts thoughts apart from the answer, and cached tokens within the prompt.
     fn usage(&self) -> Value {
-        let said = self.reply.tokens - self.reply.thinking_tokens;
+        let sum = |tokens: fn(&Reply) -> u64| self.replies.iter().map(tokens).sum::<u64>();
+        let (all, thought) = (sum(|reply| reply.tokens), sum(|reply| reply.thinking_tokens));
+        let said = all - thought;
         let mut usage = json!({
             "promptTokenCount": self.prompt_tokens,
             "candidatesTokenCount": said,
-            "totalTokenCount": self.prompt_tokens + self.reply.tokens,
+            "totalTokenCount": self.prompt_tokens + all,
             "trafficType": "ON_DEMAND",
             "promptTokensDetails": [{"modality": "TEXT", "tokenCount": self.prompt_tokens}],
             "candidatesTokensDetails": [{"modality": "TEXT", "tokenCount": said}],
         });
-        if self.reply.thinking_tokens > 0 {
-            set(
-                &mut usage,
-                "thoughtsTokenCount",
-                json!(self.reply.thinking_tokens),
-            );
+        if thought > 0 {
+            set(&mut usage, "thoughtsTokenCount", json!(thought));
         }
         if self.cached > 0 {
             set(&mut usage, "cachedContentTokenCount", json!(self.cached));
@@ -195,5 +193,25 @@ impl Answered<'_> {
 
     fn id(&self) -> String {
         format!("{:x}", self.asked.number.wrapping_mul(0x9e37_79b9_7f4a_7c15))
+    }
+}
+
+fn finish_reason(reply: &Reply) -> &'static str {
+    match reply.end {
+        End::Said | End::Called | End::Stopped(_) => "STOP",
+        End::Length => "MAX_TOKENS",
+        End::Filtered => "SAFETY",
+    }
+}
+
+/// What the content filter found.
+fn rate(reply: &Reply, candidate: &mut Value) {
+    if reply.end == End::Filtered {
+        let ratings = json!([{
+            "category": "HARM_CATEGORY_DANGEROUS_CONTENT",
+            "probability": "HIGH",
+            "blocked": true,
+        }]);
+        set(candidate, "safetyRatings", ratings);
     }
 }

@@ -8,7 +8,7 @@ use crate::catalogue::Model;
 use crate::conversation::{Call, Choice, Conversation, Form, Media, Part, Prompt, Role, Tool, Turn};
 use crate::json::{items, text};
 
-/// Media that Gemini sees.
+/// Media that Gemini sees and hears.
 const MEDIA: &[&str] = &[
     "image/png",
     "image/jpeg",
@@ -17,6 +17,15 @@ const MEDIA: &[&str] = &[
     "image/heif",
     "application/pdf",
     "text/plain",
+    "audio/aac",
+    "audio/flac",
+    "audio/m4a",
+    "audio/mp3",
+    "audio/mpeg",
+    "audio/ogg",
+    "audio/pcm",
+    "audio/wav",
+    "audio/webm",
 ];
 
 /// Reads a checked body; refuses media that are none and prompts that are too long.

@@ -41,12 +41,7 @@ fn check_tools(body: &Value) -> Result<(), String> {
     let mut names = BTreeSet::new();
     for (index, function) in functions.iter().enumerate() {
         let name = text(function, "name");
-        if !is_name(name) {
-            return Err(format!(
-                "Invalid function name '{name}'. Must start with a letter or an underscore. Must be alphameric (a-z, \
-                 A-Z, 0-9), underscores (_), dots (.), colons (:), or dashes (-), with a maximum length of 64."
-            ));
-        }
+        check_name(name)?;
         if !names.insert(name) {
             return Err(format!("Duplicate function declaration found: {name}"));
         }
@@ -55,12 +50,19 @@ fn check_tools(body: &Value) -> Result<(), String> {
     check_choice(body, &names)
 }
 
-fn is_name(name: &str) -> bool {
+/// Refuses a name that no function may have.
+pub(crate) fn check_name(name: &str) -> Result<(), String> {
     let starts = name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_');
     let rest = name
         .bytes()
         .all(|byte| byte.is_ascii_alphanumeric() || b"_.:-".contains(&byte));
-    starts && rest && name.len() <= 64
+    if starts && rest && name.len() <= 64 {
+        return Ok(());
+    }
+    Err(format!(
+        "Invalid function name '{name}'. Must start with a letter or an underscore. Must be alphameric (a-z, A-Z, 0-9), \
+         underscores (_), dots (.), colons (:), or dashes (-), with a maximum length of 64."
+    ))
 }
 
 fn check_parameters(index: usize, function: &Value) -> Result<(), String> {
@@ -78,7 +80,9 @@ fn check_parameters(index: usize, function: &Value) -> Result<(), String> {
     }
     let kinds = ["parameters", "parametersJsonSchema"].map(|name| function.get(name));
     for parameters in kinds.into_iter().flatten() {
-        if text(parameters, "type").to_uppercase() != "OBJECT" {
+        let forms = ["anyOf", "oneOf", "allOf"];
+        let offers = forms.iter().any(|word| parameters.get(word).is_some());
+        if offers || text(parameters, "type").to_uppercase() != "OBJECT" {
             return Err(format!(
                 "Unable to submit request because `{}` functionDeclaration parameters schema should be of type OBJECT.",
                 text(function, "name")

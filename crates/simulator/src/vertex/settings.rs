@@ -11,7 +11,7 @@ use crate::catalogue::Model;
 use crate::json::{items, text};
 
 /// Whether the model is of the third generation: it takes levels of thinking and wants its signatures back.
-pub(super) fn is_third(model: &Model) -> bool {
+pub(crate) fn is_third(model: &Model) -> bool {
     model.name.starts_with("gemini-3")
 }
 
@@ -68,8 +68,8 @@ fn check_numbers(config: &Value, model: &Model) -> Result<(), String> {
     if let Some(found) = integer("maxOutputTokens").filter(|found| !(1..=most).contains(found)) {
         return Err(out_of_range("maxOutputTokens", found, "1 (inclusive)", most + 1));
     }
-    if integer("candidateCount").is_some_and(|count| count != 1) {
-        return Err("Multiple candidates is not enabled for this model".to_owned());
+    if let Some(found) = integer("candidateCount").filter(|found| !(1..=8).contains(found)) {
+        return Err(out_of_range("candidateCount", found, "1 (inclusive)", 9));
     }
     if config.get("logprobs").is_some()
         && config.get("responseLogprobs").and_then(Value::as_bool) != Some(true)

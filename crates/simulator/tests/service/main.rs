@@ -12,12 +12,17 @@
 mod ai_api;
 mod azure;
 mod bedrock;
+mod bedrock_refusals;
 mod certificates;
+mod choices;
 #[path = "../client/mod.rs"]
 mod client;
+mod cohere;
 mod converse;
+mod converse_refusals;
 mod embeddings;
 mod faults;
+mod mistral;
 mod oauth;
 mod orchestration;
 mod orchestration_modules;
@@ -27,5 +32,8 @@ mod responses;
 mod responses_kept;
 mod responses_recorded;
 mod responses_refusals;
+mod schemas;
 mod small_families;
+mod vendors;
 mod vertex;
+mod vertex_refusals;

@@ -26,6 +26,25 @@ fn content(answer: &Value) -> &Value {
 }
 
 #[tokio::test]
+async fn a_stream_that_is_translated_says_where_it_may_be_cut() {
+    let running = Running::start().await;
+    let translation =
+        json!({"output": {"type": "sap_document_translation", "config": {"target_language": "de-DE"}}});
+    let body = with(ask("gpt-4o", "x"), "/config/modules", "translation", translation);
+    assert_eq!(running.complete(&body).await.status, 200);
+    let streamed = streamed(body, 10);
+    let reply = running.complete(&streamed).await;
+    assert_eq!(reply.status, 400, "{}", reply.text());
+    assert!(
+        reply.text().contains("'delimiters' is a required property"),
+        "{}",
+        reply.text()
+    );
+    let cut = with(streamed, "/config/stream", "delimiters", json!(["."]));
+    assert_eq!(running.complete(&cut).await.status, 200);
+}
+
+#[tokio::test]
 async fn the_input_filter_refuses_as_saps_fixture_does() {
     let running = Running::start().await;
     let filters = json!([

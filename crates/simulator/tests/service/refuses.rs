@@ -14,7 +14,9 @@ fn claude() -> Value {
 
 fn gpt() -> Value {
     json!({"max_tokens": 2_000, "seed": 5,
-        "tools": [{"type": "function", "function": {"name": "f", "parameters": {"type": "object"}, "strict": true}}],
+        "tools": [{"type": "function", "function": {"name": "f", "parameters": {
+            "type": "object", "properties": {}, "additionalProperties": false
+        }, "strict": true}}],
         "messages": [{"role": "user", "content": "x"}]})
 }
 
@@ -27,7 +29,7 @@ fn responses() -> Value {
 fn harmonized() -> Value {
     json!({"config": {"modules": {"prompt_templating": {
         "prompt": {"template": [{"role": "user", "content": [
-            {"type": "text", "text": "x", "cache_control": {"type": "ephemeral"}}]}]},
+            {"type": "text", "text": "x"}]}]},
         "model": {"name": "gemini-2.5-pro", "params": {"max_tokens": 2_000, "seed": 5}, "timeout": 600}
     }}}})
 }

@@ -106,6 +106,33 @@ fn check_deltas(inner: &[Value], prefix: &str, whole: &Value, opening: Option<&s
 }
 
 #[tokio::test]
+async fn a_file_by_its_address_needs_no_name() {
+    let running = Running::start().await;
+    let ask = |part: Value| json!({"input": [{"role": "user", "content": [part]}]});
+    let address = "https://example.com/a.pdf";
+    let taken = json!({"type": "input_file", "file_url": address});
+    let reply = running.respond(GPT_5, &ask(taken)).await;
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    assert!(
+        reply.text().contains("I see a file by its address"),
+        "{}",
+        reply.text()
+    );
+    for refused in [
+        json!({"type": "input_file"}),
+        json!({"type": "input_file", "file_url": "a.pdf"}),
+        json!({"type": "input_file", "file_url": address, "file_data": "data:application/pdf;base64,JVBERi0="}),
+        json!({"type": "input_file", "file_data": "data:application/pdf;base64,JVBERi0="}),
+    ] {
+        assert_eq!(
+            running.respond(GPT_5, &ask(refused.clone())).await.status,
+            400,
+            "{refused}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_text_is_answered_with_and_without_a_version_of_the_api() {
     let running = Running::start().await;
     for path in ["/responses", "/responses?api-version=2025-04-01-preview"] {

@@ -19,7 +19,7 @@ fn tools(tools: Value) -> Value {
 }
 
 fn function(name: &str) -> Value {
-    json!({"type": "function", "name": name, "parameters": {"type": "object"}})
+    json!({"type": "function", "name": name, "parameters": {"type": "object", "properties": {}}})
 }
 
 /// Sends each and compares the words of the refusal.

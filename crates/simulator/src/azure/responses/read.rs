@@ -6,6 +6,7 @@ use crate::azure::Refusal;
 use crate::catalogue::{Family, Model};
 use crate::conversation::{Call, Choice, Conversation, Form, Media, Part, Prompt, Role, Tool, Turn};
 use crate::json::{items, text};
+use crate::openai;
 
 /// Reads a checked body; `before` are the items that it goes on from, `sent` are its own. Refuses images that are
 /// none and prompts that are too long.
@@ -164,6 +165,7 @@ fn read_parts(
 fn read_part(place: &str, part: &Value, model: &Model, prompt: &mut Prompt) -> Result<Part, Refusal> {
     let (key, data) = match text(part, "type") {
         "input_image" => ("image_url", text(part, "image_url")),
+        "input_file" if part.get("file_url").is_some() => ("file_url", text(part, "file_url")),
         "input_file" => ("file_data", text(part, "file_data")),
         kind => {
             let said = text(part, if kind == "refusal" { "refusal" } else { "text" });
@@ -181,12 +183,6 @@ fn read_part(place: &str, part: &Value, model: &Model, prompt: &mut Prompt) -> R
             ),
         ));
     }
-    if key == "image_url" && data.starts_with("https://") {
-        return Ok(Part::Media(Media {
-            media_type: "an image by its address".to_owned(),
-            size: None,
-        }));
-    }
     let place = format!("{place}.{key}");
     let invalid = |error: String| {
         Refusal::of(
@@ -195,13 +191,20 @@ fn read_part(place: &str, part: &Value, model: &Model, prompt: &mut Prompt) -> R
             format!("Invalid '{place}'. {error}."),
         )
     };
+    if key == "image_url" {
+        return openai::image(data, prompt).map(Part::Media).map_err(invalid);
+    }
+    if key == "file_url" {
+        if !data.starts_with("https://") {
+            return Err(invalid("Expected a URL".to_owned()));
+        }
+        return Ok(Part::Media(Media {
+            media_type: "a file by its address".to_owned(),
+            size: None,
+        }));
+    }
     let media = Media::from_data_url(data).map_err(invalid)?;
-    let known: &[&str] = if key == "image_url" {
-        &["image/png", "image/jpeg", "image/gif", "image/webp"]
-    } else {
-        &["application/pdf"]
-    };
-    if !known.contains(&media.media_type.as_str()) {
+    if media.media_type != "application/pdf" {
         return Err(invalid(format!("unsupported media type {}", media.media_type)));
     }
     prompt.media(&media, data);

@@ -229,10 +229,17 @@ static IMAGE_PART: Shape = closed(&[
     must("image_url", &Shape::Text),
     may("detail", &Shape::OneOf(&["low", "high", "auto"])),
 ]);
-static FILE_PART: Shape = closed(&[
+static FILE_PART: Shape = Shape::Either(&[&FILE_DATA, &FILE_URL]);
+static FILE_DATA: Shape = closed(&[
     must("type", &Shape::Text),
     must("filename", &Shape::Text),
     must("file_data", &Shape::Text),
+]);
+// An address says the name itself.
+static FILE_URL: Shape = closed(&[
+    must("type", &Shape::Text),
+    must("file_url", &Shape::Text),
+    may("filename", &Shape::Text),
 ]);
 static MODEL_CONTENT: Shape = Shape::Either(&[&Shape::Text, &MODEL_PARTS]);
 static MODEL_PARTS: Shape = list(&MODEL_PART);

@@ -5,10 +5,11 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::request::too_many_tokens;
-use super::schema::check_strict;
 use crate::azure::Refusal;
 use crate::catalogue::{Family, Model};
 use crate::json::{items, text};
+use crate::openai::asked_for_json;
+use crate::openai::schema::{check_format, check_function};
 
 /// Tools of OpenAI's that run at OpenAI or are no functions: deployments of SAP AI Core have none of them.
 const NOT_ALLOWED: [&str; 16] = [
@@ -225,8 +226,7 @@ fn check_text(body: &Value, model: &Model) -> Result<(), Refusal> {
     };
     match text(format, "type") {
         "json_object" => {
-            let input = body.get("input").map(Value::to_string).unwrap_or_default();
-            if input.to_lowercase().contains("json") {
+            if text(body, "input").to_lowercase().contains("json") || asked_for_json(items(body, "input")) {
                 return Ok(());
             }
             Err(Refusal {
@@ -237,19 +237,8 @@ fn check_text(body: &Value, model: &Model) -> Result<(), Refusal> {
                 code: None,
             })
         }
-        "json_schema" if format.get("strict") == Some(&Value::Bool(true)) => {
-            let schema = format.get("schema").unwrap_or(&Value::Null);
-            check_strict(schema).map_err(|what| {
-                Refusal::of(
-                    "text.format.schema",
-                    "invalid_json_schema",
-                    format!(
-                        "Invalid schema for response_format '{}': {what}",
-                        text(format, "name")
-                    ),
-                )
-            })
-        }
+        "json_schema" => check_format(format)
+            .map_err(|words| Refusal::of("text.format.schema", "invalid_json_schema", words)),
         _ => Ok(()),
     }
 }
@@ -294,7 +283,13 @@ fn check_tools(body: &Value) -> Result<(), Refusal> {
                 format!("tools: Tool names must be unique: '{name}'."),
             ));
         }
-        check_parameters(index, tool)?;
+        check_function(tool).map_err(|words| {
+            Refusal::of(
+                format!("tools[{index}].parameters"),
+                "invalid_function_parameters",
+                words,
+            )
+        })?;
     }
     let choice = body.get("tool_choice").unwrap_or(&Value::Null);
     if choice == "required" && tools.is_empty() {
@@ -312,30 +307,4 @@ fn check_tools(body: &Value) -> Result<(), Refusal> {
         });
     }
     Ok(())
-}
-
-fn check_parameters(index: usize, tool: &Value) -> Result<(), Refusal> {
-    let refuse = |what: &str| {
-        Err(Refusal::of(
-            format!("tools[{index}].parameters"),
-            "invalid_function_parameters",
-            format!("Invalid schema for function '{}': {what}", text(tool, "name")),
-        ))
-    };
-    let strict = tool.get("strict") == Some(&Value::Bool(true));
-    let parameters = tool.get("parameters").filter(|parameters| !parameters.is_null());
-    match parameters {
-        Some(parameters) if strict => check_strict(parameters).or_else(|what| refuse(&what)),
-        Some(Value::Object(members)) if !members.is_empty() => {
-            let kind = members.get("type").and_then(Value::as_str);
-            if kind == Some("object") {
-                return Ok(());
-            }
-            refuse(&format!(
-                "schema must be a JSON Schema of 'type: \"object\"', got 'type: \"{}\"'.",
-                kind.unwrap_or("None")
-            ))
-        }
-        _ => Ok(()),
-    }
 }

@@ -9,7 +9,9 @@
 )]
 #![expect(clippy::print_stdout, reason = "what was compared or skipped is shown")]
 
+mod answers;
 #[expect(dead_code, reason = "this suite needs only a part of it")]
+#[path = "../client/mod.rs"]
 mod client;
 
 use std::collections::BTreeMap;
@@ -64,6 +66,17 @@ fn validator(spec: &Path, name: &str) -> Validator {
     let text = std::fs::read_to_string(spec.join("orchestration/orchestration-0.110.12.yaml")).unwrap();
     let mut document: Value = serde_yaml_ng::from_str(&text).unwrap();
     translate(&mut document);
+    // No object could be what these two say: each of their parts is closed to the members of the other.
+    for name in ["ModuleResults", "ModuleResultsStreaming"] {
+        let schemas = &mut document["components"]["schemas"];
+        let mut members = schemas["ModuleResultsBase"]["properties"].clone();
+        let own = schemas[name]["allOf"][1]["properties"]
+            .as_object()
+            .unwrap()
+            .clone();
+        members.as_object_mut().unwrap().extend(own);
+        schemas[name] = json!({"type": "object", "properties": members, "additionalProperties": false});
+    }
     let schema = json!({
         "$ref": format!("#/components/schemas/{name}"),
         "components": {"schemas": document["components"]["schemas"]},
