@@ -16,7 +16,7 @@ use coretap_tests::desktop::settings::{Settings, settings_text};
 use coretap_tests::desktop::until;
 use coretap_tests::desktop::window::Window;
 use coretap_tests::process::Simulator;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 const MODEL: &str = "gpt-4o";
 
@@ -73,8 +73,15 @@ async fn edit(window: &Window, name: &str) {
 
 /// The page, from where this element is on top.
 async fn picture(window: &Window, selector: &str, name: &str) {
-    let on_top = format!("find({selector:?}).scrollIntoView({{ block: 'start', behavior: 'instant' }})");
-    window.script(&on_top, vec![]).await;
+    // What has the focus would be scrolled back into view.
+    let on_top = "document.activeElement?.blur();
+        find(arguments[0]).scrollIntoView({ block: 'start', behavior: 'instant' });
+        return Math.abs(find(arguments[0]).getBoundingClientRect().top)";
+    until("it is on top", async || {
+        let away = window.script(on_top, vec![json!(selector)]).await;
+        (away.as_f64()? < 150.0).then_some(())
+    })
+    .await;
     window.screenshot(name).await;
 }
 
@@ -135,6 +142,11 @@ async fn each_has_its_own_secret_from_the_pasted_key_to_its_removal() {
         text.contains("name = \"Production\"") && !text.contains("SAP AI Core"),
         "{text}"
     );
+    window.models_offered().await;
+    until("the form is settled", async || {
+        window.enabled("#save-connection").await.then_some(())
+    })
+    .await;
     picture(&window, ".form", "connections").await;
     window.go_to("overview").await;
     window.text_with("#connection-in-use", "Production").await;
