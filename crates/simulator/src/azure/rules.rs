@@ -20,12 +20,10 @@ const NO_JSON: &str =
 pub(super) fn check(body: &Value, model: &Model) -> Result<(), Refusal> {
     if model.family == Family::GptReasoning {
         check_reasoning_model(body)?;
-    } else {
-        if given(body, "reasoning_effort").is_some() {
-            return Err(Refusal::new(
-                "Unrecognized request argument supplied: reasoning_effort",
-            ));
-        }
+    } else if given(body, "reasoning_effort").is_some() {
+        return Err(Refusal::new(
+            "Unrecognized request argument supplied: reasoning_effort",
+        ));
     }
     if !model.name.starts_with("gpt-5") || model.responses_only {
         refuse_parameter(body, "verbosity")?;

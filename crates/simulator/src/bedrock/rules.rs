@@ -92,7 +92,54 @@ fn check_output_config(body: &Value, model: &Model) -> Result<(), String> {
     if config.get("format").is_some() && !model.format {
         return Err("output_config.format: Extra inputs are not permitted".to_owned());
     }
-    Ok(())
+    config.pointer("/format/schema").map_or(Ok(()), check_form)
+}
+
+/// The words that say how long or how large something is: Claude can't be held to them.
+const SIZES: [&str; 10] = [
+    "exclusiveMaximum",
+    "exclusiveMinimum",
+    "maxItems",
+    "maxLength",
+    "maxProperties",
+    "maximum",
+    "minLength",
+    "minProperties",
+    "minimum",
+    "multipleOf",
+];
+
+/// Refuses a form of the answer that Claude can't be held to: objects are closed, and nothing has a size.
+fn check_form(schema: &Value) -> Result<(), String> {
+    let kind = text(schema, "type");
+    if kind == "object" && schema.get("additionalProperties") != Some(&Value::Bool(false)) {
+        return Err(
+            "output_config.format.schema: For 'object' type, 'additionalProperties' must be explicitly set to false"
+                .to_owned(),
+        );
+    }
+    if let Some(word) = SIZES.iter().find(|word| schema.get(**word).is_some()) {
+        return Err(format!(
+            "output_config.format.schema: For '{kind}' type, property '{word}' is not supported"
+        ));
+    }
+    if schema.get("minItems").and_then(Value::as_u64) > Some(1) {
+        return Err(
+            "output_config.format.schema: For 'array' type, 'minItems' values other than 0 or 1 are not supported"
+                .to_owned(),
+        );
+    }
+    for word in ["properties", "$defs", "definitions"] {
+        let members = schema.get(word).and_then(Value::as_object);
+        members
+            .into_iter()
+            .flat_map(|members| members.values())
+            .try_for_each(check_form)?;
+    }
+    for word in ["anyOf", "allOf"] {
+        items(schema, word).iter().try_for_each(check_form)?;
+    }
+    schema.get("items").map_or(Ok(()), check_form)
 }
 
 fn check_tools(body: &Value, choice: &str) -> Result<(), String> {

@@ -180,12 +180,11 @@ fn check_object(schema: &Value) -> Result<(), String> {
     })
 }
 
+/// What looks at a schema at a path.
+type Look<'a> = dyn FnMut(&Value, &mut Vec<String>) -> Result<(), String> + 'a;
+
 /// Looks at each schema within a schema; `path` says where it stands.
-fn within(
-    schema: &Value,
-    path: &mut Vec<String>,
-    look: &mut dyn FnMut(&Value, &mut Vec<String>) -> Result<(), String>,
-) -> Result<(), String> {
+fn within(schema: &Value, path: &mut Vec<String>, look: &mut Look<'_>) -> Result<(), String> {
     for word in ["properties", "$defs", "definitions"] {
         for (name, member) in schema.get(word).and_then(Value::as_object).into_iter().flatten() {
             path.extend([word.to_owned(), name.clone()]);

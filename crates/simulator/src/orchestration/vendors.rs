@@ -42,7 +42,7 @@ impl Request<'_> {
                 body.insert(name.clone(), value.clone());
             }
         }
-        let messages = self.messages.iter().map(|message| without_own(message));
+        let messages = self.messages.iter().map(without_own);
         body.insert("messages".to_owned(), messages.collect());
         if !self.tools().is_empty() {
             let tools = self.tools().iter().map(|tool| pick(tool, &["type", "function"]));

@@ -38,7 +38,7 @@ impl Answered<'_> {
             }
             candidate
         });
-        let body = self.body(candidates.collect());
+        let body = self.body(&candidates.collect());
         self.asked.with_headers(Answer::json(200, body.to_string()))
     }
 
@@ -105,7 +105,7 @@ impl Answered<'_> {
             "finishReason": finish_reason(reply),
         });
         rate(reply, &mut candidate);
-        chunks.push(self.body(json!([candidate])).to_string());
+        chunks.push(self.body(&json!([candidate])).to_string());
         chunks
     }
 
@@ -117,7 +117,7 @@ impl Answered<'_> {
         )
     }
 
-    fn body(&self, candidates: Value) -> Value {
+    fn body(&self, candidates: &Value) -> Value {
         json!({
             "candidates": candidates,
             "usageMetadata": self.usage(),

@@ -242,6 +242,37 @@ async fn what_bedrock_refuses_is_refused_in_its_words() {
             "`top_k` is not supported on this model",
         ),
     ];
+    let form = |schema: Value| json!({"format": {"type": "json_schema", "schema": schema}});
+    let closed =
+        |member: Value| json!({"type": "object", "properties": {"a": member}, "additionalProperties": false});
+    for (schema, words) in [
+        (
+            json!({"type": "object"}),
+            "'additionalProperties' must be explicitly set to false",
+        ),
+        (
+            closed(json!({"anyOf": [{"type": "object"}]})),
+            "must be explicitly set to false",
+        ),
+        (
+            closed(json!({"type": "string", "minLength": 1})),
+            "For 'string' type, property 'minLength' is not supported",
+        ),
+        (
+            closed(json!({"type": "array", "items": {"type": "string"}, "minItems": 2})),
+            "'minItems'",
+        ),
+    ] {
+        let reply = running
+            .call(SONNET, "/invoke", &with(ask("x"), "output_config", form(schema)))
+            .await;
+        assert_eq!(reply.status, 400, "{}", reply.text());
+        assert!(
+            reply.text().contains(words),
+            "{} instead of {words}",
+            reply.text()
+        );
+    }
     for (deployment, body, words) in cases {
         let reply = running.call(deployment, "/invoke", &body).await;
         assert_eq!(reply.status, 400, "{} {words}", reply.text());
