@@ -63,7 +63,11 @@ async fn fill_form(window: &Window, session: &mut Session, service_key: &str) {
             "{id} can be chosen"
         );
     }
-    assert_eq!(window.models_offered().await, "7 models");
+    // Until the list of this mode has come, the other one's is shown.
+    until("the models of this mode", async || {
+        (window.models_offered().await == "7 models").then_some(())
+    })
+    .await;
     window.choose("#model", MODEL).await;
     assert!(list.contains(&format!("{DEPLOYMENT} (RUNNING)")), "{list}");
     window.click(&format!("#deployment-{DEPLOYMENT}")).await;
