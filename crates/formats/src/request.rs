@@ -157,10 +157,11 @@ fn write(
     }
     report_unread(agent, target.format, &mut conversation);
     let is_own = agent == AgentFormat::Responses && target.format == ModelFormat::AzureResponses;
-    let own_member = |name| conversation.members.get(name).filter(|_| is_own);
-    let previous_answer = own_member("previous_response_id").and_then(Value::text);
+    let own = || conversation.members.get_each(["previous_response_id", "store"]);
+    let [previous_answer, store] = if is_own { own() } else { [None; 2] };
+    let previous_answer = previous_answer.and_then(Value::text);
     let previous_answer = previous_answer.map(|id| id.decode().into_owned());
-    let is_kept = is_own && own_member("store").is_none_or(|store| store.get() != "false");
+    let is_kept = is_own && store.is_none_or(|store| store.get() != "false");
     Ok(UpstreamRequest {
         format: target.format,
         body: out,
