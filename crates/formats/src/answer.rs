@@ -546,9 +546,10 @@ pub fn answer(options: &AnswerOptions, body: &[u8]) -> Result<Answer, Failure> {
         (ModelFormat::AzureResponses, AgentFormat::Responses) => {
             let body = text_of(body);
             let document = &document(&body)?;
-            let response = azure_responses::answer::read_whole(document, &mut |event| seen.observe(&event))?;
-            let model = Text::of(&options.model);
-            azure_responses::copy::write_response(response, model.literal(), &options.tools, &mut out);
+            let (response, old) =
+                azure_responses::answer::read_whole(document, &mut |event| seen.observe(&event))?;
+            let (model, tools) = (Text::of(&options.model), &options.tools);
+            azure_responses::copy::write_response(response, old, model.literal(), tools, &mut out);
         }
         (ModelFormat::Vertex, AgentFormat::Gemini) => {
             let body: &str = &text_of(body);

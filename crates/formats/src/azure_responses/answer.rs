@@ -8,6 +8,9 @@ use crate::json::{Document, Object, Text, Value};
 use crate::signature::Signer;
 use crate::upstream_error::{broken, no_answer, read_failure};
 
+/// The members of a response that tell how it has ended.
+const END: [&str; 3] = ["status", "usage", "incomplete_details"];
+
 /// Reads a stream's payloads.
 #[derive(Debug, Default)]
 pub(crate) struct Decoder {
@@ -75,7 +78,7 @@ impl Decoder {
         let response = || event.get("response").and_then(Value::object);
         match kind {
             "\"response.created\"" | "\"response.in_progress\"" | "\"response.queued\"" => {
-                self.start(response(), emit);
+                self.start(response().and_then(|response| response.get("id")), emit);
             }
             "\"response.output_text.delta\"" => self.read_piece(Piece::Text, payload, event, emit),
             "\"response.refusal.delta\"" => {
@@ -103,7 +106,9 @@ impl Decoder {
                 }
             }
             "\"response.completed\"" | "\"response.incomplete\"" => match response() {
-                Some(response) if self.started => self.read_end(response, emit),
+                Some(response) if self.started => {
+                    self.read_end(response.get_each(END), emit);
+                }
                 _ => emit(Event::Failure(no_answer())),
             },
             "\"response.failed\"" | "\"response.cancelled\"" => {
@@ -120,12 +125,10 @@ impl Decoder {
         }
     }
 
-    fn start(&mut self, response: Option<Object<'_>>, emit: &mut impl FnMut(Event<'_>)) {
+    fn start(&mut self, id: Option<Value<'_>>, emit: &mut impl FnMut(Event<'_>)) {
         if !self.started {
             self.started = true;
-            emit(Event::Start {
-                id: said(response.and_then(|response| response.get("id"))),
-            });
+            emit(Event::Start { id: said(id) });
         }
     }
 
@@ -175,13 +178,18 @@ impl Decoder {
         }
     }
 
-    fn read_end(&mut self, response: Object<'_>, emit: &mut impl FnMut(Event<'_>)) {
-        if let Some(Ok(usage)) = response.get("usage").and_then(Value::object).map(usage) {
+    /// Takes what a response's members of the names in [`END`] say.
+    fn read_end(
+        &mut self,
+        [status, counts, details]: [Option<Value<'_>>; 3],
+        emit: &mut impl FnMut(Event<'_>),
+    ) {
+        if let Some(Ok(usage)) = counts.and_then(Value::object).map(usage) {
             emit(Event::Usage(usage));
         }
-        let reason = match literal(response, "status") {
+        let reason = match status.map_or("", Value::get) {
             "\"incomplete\"" => {
-                let details = response.get("incomplete_details").and_then(Value::object);
+                let details = details.and_then(Value::object);
                 match details.map_or("", |details| literal(details, "reason")) {
                     "\"content_filter\"" => StopReason::Refusal,
                     _ => StopReason::MaxTokens,
@@ -209,28 +217,31 @@ impl Piece {
     }
 }
 
-/// Reads a whole response, and gives its members.
+/// Reads a whole response, and gives its members and its model.
 ///
 /// # Errors
 /// When it cannot be read, is an error, or has failed.
 pub(crate) fn read_whole<'a>(
     body: &'a Document<'_>,
     emit: &mut impl FnMut(Event<'_>),
-) -> Result<Object<'a>, Failure> {
+) -> Result<(Object<'a>, Option<Value<'a>>), Failure> {
     let response = body.root().object().ok_or_else(unreadable)?;
-    if let Some(error) = response.get("error") {
+    // One pass, because a response repeats the settings of its request in some thirty members.
+    let [end_status, usage, details] = END;
+    let names = ["error", "output", "id", "model", end_status, usage, details];
+    let [error, output, id, model, status, usage, details] = response.get_each(names);
+    if let Some(error) = error {
         return Err(read_failure(
             error.object().map_or(response.literal(), Object::literal),
         ));
     }
-    let output = response.get("output");
     let output = output.ok_or_else(|| read_failure(response.literal()))?;
     let output = output.list().ok_or_else(unreadable)?;
-    if literal(response, "status") == "\"failed\"" {
+    if status.is_some_and(|status| status.get() == "\"failed\"") {
         return Err(broken("The model's answer has failed, without a reason."));
     }
     let mut decoder = Decoder::default();
-    decoder.start(Some(response), emit);
+    decoder.start(id, emit);
     for (place, item) in output.enumerate() {
         let item = item.object().ok_or_else(unreadable)?;
         match literal(item, "type") {
@@ -260,8 +271,8 @@ pub(crate) fn read_whole<'a>(
             _ => decoder.read_item(item, &place.to_string(), true, emit),
         }
     }
-    decoder.read_end(response, emit);
-    Ok(response)
+    decoder.read_end([status, usage, details], emit);
+    Ok((response, model))
 }
 
 fn unreadable() -> Failure {
@@ -290,11 +301,12 @@ fn emit_signature(item: Object<'_>, emit: &mut impl FnMut(Event<'_>)) {
 
 fn usage(counts: Object<'_>) -> Result<Usage, ReadError> {
     let path = &Path::Body;
-    let details = |name, count| match counts.object(name, path)? {
-        Some(details) => details.count(count, path),
+    let [input_details, output_details] = counts.get_each(["input_tokens_details", "output_tokens_details"]);
+    let detail = |details: Option<Value<'_>>, name| match details.and_then(Value::object) {
+        Some(details) => details.count(name, path),
         None => Ok(None),
     };
-    let cache_read = details("input_tokens_details", "cached_tokens")?;
+    let cache_read = detail(input_details, "cached_tokens")?;
     let input = counts.count("input_tokens", path)?;
     Ok(Usage {
         // The input's tokens include the cached ones.
@@ -302,6 +314,6 @@ fn usage(counts: Object<'_>) -> Result<Usage, ReadError> {
         cache_read,
         cache_write: None,
         output: counts.count("output_tokens", path)?,
-        reasoning: details("output_tokens_details", "reasoning_tokens")?,
+        reasoning: detail(output_details, "reasoning_tokens")?,
     })
 }

@@ -5,7 +5,9 @@ use crate::AgentTools;
 use crate::agent_tools::{AgentTool, AgentToolKind};
 use crate::azure_responses::answer::{Decoder, literal};
 use crate::event::{Event, arguments_object};
-use crate::json::{Document, Object, Text, Value, write_compact, write_count, write_string};
+use crate::json::{
+    Document, Object, Text, Value, write_compact, write_count, write_string, write_with_model,
+};
 use crate::responses::answer::custom_input;
 use crate::upstream_error::broken;
 
@@ -114,7 +116,7 @@ impl Copier {
                 ("type" | "obfuscation" | "sequence_number", _) => continue,
                 ("response", Some(response)) => {
                     out.extend_from_slice(b",\"response\":");
-                    write_response(response, &self.model, &self.tools, out);
+                    write_response(response, response.get("model"), &self.model, &self.tools, out);
                     continue;
                 }
                 ("item", Some(item)) => {
@@ -212,15 +214,26 @@ fn begin(kind: &str, out: &mut Vec<u8>) {
     out.push(b'"');
 }
 
-/// Writes a response with `model` (a JSON string) as its model, and the calls of its output as the agent knows them.
-pub(crate) fn write_response(response: Object<'_>, model: &str, tools: &AgentTools, out: &mut Vec<u8>) {
+/// Writes a response with `model` (a JSON string) in the place of its own, which is `old`, and the calls of its output as the
+/// agent knows them.
+pub(crate) fn write_response(
+    response: Object<'_>,
+    old: Option<Value<'_>>,
+    model: &str,
+    tools: &AgentTools,
+    out: &mut Vec<u8>,
+) {
+    if tools.is_empty() {
+        write_with_model(out, response.literal(), old, model);
+        return;
+    }
     out.reserve(response.literal().len() + model.len());
     out.push(b'{');
     for (position, (name, value)) in response.members().enumerate() {
         out.extend_from_slice(if position > 0 { b"," } else { b"" });
         out.extend_from_slice(name.literal().as_bytes());
         out.push(b':');
-        let output = value.list().filter(|_| name.is("output") && !tools.is_empty());
+        let output = value.list().filter(|_| name.is("output"));
         if name.is("model") {
             out.extend_from_slice(model.as_bytes());
         } else if let Some(output) = output {
@@ -295,8 +308,10 @@ pub fn kept_answer(body: &[u8], model: &str, tools: &AgentTools) -> Option<Vec<u
     let body = std::str::from_utf8(body).ok()?;
     let document = Document::read(body).ok()?;
     let mut out = Vec::with_capacity(body.len() + 64);
+    let response = document.root().object()?;
     write_response(
-        document.root().object()?,
+        response,
+        response.get("model"),
         Text::of(model).literal(),
         tools,
         &mut out,

@@ -29,7 +29,7 @@ pub(crate) fn write(conversation: &mut Conversation<'_>, target: &Target<'_>, ou
         repair::pair_tool_calls(conversation);
     }
     repair::repair_tools(conversation, true);
-    let mut parameters = Vec::new();
+    let mut parameters = Vec::with_capacity(256);
     write_parameters(conversation, target, same_format, &mut parameters);
     let dropped = write_input(conversation, target, out);
     if conversation.stream {
@@ -213,9 +213,13 @@ fn write_strict(strict: Option<bool>, out: &mut Vec<u8>) {
 /// The agent's members that the conversation has no place for: copied where the rules let them through, reported otherwise.
 fn write_other_members(conversation: &mut Conversation<'_>, rules: &ModelRules, out: &mut Vec<u8>) {
     for (name, value) in conversation.members.members() {
+        let is_written = |name| responses::request::UNDERSTOOD.contains(&name) && !COPIED.contains(&name);
+        // Hardly any name holds an escape.
+        if value.is_null() || is_written(name.escaped()) {
+            continue;
+        }
         let known = name.decode();
-        let is_written = responses::request::UNDERSTOOD.contains(&&*known) && !COPIED.contains(&&*known);
-        if is_written || value.is_null() {
+        if is_written(&known) {
             continue;
         }
         if rules.takes(&known) {

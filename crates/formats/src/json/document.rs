@@ -40,6 +40,31 @@ impl<'a> Document<'a> {
         })
     }
 
+    /// Whether a member's name is this one.
+    #[inline]
+    fn is_name(&self, member: Node, name: &str) -> bool {
+        let (start, end) = (member.start as usize, member.end as usize);
+        // Nearly every name that is asked for has another length than the one that stands there, or another first letter.
+        if end - start == name.len() + 2 {
+            let bytes = self.text.as_bytes();
+            let same_first = name
+                .as_bytes()
+                .first()
+                .is_none_or(|first| bytes.get(start + 1) == Some(first));
+            return same_first && bytes.get(start + 1..end - 1) == Some(name.as_bytes());
+        }
+        self.escaped_names && self.is_escaped_name(member, name)
+    }
+
+    /// Names with escapes are rare, and therefore apart: the loop over the members stays small.
+    #[cold]
+    fn is_escaped_name(&self, member: Node, name: &str) -> bool {
+        let member = self.text.get(member.start as usize..member.end as usize);
+        member
+            .and_then(Text::from_literal)
+            .is_some_and(|member| member.is(name))
+    }
+
     /// Whether any string holds an escape of a surrogate. Nearly always both of a pair are there, but nobody has looked.
     pub(crate) fn has_surrogates(&self) -> bool {
         self.surrogates
@@ -137,34 +162,36 @@ impl<'a> Object<'a> {
 
     /// The value of a member. An explicit `null` counts as absent; of two members with one name the last one holds.
     pub fn get(self, name: &str) -> Option<Value<'a>> {
-        let document = self.0.document;
-        let found = if document.escaped_names {
-            let members = self.members().filter(|(member, _)| member.is(name));
-            members.last().map(|(_, value)| value)
-        } else {
-            let position = self.position_of(name);
-            position.map(|position| Value { document, position })
-        };
-        found.filter(|value| !value.is_null())
+        let [found] = self.get_each([name]);
+        found
     }
 
-    /// The position of a member's value, where no name holds an escape.
-    fn position_of(self, name: &str) -> Option<usize> {
+    /// What [`Object::get`] gives for each of these names, in one pass over the members.
+    #[expect(
+        clippy::inline_always,
+        reason = "names that are known at the call are compared by their length and letters, without a loop"
+    )]
+    #[inline(always)]
+    pub(crate) fn get_each<const N: usize>(self, names: [&str; N]) -> [Option<Value<'a>>; N] {
         let Value { document, position } = self.0;
-        let bytes = document.text.as_bytes();
-        let nodes = document.nodes.get(..self.0.next())?;
-        let quoted = name.len() + 2;
+        let nodes = document.nodes.get(..self.0.next()).unwrap_or_default();
         let mut at = position + 1;
-        let mut found = None;
-        while let Some([member, value]) = nodes.get(at..at + 2) {
-            let (start, end) = (member.start as usize, member.end as usize);
-            // Nearly every name that is asked for has another length than the one that stands there.
-            if end - start == quoted && bytes.get(start + 1..end - 1) == Some(name.as_bytes()) {
-                found = Some(at + 1);
+        let mut found = [None; N];
+        while let Some([member, value]) = nodes.get(at..).and_then(<[Node]>::first_chunk) {
+            for (name, found) in names.iter().zip(&mut found) {
+                if document.is_name(*member, name) {
+                    *found = Some(at + 1);
+                }
             }
             at = value.next as usize;
         }
-        found
+        found.map(|position| {
+            let value = Value {
+                document,
+                position: position?,
+            };
+            (!value.is_null()).then_some(value)
+        })
     }
 
     /// A member that has to be a string where it is given.

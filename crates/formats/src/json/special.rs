@@ -35,6 +35,11 @@ pub(super) fn find_special(bytes: &[u8], start: usize) -> Option<usize> {
 #[inline(never)]
 fn find_far(bytes: &[u8], start: usize) -> Option<usize> {
     let rest = bytes.get(start..)?;
+    if rest.len() < 8 {
+        // The end of a short text: nothing that would be worth the start of a search.
+        let is_special = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..=0x1f);
+        return rest.iter().position(is_special).map(|run| start + run);
+    }
     let run = memchr::memchr2(b'"', b'\\', rest);
     let letters = rest.get(..run.unwrap_or(rest.len()))?;
     // No early end, so that the compiler makes it a loop over many bytes at once.

@@ -43,9 +43,9 @@ pub(crate) fn read(body: Object<'_>) -> Result<Conversation<'_>, ReadError> {
     let mut conversation = Conversation::new(AgentFormat::Messages, body);
     conversation.stream = body.boolean("stream", path)?.unwrap_or(false);
     conversation.max_tokens = sampling::read_limit(body, "max_tokens", path)?;
-    conversation.parameters = PARAMETERS
-        .iter()
-        .filter_map(|name| body.get(name).map(|value| (*name, value)))
+    let parameters = PARAMETERS.into_iter().zip(body.get_each(PARAMETERS));
+    conversation.parameters = parameters
+        .filter_map(|(name, value)| Some((name, value?)))
         .collect();
     if let Some(system) = body.get("system") {
         conversation.system = parts(system, &path.member("system"))?;

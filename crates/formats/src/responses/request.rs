@@ -49,8 +49,9 @@ const REFUSED: [(&str, &str); 2] = [
 /// When a member is missing or of the wrong kind, or names what only OpenAI keeps; the error names it.
 pub(crate) fn read(body: Object<'_>) -> Result<Conversation<'_>, ReadError> {
     let path = &Path::Body;
-    for (name, problem) in REFUSED {
-        if body.get(name).is_some() {
+    let refused = body.get_each(REFUSED.map(|(name, _)| name));
+    for ((name, problem), given) in REFUSED.into_iter().zip(refused) {
+        if given.is_some() {
             return Err(ReadError::new(name, problem));
         }
     }
@@ -58,9 +59,9 @@ pub(crate) fn read(body: Object<'_>) -> Result<Conversation<'_>, ReadError> {
     conversation.stream = body.boolean("stream", path)?.unwrap_or(false);
     conversation.max_tokens = sampling::read_limit(body, "max_output_tokens", path)?;
     conversation.parallel_tool_calls = body.boolean("parallel_tool_calls", path)?;
-    conversation.parameters = PARAMETERS
-        .iter()
-        .filter_map(|name| body.get(name).map(|value| (*name, value)))
+    let parameters = PARAMETERS.into_iter().zip(body.get_each(PARAMETERS));
+    conversation.parameters = parameters
+        .filter_map(|(name, value)| Some((name, value?)))
         .collect();
     if let Some(instructions) = body.text("instructions", path)? {
         conversation.system.push(Part::text(instructions));
