@@ -31,7 +31,10 @@ pub(crate) fn tell_calls_as_text(conversation: &mut Conversation<'_>) {
                 Content::ToolResult(result) if result.parts.iter().all(is_blank) => {
                     turn.parts.push(Part::text(Text::of("The tool gave nothing.")));
                 }
-                Content::ToolResult(result) => turn.parts.extend(result.parts),
+                Content::ToolResult(result) => {
+                    let told = result.parts.into_iter().filter(|part| !is_blank(part));
+                    turn.parts.extend(told);
+                }
                 _ => turn.parts.push(part),
             }
         }

@@ -20,6 +20,11 @@ const LEAST_OUTPUT: u64 = 16;
 /// The one addition to an answer that is asked for: what lets a model go on with its own reasoning.
 const ENCRYPTED_REASONING: &str = "reasoning.encrypted_content";
 
+/// The message that stands for one of which nothing had a place, and for an input in which nothing else is left: both are
+/// refused when they are empty.
+const SAID_NOTHING: &[u8] =
+    b"{\"type\":\"message\",\"role\":\"user\",\"content\":[{\"type\":\"input_text\",\"text\":\".\"}]}";
+
 /// Members that are read into the conversation and yet copied.
 const COPIED: [&str; 3] = ["store", "previous_response_id", "background"];
 
@@ -77,6 +82,7 @@ fn write_input(
         same_format: conversation.origin == AgentFormat::Responses,
         dropped: Vec::new(),
         start: 0,
+        open_reasoning: None,
     };
     out.extend_from_slice(b"{\"model\":");
     write_string(out, target.model);
@@ -85,6 +91,10 @@ fn write_input(
     input.start = out.len();
     for turn in &conversation.turns {
         input.write_turn(turn, out);
+    }
+    input.leave_out_open_reasoning(out);
+    if out.len() == input.start && !responses::request::continues_earlier(conversation) {
+        out.extend_from_slice(SAID_NOTHING);
     }
     out.push(b']');
     input.dropped
@@ -159,7 +169,7 @@ fn write_reasoning(conversation: &mut Conversation<'_>, target: &Target<'_>, out
 
 /// The form of the answer, and how many words it may make.
 fn write_text(conversation: &mut Conversation<'_>, rules: &ModelRules, out: &mut Vec<u8>) {
-    openai::drop_refused_response_format(conversation, rules);
+    openai::settle_response_format(conversation, rules);
     let text = conversation.members.get("text").and_then(Value::object);
     let verbosity = text.and_then(|text| text.get("verbosity"));
     let verbosity = verbosity.filter(|_| conversation.origin == AgentFormat::Responses);
@@ -306,9 +316,31 @@ struct InputWriter<'w> {
     dropped: Vec<Cow<'static, str>>,
     /// Where the list begins in the body.
     start: usize,
+    /// Where in the body reasoning begins behind which nothing of the model's stands yet.
+    open_reasoning: Option<usize>,
 }
 
 impl InputWriter<'_> {
+    /// Begins an item that the model has not made.
+    fn begin(&mut self, out: &mut Vec<u8>) {
+        self.leave_out_open_reasoning(out);
+        self.separate(out);
+    }
+
+    /// Begins an item that the model has made, which closes its reasoning before it.
+    fn begin_of_model(&mut self, out: &mut Vec<u8>) {
+        self.open_reasoning = None;
+        self.separate(out);
+    }
+
+    /// OpenAI: "Item of type 'reasoning' was provided without its required following item."
+    fn leave_out_open_reasoning(&mut self, out: &mut Vec<u8>) {
+        if let Some(start) = self.open_reasoning.take() {
+            out.truncate(start);
+            self.dropped.push(Cow::Borrowed("thinking of earlier turns"));
+        }
+    }
+
     fn separate(&self, out: &mut Vec<u8>) {
         if out.len() > self.start {
             out.push(b',');
@@ -317,6 +349,11 @@ impl InputWriter<'_> {
 
     fn write_turn(&mut self, turn: &Turn<'_>, out: &mut Vec<u8>) {
         let mut parts = turn.parts.as_slice();
+        if turn.role == Role::User && parts.iter().all(is_other) {
+            // The person has said something, though nothing that the route takes.
+            self.begin(out);
+            out.extend_from_slice(SAID_NOTHING);
+        }
         while let Some(first) = parts.first() {
             let said = parts
                 .iter()
@@ -335,8 +372,15 @@ impl InputWriter<'_> {
 
     /// Writes what was said in one go: texts and attachments.
     fn write_message(&mut self, role: Role, parts: &[Part<'_>], out: &mut Vec<u8>) {
-        let before = out.len();
-        self.separate(out);
+        if role == Role::Assistant {
+            if !parts.iter().any(|part| matches!(part.content, Content::Text(_))) {
+                self.dropped.push(Cow::Borrowed("attachment of the assistant"));
+                return;
+            }
+            self.begin_of_model(out);
+        } else {
+            self.begin(out);
+        }
         out.extend_from_slice(b"{\"type\":\"message\",\"role\":");
         let message = parts.first().and_then(|part| part.raw);
         let own = message.filter(|_| self.same_format && role == Role::System);
@@ -352,10 +396,6 @@ impl InputWriter<'_> {
         let start = out.len();
         for part in parts {
             self.write_part(part, role == Role::Assistant, start, out);
-        }
-        if out.len() == start {
-            out.truncate(before);
-            return;
         }
         out.extend_from_slice(b"]}");
     }
@@ -416,7 +456,7 @@ impl InputWriter<'_> {
     fn write_item(&mut self, part: &Part<'_>, out: &mut Vec<u8>) {
         match &part.content {
             Content::ToolCall(call) => {
-                self.separate(out);
+                self.begin_of_model(out);
                 out.extend_from_slice(b"{\"type\":\"function_call\",\"call_id\":");
                 out.extend_from_slice(call.id.literal().as_bytes());
                 write_name("name", out);
@@ -427,7 +467,7 @@ impl InputWriter<'_> {
                 out.extend_from_slice(b"\"}");
             }
             Content::ToolResult(result) => {
-                self.separate(out);
+                self.begin(out);
                 out.extend_from_slice(b"{\"type\":\"function_call_output\",\"call_id\":");
                 out.extend_from_slice(result.call.literal().as_bytes());
                 write_name("output", out);
@@ -439,7 +479,7 @@ impl InputWriter<'_> {
             }
             Content::Other { kind } => match part.raw.filter(|_| self.takes(kind)) {
                 Some(item) => {
-                    self.separate(out);
+                    self.begin_of_model(out);
                     out.extend_from_slice(item.literal().as_bytes());
                 }
                 None => self.dropped.push(Cow::Owned(kind.decode().into_owned())),
@@ -504,6 +544,7 @@ impl InputWriter<'_> {
             self.dropped.push(Cow::Borrowed("thinking of earlier turns"));
             return;
         };
+        self.open_reasoning.get_or_insert(out.len());
         self.separate(out);
         out.extend_from_slice(b"{\"type\":\"reasoning\",\"summary\":");
         let summary = part.raw.filter(|_| self.same_format);
@@ -520,6 +561,10 @@ impl InputWriter<'_> {
         out.extend_from_slice(encrypted.literal().as_bytes());
         out.push(b'}');
     }
+}
+
+fn is_other(part: &Part<'_>) -> bool {
+    matches!(part.content, Content::Other { .. })
 }
 
 /// Whether a part belongs into a message.
