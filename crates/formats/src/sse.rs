@@ -38,16 +38,17 @@ impl Lines {
     /// # Errors
     /// When a line grows over 64 MiB; the stream is of no use then.
     pub(crate) fn push(&mut self, bytes: &[u8], mut take: impl FnMut(&[u8])) -> Result<(), LineTooLong> {
-        if self.body != Body::Stream {
-            match bytes.trim_ascii_start().first() {
-                None => {}
-                Some(b'{') if self.body == Body::Unknown => self.body = Body::Object,
-                Some(_) if self.body == Body::Unknown => self.body = Body::Stream,
-                Some(_) => {}
-            }
-            if self.body == Body::Object {
-                return self.keep(bytes);
-            }
+        if self.body == Body::Unknown
+            && let Some(first) = bytes.trim_ascii_start().first()
+        {
+            self.body = if *first == b'{' {
+                Body::Object
+            } else {
+                Body::Stream
+            };
+        }
+        if self.body == Body::Object {
+            return self.keep(bytes);
         }
         let mut rest = bytes;
         if !self.unfinished.is_empty() {
