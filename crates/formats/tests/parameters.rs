@@ -242,3 +242,28 @@ fn a_value_at_its_bound_or_of_none_is_sent() {
         (&json!(-2), &json!(100))
     );
 }
+
+/// Claude thinks only where it is told to; the others think anyway, and an effort says how much.
+#[test]
+fn an_effort_without_thinking_switches_no_thinking_on() {
+    let members = json!({"output_config": {"effort": "low"}});
+    let gpt = send(AgentFormat::Messages, &members, ModelFormat::AzureChat, "gpt-5").unwrap();
+    assert_eq!(sent(&gpt)["reasoning_effort"], "low");
+    assert_eq!(gpt.dropped, Vec::<String>::new());
+    let responses = send(
+        AgentFormat::Messages,
+        &members,
+        ModelFormat::AzureResponses,
+        "gpt-5.5",
+    )
+    .unwrap();
+    assert_eq!(sent(&responses)["reasoning"]["effort"], "low");
+    for (format, model) in [
+        (ModelFormat::Orchestration, "anthropic--claude-4.5-sonnet"),
+        (ModelFormat::AzureChat, "gpt-4o"),
+    ] {
+        let request = send(AgentFormat::Messages, &members, format, model).unwrap();
+        assert!(!sent(&request).to_string().contains("effort"), "{model}");
+        assert_eq!(request.dropped, ["output_config.effort"], "{model}");
+    }
+}

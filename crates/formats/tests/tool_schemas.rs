@@ -243,6 +243,24 @@ fn what_is_no_object_is_an_argument_of_one() {
 }
 
 #[test]
+fn what_is_no_schema_is_none() {
+    for schema in [json!(true), json!([]), json!("object"), Value::Null] {
+        assert_eq!(offered(&schema), (Value::Null, vec![]), "{schema}");
+        let request = send(
+            AgentFormat::ChatCompletions,
+            &schema,
+            ModelFormat::Orchestration,
+            "gpt-4o",
+        );
+        assert!(
+            String::from_utf8(request.body)
+                .unwrap()
+                .contains(r#""parameters":{"type":"object","properties":{}}"#)
+        );
+    }
+}
+
+#[test]
 fn a_schema_that_refers_to_itself_comes_to_an_end() {
     let itself = vec![json!({"$ref": "#"}); 200];
     let (offered, _) = offered(&json!({"anyOf": itself, "properties": {"a": {}}}));

@@ -238,7 +238,9 @@ fn copy_function(function: Object<'_>, rules: &ModelRules, out: &mut Vec<u8>) {
     out.extend_from_slice(b"{\"type\":\"function\",\"function\":{");
     let start = out.len();
     for (name, value) in function.members().filter(|(_, value)| !value.is_null()) {
-        if rules.refuses_tool_member(&name) {
+        // Without parameters a function takes none; what is no schema is refused.
+        let is_no_schema = name.is("parameters") && value.object().is_none();
+        if is_no_schema || rules.refuses_tool_member(&name) {
             continue;
         }
         separate(start, out);

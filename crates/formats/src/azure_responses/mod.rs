@@ -3,4 +3,5 @@
 pub(crate) mod answer;
 pub(crate) mod copy;
 mod frame;
+mod input;
 pub(crate) mod request;

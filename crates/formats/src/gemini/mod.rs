@@ -1,6 +1,7 @@
 //! Google's `generateContent`, as agents speak it.
 
 pub(crate) mod answer;
+mod contents;
 pub(crate) mod embeddings;
 pub(crate) mod models;
 pub(crate) mod request;

@@ -110,8 +110,9 @@ pub(crate) fn effort(conversation: &mut Conversation<'_>, target: &Target<'_>) -
         (Some(Thinking::Disabled), _) => Some(Effort::None),
         (Some(Thinking::Budget(budget)), effort) => Some(effort.unwrap_or(Effort::of_budget(budget))),
         (Some(Thinking::Adaptive), effort) => Some(effort.unwrap_or(Effort::Medium)),
-        // An effort without thinking is Claude's own notion; it does not switch thinking on.
-        (None, Some(_)) => None,
+        // To Claude an effort is no wish to think, but behind the harmonized API it would switch thinking on. Others think anyway.
+        (None, Some(_)) if target.rules.thinking != ThinkingKind::None => None,
+        (None, Some(effort)) => Some(effort),
         (None, None) => return None,
     };
     let rules = target.rules;
