@@ -1,5 +1,5 @@
 //! What OpenAI's strictness and that of vendors who follow it costs a request.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 use coretap_formats::rules::Rules;
 use coretap_formats::{
@@ -177,6 +177,31 @@ fn a_document_of_blank_text_is_none() {
         3,
         "nothing is promised below"
     );
+}
+
+/// A document that only Anthropic's file store has.
+#[test]
+fn a_result_of_which_nothing_has_a_place_is_a_result_all_the_same() {
+    let file = json!({"type": "document", "source": {"type": "file", "file_id": "file_1"}});
+    let body = json!({"model": "m", "max_tokens": 9, "messages": [
+        {"role": "user", "content": "Look"},
+        {"role": "assistant", "content": [{"type": "tool_use", "id": "c", "name": "f", "input": {}}]},
+        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "c", "content": [file]}]},
+    ]});
+    let perplexity = (ModelFormat::OpenAiCompatible, "sonar-pro");
+    let (sent, _) = send(AgentFormat::Messages, &body, perplexity.0, perplexity.1);
+    let last = sent["messages"].as_array().unwrap().last().unwrap();
+    assert_eq!(
+        *last,
+        json!({"role": "user", "content": "The tool gave nothing."})
+    );
+    let (sent, _) = send(
+        AgentFormat::Messages,
+        &body,
+        ModelFormat::AzureResponses,
+        "gpt-5.5",
+    );
+    assert_eq!(sent["input"][2]["output"], "");
 }
 
 #[test]

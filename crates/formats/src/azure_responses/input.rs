@@ -250,7 +250,13 @@ impl<'w> InputWriter<'w> {
                 for part in &result.parts {
                     self.write_part(part, false, start, out);
                 }
-                out.push(b']');
+                if out.len() == start {
+                    // Nothing of it had a place, and an empty list is refused.
+                    out.truncate(start - 1);
+                    out.extend_from_slice(b"\"\"");
+                } else {
+                    out.push(b']');
+                }
             }
         }
     }
