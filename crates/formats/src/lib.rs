@@ -10,6 +10,7 @@
 
 mod agent_tools;
 mod answer;
+mod array_items;
 mod azure;
 mod azure_responses;
 mod beginning;
@@ -42,6 +43,7 @@ mod signature;
 mod sse;
 mod target;
 mod tokens;
+mod tool_limit;
 mod tool_names;
 mod tool_schema;
 mod upstream_error;

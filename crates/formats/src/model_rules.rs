@@ -68,6 +68,8 @@ pub struct ModelRules {
     pub(crate) streaming: bool,
     /// Whether the model knows tools.
     pub(crate) tools: bool,
+    /// How many tools the model may be offered.
+    pub(crate) max_tools: Option<usize>,
     /// Whether a tool call's id must be nine letters and digits.
     pub(crate) short_call_ids: bool,
     /// Whether a message of the user may follow tools' results.

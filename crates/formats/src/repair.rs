@@ -6,7 +6,9 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use crate::AgentFormat;
-use crate::conversation::{Content, Conversation, Part, Role, Tool, ToolChoice, ToolResult, Turn};
+use crate::conversation::{
+    Attachment, Content, Conversation, Part, Role, Source, Tool, ToolChoice, ToolResult, Turn,
+};
 use crate::json::{Text, Value};
 use crate::model_rules::ModelRules;
 use crate::signature::Signer;
@@ -16,6 +18,10 @@ pub(crate) const CACHE_MARKS: usize = 4;
 
 /// Claude Code's stand-in that keeps its late loading of tools switched on; it is never called.
 const DEFERRED_TOOL_PLACEHOLDER: &str = "DeferredToolPlaceholder";
+
+/// The longest id of a tool call: Azure's Chat Completions take no longer one ("string too long … maximum length 40"), the
+/// others 64. What vendors give themselves is shorter.
+const CALL_ID_LENGTH: usize = 40;
 
 /// The longest name of a function that orchestration and OpenAI take (spec `FunctionObject`).
 pub(crate) const TOOL_NAME_LENGTH: usize = 64;
@@ -88,9 +94,16 @@ pub(crate) fn end_with_user(conversation: &mut Conversation<'_>) {
     }
 }
 
-/// Whether a part is a text in which nothing stands: models refuse those.
+/// Whether a part is a text, or a document of plain text, in which nothing stands: models refuse those.
 pub(crate) fn is_blank(part: &Part<'_>) -> bool {
-    matches!(&part.content, Content::Text(text) if text.is_blank())
+    match &part.content {
+        Content::Text(text)
+        | Content::File(Attachment {
+            source: Source::Text(text),
+            ..
+        }) => text.is_blank(),
+        _ => false,
+    }
 }
 
 /// Says which members of tools' definitions are left out because this deployment refuses them.
@@ -272,11 +285,11 @@ impl<'a> Pairing<'a> {
         }
     }
 
-    /// Takes an id, if it is a plain name and nobody has it: Claude refuses any other (sap-wire.md §3.3).
+    /// Takes an id, if it is a plain name that is short enough and nobody has it: Claude refuses any other (sap-wire.md §3.3).
     fn claim(&mut self, id: &Text<'_>) -> bool {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
         let id = id.escaped();
-        !id.is_empty() && id.bytes().all(plain) && self.ids.insert(id.to_owned())
+        (1..=CALL_ID_LENGTH).contains(&id.len()) && id.bytes().all(plain) && self.ids.insert(id.to_owned())
     }
 
     fn new_id(&mut self) -> Text<'static> {

@@ -9,7 +9,7 @@ use crate::target::Target;
 use crate::{
     AgentFormat, AgentTools, ModelFormat, ReadError, RequestSettings, azure, azure_responses, chat, claude,
     cohere, converse, gemini, messages, openai_compatible, orchestration, plain_parts, repair, responses,
-    sampling, tokens, tool_names, tool_schema, vertex,
+    sampling, tokens, tool_limit, tool_names, tool_schema, vertex,
 };
 
 /// What a request says outside its body.
@@ -169,6 +169,7 @@ fn write_conversation<'a>(
     if !target.rules.signatures {
         repair::leave_out_signed_thinking(&mut conversation);
     }
+    tool_limit::leave_out_surplus(&mut conversation, target.rules);
     let length = document.root().get().len();
     let mut out = Vec::with_capacity(length + length / 16 + 1024);
     let mut modules = Vec::new();

@@ -94,6 +94,7 @@ struct ModelRow {
     prefill: Option<bool>,
     streaming: Option<bool>,
     tools: Option<bool>,
+    max_tools: Option<usize>,
     short_call_ids: Option<bool>,
     user_after_results: Option<bool>,
     chat_completions: Option<bool>,
@@ -264,6 +265,7 @@ impl Rules {
             rules.cache_ttl = row.cache_ttl.unwrap_or(rules.cache_ttl);
             rules.streaming = row.streaming.unwrap_or(rules.streaming);
             rules.tools = row.tools.unwrap_or(rules.tools);
+            rules.max_tools = row.max_tools.or(rules.max_tools);
             rules.short_call_ids = row.short_call_ids.unwrap_or(rules.short_call_ids);
             rules.user_after_results = row.user_after_results.unwrap_or(rules.user_after_results);
             rules.chat_completions = row.chat_completions.unwrap_or(rules.chat_completions);

@@ -3,7 +3,7 @@
 //! SAP's streams put one whole payload on each `data:` line; between the lines stand one, two or no blank ones
 //! (sap-wire.md §4.4). So each line is a payload, and everything else (`event:`, `id:`, comments) is passed over.
 
-use memchr::memchr;
+use memchr::memchr2;
 
 /// The longest line that is waited for. No answer is that long; without a bound a broken upstream could fill the memory.
 const LONGEST_LINE: usize = 64 * 1024 * 1024;
@@ -16,6 +16,19 @@ pub(crate) struct LineTooLong;
 #[derive(Debug, Default)]
 pub(crate) struct Lines {
     unfinished: Vec<u8>,
+    body: Body,
+}
+
+/// What a body turned out to be.
+#[derive(Debug, Default, PartialEq, Eq)]
+enum Body {
+    /// Nothing of it has come but blanks.
+    #[default]
+    Unknown,
+    /// Lines.
+    Stream,
+    /// A JSON object where a stream was asked for, mostly an error: one payload, over however many lines.
+    Object,
 }
 
 impl Lines {
@@ -25,6 +38,18 @@ impl Lines {
     /// # Errors
     /// When a line grows over 64 MiB; the stream is of no use then.
     pub(crate) fn push(&mut self, bytes: &[u8], mut take: impl FnMut(&[u8])) -> Result<(), LineTooLong> {
+        if self.body == Body::Unknown
+            && let Some(first) = bytes.trim_ascii_start().first()
+        {
+            self.body = if *first == b'{' {
+                Body::Object
+            } else {
+                Body::Stream
+            };
+        }
+        if self.body == Body::Object {
+            return self.keep(bytes);
+        }
         let mut rest = bytes;
         if !self.unfinished.is_empty() {
             let Some((line, after)) = split_line(rest) else {
@@ -46,9 +71,13 @@ impl Lines {
         self.keep(rest)
     }
 
-    /// The payload of a last line that has no line break, when the stream has ended.
+    /// The payload of a last line that has no line break, or a body that is an object, when the stream has ended.
     pub(crate) fn finish(&mut self, take: impl FnOnce(&[u8])) {
-        if let Some(payload) = payload(&self.unfinished) {
+        let payload = match self.body {
+            Body::Object => Some(self.unfinished.trim_ascii()),
+            Body::Unknown | Body::Stream => payload(&self.unfinished),
+        };
+        if let Some(payload) = payload {
             take(payload);
         }
         self.unfinished = Vec::new();
@@ -66,7 +95,8 @@ impl Lines {
 
 /// The first line without its line break, and what comes after it.
 fn split_line(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
-    let (line, rest) = bytes.split_at_checked(memchr(b'\n', bytes)?)?;
+    // Lines end with LF, CR or both; the empty line between the two carries nothing.
+    let (line, rest) = bytes.split_at_checked(memchr2(b'\n', b'\r', bytes)?)?;
     Some((line, rest.get(1..)?))
 }
 
@@ -116,6 +146,24 @@ mod tests {
         assert_eq!(read(&[stream]), ["1", "2"]);
         let bytes: Vec<&[u8]> = stream.chunks(1).collect();
         assert_eq!(read(&bytes), ["1", "2"]);
+    }
+
+    #[test]
+    fn lines_end_with_either_character_or_both() {
+        assert_eq!(
+            read(&[b"data: 1\rdata: 2\r\n\r\ndata: 3\n\rdata: 4\r"]),
+            ["1", "2", "3", "4"]
+        );
+        assert_eq!(read(&[b"data: 1\r", b"\ndata: 2\r", b"data: 3"]), ["1", "2", "3"]);
+    }
+
+    #[test]
+    fn a_body_that_is_an_object_is_one_payload() {
+        let body = b"\n{\"error\": {\n  \"message\": \"No.\"\n}}\n";
+        let whole = "{\"error\": {\n  \"message\": \"No.\"\n}}";
+        assert_eq!(read(&[body]), [whole]);
+        let bytes: Vec<&[u8]> = body.chunks(1).collect();
+        assert_eq!(read(&bytes), [whole]);
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! Schemas of tools whose root is not simply an object. Arguments are an object everywhere, and OpenAI and Claude refuse a
+//! Schemas of tools that a vendor would refuse: lists that do not say of what (`array_items.rs`), and roots that are not simply
+//! an object. Arguments are an object everywhere, and OpenAI and Claude refuse a
 //! root that says it in any other way: "schema must have type 'object' and not have 'oneOf'/'anyOf'/'allOf'/'enum'/'not' at the
 //! top level". MCP servers have such schemas all the same, so the root is written anew.
 
@@ -6,6 +7,7 @@ use std::borrow::Cow;
 use std::cell::Cell;
 use std::fmt::Write as _;
 
+use crate::array_items;
 use crate::conversation::{Conversation, Tool};
 use crate::json::{Document, Object, Text, Value, around};
 
@@ -30,22 +32,20 @@ pub(crate) struct Repaired {
     pub(crate) dropped: Vec<Cow<'static, str>>,
 }
 
-/// Writes the roots anew that need it; nothing where none does.
+/// Writes the schemas anew that need it; nothing where none does.
 pub(crate) fn repair(document: &Document<'_>, conversation: &Conversation<'_>) -> Option<Repaired> {
-    let needing: Vec<_> = conversation.tools.iter().filter_map(needs_repair).collect();
-    if needing.is_empty() {
-        return None;
-    }
     let body = document.root().get();
-    let mut places = Vec::with_capacity(needing.len());
+    let mut places = Vec::new();
     let mut dropped = Vec::new();
-    for (tool, root) in needing {
+    for tool in &conversation.tools {
+        let Some((root, text)) = repaired(tool, &mut dropped) else {
+            continue;
+        };
         let (before, after) = around(body, root.literal())?;
-        let new = Shape::of(root);
-        if new.says_less {
-            dropped.push(Cow::Owned(format!("schema of tool {}", tool.name.decode())));
-        }
-        places.push((before.len(), body.len() - after.len(), new.text));
+        places.push((before.len(), body.len() - after.len(), text));
+    }
+    if places.is_empty() {
+        return None;
     }
     places.sort_unstable_by_key(|(start, ..)| *start);
     let mut repaired = String::with_capacity(body.len() + 64);
@@ -65,13 +65,29 @@ pub(crate) fn repair(document: &Document<'_>, conversation: &Conversation<'_>) -
     })
 }
 
-fn needs_repair<'t, 'a>(tool: &'t Tool<'a>) -> Option<(&'t Tool<'a>, Object<'a>)> {
-    let root = tool.schema?.object()?;
-    let is_wrong = root.members().any(|(name, value)| {
+/// A tool's schema and what stands for it, where it cannot stay. What is lost is added to `dropped`.
+fn repaired<'a>(tool: &Tool<'a>, dropped: &mut Vec<Cow<'static, str>>) -> Option<(Object<'a>, String)> {
+    let schema = tool.schema?;
+    let root = schema.object()?;
+    if is_no_plain_object(root) {
+        let new = Shape::of(root);
+        if new.says_less {
+            dropped.push(Cow::Owned(format!("schema of tool {}", tool.name.decode())));
+        }
+        let completed = array_items::complete(&new.text);
+        return Some((root, completed.unwrap_or(new.text)));
+    }
+    array_items::are_missing(schema)
+        .then(|| array_items::complete(root.literal()))
+        .flatten()
+        .map(|completed| (root, completed))
+}
+
+fn is_no_plain_object(root: Object<'_>) -> bool {
+    root.members().any(|(name, value)| {
         let name = name.escaped();
         name == "type" && !value.is_null() && value.get() != "\"object\"" || REFUSED.contains(&name)
-    });
-    is_wrong.then_some((tool, root))
+    })
 }
 
 /// A root written anew.

@@ -28,12 +28,20 @@ pub(crate) fn tell_calls_as_text(conversation: &mut Conversation<'_>) {
                     let told = format!("Called {} with {}", call.name.decode(), call.arguments);
                     turn.parts.push(Part::text(Text::of(&told)));
                 }
-                Content::ToolResult(result) if result.parts.iter().all(is_blank) => {
+                Content::ToolResult(result) if result.parts.iter().all(says_nothing) => {
                     turn.parts.push(Part::text(Text::of("The tool gave nothing.")));
                 }
-                Content::ToolResult(result) => turn.parts.extend(result.parts),
+                Content::ToolResult(result) => {
+                    let told = result.parts.into_iter().filter(|part| !is_blank(part));
+                    turn.parts.extend(told);
+                }
                 _ => turn.parts.push(part),
             }
         }
     }
+}
+
+/// Whether a part of a result is blank, or of a kind that no other vendor has.
+fn says_nothing(part: &Part<'_>) -> bool {
+    is_blank(part) || matches!(part.content, Content::Other { .. })
 }

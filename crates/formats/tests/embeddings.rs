@@ -202,6 +202,25 @@ fn what_cannot_be_asked_is_told_by_its_member() {
 }
 
 #[test]
+fn titan_has_three_lengths() {
+    let asking = |dimensions: u64| json!({"input": "a", "dimensions": dimensions});
+    for dimensions in [256, 512, 1024] {
+        assert!(
+            written(&asking(dimensions), Titan)
+                .0
+                .ends_with(&format!("{dimensions}}}"))
+        );
+    }
+    for dimensions in [7, 2048] {
+        let error = refused(&asking(dimensions), Titan);
+        assert!(
+            error.starts_with("dimensions: expected 256, 512 or 1024"),
+            "{error}"
+        );
+    }
+}
+
+#[test]
 fn models_that_take_one_text_a_call_get_a_body_for_each() {
     let asked = json!({"model": "m", "input": ["a", "b \"c\""], "dimensions": 256, "encoding_format": "base64", "user": "u",
         "input_type": "query"});

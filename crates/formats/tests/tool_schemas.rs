@@ -118,8 +118,7 @@ fn every_route_is_offered_an_object() {
                 let request = send(agent, &schema, format, model);
                 let body: Value = serde_json::from_slice(&request.body).unwrap();
                 let root = body.pointer(place).unwrap().as_object().unwrap();
-                let same = (agent, format) == (AgentFormat::ChatCompletions, ModelFormat::AzureChat)
-                    || (agent, format) == (AgentFormat::Gemini, ModelFormat::Vertex);
+                let same = (agent, format) == (AgentFormat::Gemini, ModelFormat::Vertex);
                 // What is no more than silent is sent on as it came where both sides speak the same.
                 if !(same && schema.get("type").is_none() && schema.as_object().unwrap().len() < 2) {
                     assert_eq!(root["type"], "object", "{agent:?} to {format:?}: {schema}");
@@ -130,6 +129,51 @@ fn every_route_is_offered_an_object() {
             }
         }
     }
+}
+
+/// OpenAI: "array schema missing items".
+#[test]
+fn every_route_is_told_what_lists_are_of() {
+    let schema = json!({"type": "object", "default": {"type": "array"}, "properties": {
+        "type": {"type": "array"},
+        "default": {"type": ["array", "null"], "description": "}"},
+        "deep": {"anyOf": [{"type": "array", "items": {"type": "array", "prefixItems": [{"type": "array"}]}}, {"const": {"type": "array"}}]},
+        "named": {"$ref": "#/$defs/t"},
+    }, "$defs": {"t": {"type": "object", "properties": {"items": {"type": "string"}, "x": {"type": "array", "items": false}}}}});
+    let expected = json!({
+        "type": {"type": "array", "items": {}},
+        "default": {"type": ["array", "null"], "description": "}", "items": {}},
+        "deep": {"anyOf": [{"type": "array", "items": {"type": "array", "prefixItems": [{"type": "array", "items": {}}], "items": {}}}, {"const": {"type": "array"}}]},
+        "named": {"$ref": "#/$defs/t"},
+    });
+    let odd_root = json!({"type": "object", "oneOf": [{"properties": {"a": {"type": "array"}}}]});
+    for agent in AGENTS {
+        for (format, model, place) in ROUTES {
+            let request = send(agent, &schema, format, model);
+            let body: Value = serde_json::from_slice(&request.body).unwrap();
+            assert_eq!(
+                body.pointer(place).unwrap()["properties"],
+                expected,
+                "{agent:?} to {format:?}"
+            );
+            let request = send(agent, &odd_root, format, model);
+            let body: Value = serde_json::from_slice(&request.body).unwrap();
+            assert_eq!(
+                body.pointer(place).unwrap()["properties"],
+                json!({"a": {"type": "array", "items": {}}}),
+                "{agent:?} to {format:?}"
+            );
+        }
+    }
+    // A schema that says it all stays as it is, to the letter.
+    let whole =
+        json!({"type": "object", "properties": {"a": {"type": "array", "items": {"type": "string"}}}});
+    let request = send(AgentFormat::Messages, &whole, ModelFormat::AzureChat, "gpt-4o");
+    assert!(
+        String::from_utf8(request.body)
+            .unwrap()
+            .contains(&whole.to_string())
+    );
 }
 
 #[test]

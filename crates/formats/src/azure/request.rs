@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use crate::conversation::{Content, Conversation, Part, Role, Turn};
 use crate::json::{Object, Value};
 use crate::openai::messages::{
-    assistant, messages, place_cache_marks, user, write_message, write_tool_call_list,
+    Message, assistant, messages, place_cache_marks, user, write_message, write_tool_call_list,
 };
 use crate::rules::ModelRules;
 use crate::target::Target;
@@ -30,7 +30,7 @@ pub(crate) fn write(conversation: &mut Conversation<'_>, target: &Target<'_>, ou
     let mut parameters = Vec::new();
     openai::write_parameters(conversation, target, &mut parameters);
     openai::write_tool_choice(conversation, target.rules, &mut parameters);
-    openai::drop_refused_response_format(conversation, target.rules);
+    openai::settle_response_format(conversation, target.rules);
     openai::write_other_members(conversation, target, &mut parameters);
 
     out.extend_from_slice(b"{\"messages\":[");
@@ -96,6 +96,16 @@ fn copy_turn(
         messages.push(assistant(turn, rules, dropped));
     } else {
         user(turn, &mut messages, dropped);
+        if messages.is_empty() {
+            messages.push(Message::said_by_user("."));
+        }
+    }
+    if turn.role == Role::System {
+        for message in &mut messages {
+            if let Message::Items { role, .. } = message {
+                *role = "system";
+            }
+        }
     }
     place_cache_marks(&mut messages, &mut [], false);
     for message in &messages {
@@ -131,20 +141,17 @@ fn copy_message(
     out.push(b'{');
     let start = out.len();
     for (name, value) in message.members() {
-        if name.is("content") && parts.is_empty() {
-            out.extend_from_slice(if out.len() > start {
-                b",\"content\":\".\""
-            } else {
-                b"\"content\":\".\""
-            });
+        let empty = match &*name.decode() {
+            "tool_calls" | "annotations" => value.is_null() || is_empty_list(value),
+            "content" => parts.is_empty() || is_empty_list(value),
+            "name" | "refusal" | "audio" | "function_call" => value.is_null(),
+            _ => false,
+        };
+        if empty {
             continue;
         }
-        let empty = matches!(
-            (&*name.decode(), value.get()),
-            ("tool_calls" | "annotations", "[]" | "null")
-                | ("name" | "refusal" | "audio" | "function_call", "null")
-        );
-        if empty {
+        if name.is("name") && !value.text().is_some_and(|name| is_speaker(&name.decode())) {
+            dropped.push(Cow::Borrowed("messages.name"));
             continue;
         }
         if !MESSAGE_MEMBERS.contains(&&*name.decode()) || rules.refuses_message_member(&name) {
@@ -162,7 +169,21 @@ fn copy_message(
             out.extend_from_slice(value.get().as_bytes());
         }
     }
+    if parts.is_empty() {
+        separate(start, out);
+        out.extend_from_slice(b"\"content\":\".\"");
+    }
     out.push(b'}');
+}
+
+fn is_empty_list(value: Value<'_>) -> bool {
+    value.list().is_some_and(|mut entries| entries.next().is_none())
+}
+
+/// Whether OpenAI takes the name of somebody who speaks ("Expected a string that matches the pattern '^[^\s<|\\/>]+$'").
+fn is_speaker(name: &str) -> bool {
+    let is_refused = |letter: char| letter.is_whitespace() || "<|\\/>".contains(letter);
+    (1..=repair::TOOL_NAME_LENGTH).contains(&name.len()) && !name.contains(is_refused)
 }
 
 /// The tool calls as OpenAI spells them, and nothing else.
@@ -211,7 +232,8 @@ fn write_tools(conversation: &Conversation<'_>, rules: &ModelRules, same_format:
     }
 }
 
-/// Copies a function's definition without its closing brace; a member that is `null` is as good as absent, but refused.
+/// Copies a function's definition without its closing brace; a member that is `null` is as good as absent, but refused. Its
+/// schema says that it is an object.
 fn copy_function(function: Object<'_>, rules: &ModelRules, out: &mut Vec<u8>) {
     out.extend_from_slice(b"{\"type\":\"function\",\"function\":{");
     let start = out.len();
@@ -224,7 +246,11 @@ fn copy_function(function: Object<'_>, rules: &ModelRules, out: &mut Vec<u8>) {
         separate(start, out);
         out.extend_from_slice(name.literal().as_bytes());
         out.push(b':');
-        out.extend_from_slice(value.get().as_bytes());
+        if name.is("parameters") {
+            openai::write_schema(Some(value), |json| Cow::Borrowed(json), out);
+        } else {
+            out.extend_from_slice(value.get().as_bytes());
+        }
     }
     out.push(b'}');
 }

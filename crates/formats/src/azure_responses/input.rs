@@ -9,6 +9,11 @@ use crate::openai::messages::{file_name, write_url};
 use crate::rules::ModelRules;
 use crate::signature::Signer;
 
+/// The message that stands for one of which nothing had a place, and for an input in which nothing else is left: both are
+/// refused when they are empty.
+const SAID_NOTHING: &[u8] =
+    b"{\"type\":\"message\",\"role\":\"user\",\"content\":[{\"type\":\"input_text\",\"text\":\".\"}]}";
+
 /// Writes the items of the input, and gathers what has no place among them.
 pub(super) struct InputWriter<'w> {
     rules: &'w ModelRules,
@@ -17,6 +22,8 @@ pub(super) struct InputWriter<'w> {
     pub(super) dropped: Vec<Cow<'static, str>>,
     /// Where the list begins in the body.
     start: usize,
+    /// Where in the body reasoning begins behind which nothing of the model's stands yet.
+    open_reasoning: Option<usize>,
 }
 
 impl<'w> InputWriter<'w> {
@@ -27,6 +34,35 @@ impl<'w> InputWriter<'w> {
             same_format,
             dropped: Vec::new(),
             start: out.len(),
+            open_reasoning: None,
+        }
+    }
+
+    /// Ends the list. `may_be_empty`: the deployment has kept what the request goes on from.
+    pub(super) fn end(&mut self, may_be_empty: bool, out: &mut Vec<u8>) {
+        self.leave_out_open_reasoning(out);
+        if out.len() == self.start && !may_be_empty {
+            out.extend_from_slice(SAID_NOTHING);
+        }
+    }
+
+    /// Begins an item that the model has not made.
+    fn begin(&mut self, out: &mut Vec<u8>) {
+        self.leave_out_open_reasoning(out);
+        self.separate(out);
+    }
+
+    /// Begins an item that the model has made, which closes its reasoning before it.
+    fn begin_of_model(&mut self, out: &mut Vec<u8>) {
+        self.open_reasoning = None;
+        self.separate(out);
+    }
+
+    /// OpenAI: "Item of type 'reasoning' was provided without its required following item."
+    fn leave_out_open_reasoning(&mut self, out: &mut Vec<u8>) {
+        if let Some(start) = self.open_reasoning.take() {
+            out.truncate(start);
+            self.dropped.push(Cow::Borrowed("thinking of earlier turns"));
         }
     }
 
@@ -39,6 +75,11 @@ impl<'w> InputWriter<'w> {
     /// Writes a turn: what was said in one go as one message, everything else as an item of its own.
     pub(super) fn write_turn(&mut self, turn: &Turn<'_>, out: &mut Vec<u8>) {
         let mut parts = turn.parts.as_slice();
+        if turn.role == Role::User && parts.iter().all(is_other) {
+            // The person has said something, though nothing that the route takes.
+            self.begin(out);
+            out.extend_from_slice(SAID_NOTHING);
+        }
         while let Some(first) = parts.first() {
             let said = parts
                 .iter()
@@ -57,8 +98,15 @@ impl<'w> InputWriter<'w> {
 
     /// Writes what was said in one go: texts and attachments.
     fn write_message(&mut self, role: Role, parts: &[Part<'_>], out: &mut Vec<u8>) {
-        let before = out.len();
-        self.separate(out);
+        if role == Role::Assistant {
+            if !parts.iter().any(|part| matches!(part.content, Content::Text(_))) {
+                self.dropped.push(Cow::Borrowed("attachment of the assistant"));
+                return;
+            }
+            self.begin_of_model(out);
+        } else {
+            self.begin(out);
+        }
         out.extend_from_slice(b"{\"type\":\"message\",\"role\":");
         let message = parts.first().and_then(|part| part.raw);
         let own = message.filter(|_| self.same_format && role == Role::System);
@@ -74,10 +122,6 @@ impl<'w> InputWriter<'w> {
         let start = out.len();
         for part in parts {
             self.write_part(part, role == Role::Assistant, start, out);
-        }
-        if out.len() == start {
-            out.truncate(before);
-            return;
         }
         out.extend_from_slice(b"]}");
     }
@@ -138,7 +182,7 @@ impl<'w> InputWriter<'w> {
     fn write_item(&mut self, part: &Part<'_>, out: &mut Vec<u8>) {
         match &part.content {
             Content::ToolCall(call) => {
-                self.separate(out);
+                self.begin_of_model(out);
                 out.extend_from_slice(b"{\"type\":\"function_call\",\"call_id\":");
                 out.extend_from_slice(call.id.literal().as_bytes());
                 write_name("name", out);
@@ -149,7 +193,7 @@ impl<'w> InputWriter<'w> {
                 out.extend_from_slice(b"\"}");
             }
             Content::ToolResult(result) => {
-                self.separate(out);
+                self.begin(out);
                 out.extend_from_slice(b"{\"type\":\"function_call_output\",\"call_id\":");
                 out.extend_from_slice(result.call.literal().as_bytes());
                 write_name("output", out);
@@ -161,7 +205,7 @@ impl<'w> InputWriter<'w> {
             }
             Content::Other { kind } => match part.raw.filter(|_| self.takes(kind)) {
                 Some(item) => {
-                    self.separate(out);
+                    self.begin_of_model(out);
                     out.extend_from_slice(item.literal().as_bytes());
                 }
                 None => self.dropped.push(Cow::Owned(kind.decode().into_owned())),
@@ -206,7 +250,13 @@ impl<'w> InputWriter<'w> {
                 for part in &result.parts {
                     self.write_part(part, false, start, out);
                 }
-                out.push(b']');
+                if out.len() == start {
+                    // Nothing of it had a place, and an empty list is refused.
+                    out.truncate(start - 1);
+                    out.extend_from_slice(b"\"\"");
+                } else {
+                    out.push(b']');
+                }
             }
         }
     }
@@ -226,6 +276,7 @@ impl<'w> InputWriter<'w> {
             self.dropped.push(Cow::Borrowed("thinking of earlier turns"));
             return;
         };
+        self.open_reasoning.get_or_insert(out.len());
         self.separate(out);
         out.extend_from_slice(b"{\"type\":\"reasoning\",\"summary\":");
         let summary = part.raw.filter(|_| self.same_format);
@@ -242,6 +293,10 @@ impl<'w> InputWriter<'w> {
         out.extend_from_slice(encrypted.literal().as_bytes());
         out.push(b'}');
     }
+}
+
+fn is_other(part: &Part<'_>) -> bool {
+    matches!(part.content, Content::Other { .. })
 }
 
 /// Whether a part belongs into a message.

@@ -78,6 +78,7 @@ fn write_input(
     for turn in &conversation.turns {
         input.write_turn(turn, out);
     }
+    input.end(responses::request::continues_earlier(conversation), out);
     out.push(b']');
     dropped.append(&mut input.dropped);
     dropped
@@ -152,7 +153,7 @@ fn write_reasoning(conversation: &mut Conversation<'_>, target: &Target<'_>, out
 
 /// The form of the answer, and how many words it may make.
 fn write_text(conversation: &mut Conversation<'_>, rules: &ModelRules, out: &mut Vec<u8>) {
-    openai::drop_refused_response_format(conversation, rules);
+    openai::settle_response_format(conversation, rules);
     let text = conversation.members.get("text").and_then(Value::object);
     let verbosity = text.and_then(|text| text.get("verbosity"));
     let verbosity = verbosity.filter(|_| conversation.origin == AgentFormat::Responses);

@@ -27,6 +27,9 @@ const PARAMETERS: [&str; 11] = [
     "prompt_cache_key",
 ];
 
+/// The types of parts that OpenAI takes (spec `chatCompletionRequest…MessageContentPart`).
+const KNOWN_PARTS: [&str; 5] = ["text", "refusal", "image_url", "file", "input_audio"];
+
 /// Members that are read into the conversation; any other is left out on the way to another format.
 pub(crate) const UNDERSTOOD: [&str; 25] = [
     "model",
@@ -172,13 +175,14 @@ fn turn<'a>(value: Value<'a>, path: &Path<'_>, calls: &mut FunctionCalls<'a>) ->
                 parts: content(false)?,
                 is_error: false,
             };
+            let is_plain = result.parts.iter().all(|part| part.raw.is_none());
             // A mark inside a result counts as one on it.
             let marks = result.parts.iter_mut().rev().filter_map(|part| part.cache.take());
             let cache = marks.last();
             let part = Part {
                 content: Content::ToolResult(result),
                 cache,
-                raw: raw.filter(|_| !is_function),
+                raw: raw.filter(|_| !is_function && is_plain),
             };
             return Ok(Turn {
                 role: Role::User,
@@ -191,10 +195,15 @@ fn turn<'a>(value: Value<'a>, path: &Path<'_>, calls: &mut FunctionCalls<'a>) ->
             return Err(ReadError::expected(&path.member("role"), roles));
         }
     };
-    Ok(Turn { role, parts, raw })
+    let is_plain = parts.iter().all(|part| part.raw.is_none());
+    Ok(Turn {
+        role,
+        parts,
+        raw: raw.filter(|_| is_plain),
+    })
 }
 
-/// A string, or a list of content parts.
+/// A string, or a list of content parts. One that OpenAI would refuse keeps what it came as.
 fn parts<'a>(value: Value<'a>, path: &Path<'_>) -> Result<Vec<Part<'a>>, ReadError> {
     Part::read_all(value, path, "a string or a list of parts", part)
 }
@@ -204,8 +213,10 @@ fn part<'a>(value: Value<'a>, path: &Path<'_>) -> Result<Part<'a>, ReadError> {
         .object()
         .ok_or_else(|| ReadError::expected(path, "an object"))?;
     let kind = block.required_text("type", path)?;
+    let is_known = KNOWN_PARTS.contains(&kind.escaped());
     let content = match &*kind.decode() {
-        "text" => Content::Text(block.required_text("text", path)?),
+        // The latter two are Responses' words, which agents that speak both mix up.
+        "text" | "input_text" | "output_text" => Content::Text(block.required_text("text", path)?),
         "refusal" => Content::Text(block.required_text("refusal", path)?),
         "image_url" => {
             let path = &path.member("image_url");
@@ -238,7 +249,7 @@ fn part<'a>(value: Value<'a>, path: &Path<'_>) -> Result<Part<'a>, ReadError> {
     Ok(Part {
         content,
         cache,
-        raw: None,
+        raw: (!is_known).then_some(block),
     })
 }
 

@@ -106,8 +106,10 @@ fn write_thinking(
         Thinking::Disabled => out.extend_from_slice(b"{\"type\":\"disabled\"}"),
         Thinking::Adaptive => out.extend_from_slice(b"{\"type\":\"enabled\"}"),
         Thinking::Budget(budget) => {
+            let most = Some(rules.thinking_budgets.1).filter(|most| *most > 0);
+            let most = most.into_iter().chain(limit).min();
             out.extend_from_slice(b"{\"type\":\"enabled\",\"token_budget\":");
-            write_count(out, limit.map_or(budget, |limit| budget.min(limit)));
+            write_count(out, most.map_or(budget, |most| budget.min(most)));
             out.push(b'}');
         }
     }
@@ -139,7 +141,7 @@ fn write_tool_choice(conversation: &mut Conversation<'_>, rules: &ModelRules, ou
 }
 
 fn write_response_format(conversation: &mut Conversation<'_>, rules: &ModelRules, out: &mut Vec<u8>) {
-    openai::drop_refused_response_format(conversation, rules);
+    openai::settle_response_format(conversation, rules);
     let Some(format) = &conversation.response_format else {
         return;
     };

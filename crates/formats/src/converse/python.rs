@@ -8,7 +8,7 @@ use base64::prelude::BASE64_STANDARD;
 
 use crate::json::{replace_lone_surrogates, write_escaped};
 
-/// The JSON text of a literal of dictionaries, lists, strings, bytes (base64 in JSON), numbers, `True`, `False` and `None`.
+/// The JSON text of a literal of dictionaries, lists, tuples, strings, bytes (base64 in JSON), numbers, `True`, `False` and `None`.
 /// Nothing where a string in it cannot be read or does not end; anything else that is no literal becomes a text that is no JSON.
 pub(super) fn to_json(literal: &str) -> Option<String> {
     let mut json = Vec::with_capacity(literal.len() + 16);
@@ -41,8 +41,20 @@ pub(super) fn to_json(literal: &str) -> Option<String> {
                 json.extend_from_slice(translated.as_bytes());
                 rest.get(word.len()..)?
             }
+            // Tuples are lists; one of a single value ends with a comma.
+            b'(' => {
+                json.push(b'[');
+                inside
+            }
+            b')' => {
+                let end = json.trim_ascii_end();
+                let end = end.strip_suffix(b",").unwrap_or(end).len();
+                json.truncate(end);
+                json.push(b']');
+                inside
+            }
             _ => {
-                let plain = inside.find(['\'', '"', 'b', 'T', 'F', 'N']);
+                let plain = inside.find(['\'', '"', '(', ')', 'b', 'T', 'F', 'N']);
                 let (plain, behind) = rest.split_at_checked(plain.map_or(rest.len(), |at| at + 1))?;
                 json.extend_from_slice(plain.as_bytes());
                 behind
@@ -278,6 +290,10 @@ mod tests {
             (r"'\ud83d x \ud83d\ude00'", json!("\u{fffd} x \u{1f600}")),
             (r#"b'\x00\xffab\'"'"#, json!("AP9hYici")),
             (r#"{'data': b"it's"}"#, json!({"data": "aXQncw=="})),
+            (
+                r"[(1, 'a(b)'), ('x',), ((), (None ,))]",
+                json!([[1, "a(b)"], ["x"], [[], [null]]]),
+            ),
             ("'b' ", json!("b")),
             (r"{'None': 'True b\'x\''}", json!({"None": "True b'x'"})),
         ] {
@@ -308,6 +324,8 @@ mod tests {
             "'a' 'b'",
             "\u{e9}",
             "print('x')",
+            "(1",
+            "(,)x",
         ] {
             assert_eq!(read(literal), None, "{literal}");
         }

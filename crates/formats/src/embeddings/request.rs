@@ -71,7 +71,10 @@ fn write(
                 .map(|text| request.write_vertex(text, task.as_ref()))
                 .collect()
         }
-        EmbeddingFormat::Titan => request.texts().map(|text| request.write_titan(text)).collect(),
+        EmbeddingFormat::Titan => {
+            request.check_titan()?;
+            request.texts().map(|text| request.write_titan(text)).collect()
+        }
     };
     Ok(EmbeddingRequest {
         bodies,
@@ -290,6 +293,17 @@ impl<'a> Request<'a> {
         }
         out.push(b'}');
         out
+    }
+
+    /// Titan makes vectors of three lengths (Amazon's `TitanTextEmbeddings V2`).
+    fn check_titan(&self) -> Result<(), ReadError> {
+        match self.dimensions {
+            None | Some(256 | 512 | 1024) => Ok(()),
+            Some(_) => Err(ReadError::expected(
+                &Path::Body.member("dimensions"),
+                "256, 512 or 1024, which are all that this model has",
+            )),
+        }
     }
 
     /// One text as Titan takes it (sap-wire.md §3.4).

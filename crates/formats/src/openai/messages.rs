@@ -7,7 +7,7 @@ use crate::conversation::{
 };
 use crate::json::{Text, write_escaped, write_string};
 use crate::orchestration::template::{Placeholders, break_braces, escape_braces};
-use crate::repair::CACHE_MARKS;
+use crate::repair::{CACHE_MARKS, is_blank};
 use crate::rules::ModelRules;
 use crate::signature::Signer;
 
@@ -31,6 +31,19 @@ pub(crate) enum Message<'r, 'a> {
         text: Text<'a>,
         cache: Option<Cache<'a>>,
     },
+}
+
+impl Message<'_, '_> {
+    /// A text of the person's.
+    pub(crate) fn said_by_user(text: &str) -> Self {
+        Message::Items {
+            role: "user",
+            items: vec![Item {
+                content: ItemContent::Text(Text::of(text)),
+                cache: None,
+            }],
+        }
+    }
 }
 
 pub(crate) struct Item<'r, 'a> {
@@ -171,7 +184,14 @@ pub(crate) fn assistant<'r, 'a>(
             }
         }
     }
-    let text = (!texts.is_empty()).then(|| Text::join(&texts, "\n"));
+    let text = if !texts.is_empty() {
+        Some(Text::join(&texts, "\n"))
+    } else if calls.is_empty() {
+        // What it held besides had no place; a message without anything is refused.
+        Some(Text::of("."))
+    } else {
+        None
+    };
     Message::Assistant {
         text,
         calls,
@@ -249,6 +269,7 @@ fn tool_result<'r, 'a>(
 
 fn attachment<'r, 'a>(part: &'r Part<'a>) -> Option<Item<'r, 'a>> {
     let content = match &part.content {
+        _ if is_blank(part) => return None,
         // A document of plain text is text.
         Content::File(Attachment {
             source: Source::Text(text),
@@ -460,6 +481,7 @@ fn split_result<'r, 'a>(
     for part in &result.parts {
         match &part.content {
             Content::Text(text) => texts.push(text.clone()),
+            _ if is_blank(part) => {}
             Content::Image(_) | Content::File(_) => attachments.push(part),
             Content::Other { kind } => dropped.push(Cow::Owned(kind.decode().into_owned())),
             Content::ToolCall(_) | Content::ToolResult(_) | Content::Thinking { .. } => {

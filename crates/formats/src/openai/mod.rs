@@ -1,6 +1,7 @@
 //! What Azure's Chat Completions and SAP's harmonized API spell alike: both follow OpenAI.
 
 pub(crate) mod messages;
+mod strict_schema;
 
 use std::borrow::Cow;
 
@@ -153,8 +154,7 @@ pub(crate) fn drop_refused_tool_choice(conversation: &mut Conversation<'_>, rule
         conversation.tool_choice = None;
         conversation.drop_reported("tool_choice");
     }
-    if conversation.parallel_tool_calls.is_some() && rules.refuses("parallel_tool_calls") {
-        conversation.parallel_tool_calls = None;
+    if rules.refuses("parallel_tool_calls") && conversation.parallel_tool_calls.take() == Some(false) {
         conversation.drop_reported("parallel_tool_calls");
     }
 }
@@ -200,6 +200,24 @@ pub(crate) fn drop_refused_response_format(conversation: &mut Conversation<'_>, 
     if conversation.response_format.is_some() && rules.refuses("response_format") {
         conversation.response_format = None;
         conversation.drop_reported("response_format");
+    }
+}
+
+/// Brings the wish for a form of the answer into one that OpenAI takes, or leaves it out where the deployment refuses it.
+/// A schema of an agent that knows no `strict` is followed to the letter where OpenAI takes it so, and asked for in words where it is
+/// none of an object, which OpenAI takes in no other way.
+pub(crate) fn settle_response_format(conversation: &mut Conversation<'_>, rules: &ModelRules) {
+    drop_refused_response_format(conversation, rules);
+    if !matches!(conversation.origin, AgentFormat::Messages | AgentFormat::Gemini) {
+        return;
+    }
+    if let Some(ResponseFormat::JsonSchema { schema, strict, .. }) = &mut conversation.response_format {
+        let root = schema.object();
+        if root.is_some_and(strict_schema::is_plain_object) {
+            *strict = Some(strict_schema::holds_to_the_letter(*schema));
+        } else {
+            repair::ask_for_form_in_words(conversation);
+        }
     }
 }
 

@@ -27,7 +27,7 @@ pub(crate) fn write(conversation: &mut Conversation<'_>, target: &Target<'_>, ou
     let mut parameters = Vec::new();
     openai::write_parameters(conversation, target, &mut parameters);
     openai::write_tool_choice(conversation, rules, &mut parameters);
-    openai::drop_refused_response_format(conversation, rules);
+    openai::settle_response_format(conversation, rules);
     openai::write_other_members(conversation, target, &mut parameters);
 
     out.extend_from_slice(b"{\"model\":");

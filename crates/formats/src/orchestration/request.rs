@@ -35,7 +35,7 @@ pub(crate) fn write(
     share_with_fallbacks(conversation, rules);
     let fallbacks = fallbacks(conversation, target);
     let first = OfModel::of(conversation, target);
-    openai::drop_refused_response_format(conversation, rules);
+    openai::settle_response_format(conversation, rules);
     repair::report_refused_tool_members(conversation, rules);
     if !rules.cache_ttl {
         repair::forget_cache_ttl(conversation);

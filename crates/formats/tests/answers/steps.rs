@@ -293,3 +293,25 @@ fn the_last_chunk_waits_for_the_end_of_the_body() {
     let after = String::from_utf8(out).unwrap();
     assert!(after.starts_with(&before) && after.contains("\"finishReason\":\"STOP\""));
 }
+
+/// A gateway may answer with a plain error, over several lines, although a stream was asked for.
+#[test]
+fn an_error_in_a_plain_body_is_told_in_its_own_words() {
+    let body = b"{\n  \"error\": {\n    \"code\": 429, \"message\": \"Too many plums.\"\n  }\n}\n";
+    for (format, upstream) in UPSTREAMS {
+        for (agent, _) in AGENTS {
+            let mut stream = AnswerStream::new(options(format, agent));
+            let mut out = Vec::new();
+            for piece in body.chunks(7) {
+                assert_eq!(stream.push(piece, &mut out), Progress::Opening, "{upstream}");
+            }
+            let Progress::Failed(failure) = stream.finish(&mut out) else {
+                unreachable!("{upstream}: no failure");
+            };
+            assert!(
+                failure.message.contains("Too many plums."),
+                "{upstream}: {failure:?}"
+            );
+        }
+    }
+}
