@@ -10,6 +10,7 @@
 
 mod agent_tools;
 mod answer;
+mod attachments;
 mod azure;
 mod azure_responses;
 mod beginning;

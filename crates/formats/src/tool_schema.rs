@@ -1,6 +1,7 @@
 //! Schemas of tools whose root is not simply an object. Arguments are an object everywhere, and OpenAI and Claude refuse a
 //! root that says it in any other way: "schema must have type 'object' and not have 'oneOf'/'anyOf'/'allOf'/'enum'/'not' at the
-//! top level". MCP servers have such schemas all the same, so the root is written anew.
+//! top level". MCP servers have such schemas all the same, so the root is written anew. So it is where an argument has a name
+//! that the model refuses.
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -8,6 +9,7 @@ use std::fmt::Write as _;
 
 use crate::conversation::{Conversation, Tool};
 use crate::json::{Document, Object, Text, Value, around};
+use crate::model_rules::ModelRules;
 
 /// Words that stand for a whole schema, and so cannot stand beside the members of an object at the root.
 const REFUSED: [&str; 7] = ["anyOf", "oneOf", "allOf", "enum", "const", "not", "$ref"];
@@ -31,8 +33,17 @@ pub(crate) struct Repaired {
 }
 
 /// Writes the roots anew that need it; nothing where none does.
-pub(crate) fn repair(document: &Document<'_>, conversation: &Conversation<'_>) -> Option<Repaired> {
-    let needing: Vec<_> = conversation.tools.iter().filter_map(needs_repair).collect();
+pub(crate) fn repair(
+    document: &Document<'_>,
+    conversation: &Conversation<'_>,
+    rules: &ModelRules,
+) -> Option<Repaired> {
+    let plain_names = wants_plain_names(rules);
+    let needing = conversation
+        .tools
+        .iter()
+        .filter_map(|tool| needs_repair(tool, plain_names));
+    let needing: Vec<_> = needing.collect();
     if needing.is_empty() {
         return None;
     }
@@ -41,7 +52,7 @@ pub(crate) fn repair(document: &Document<'_>, conversation: &Conversation<'_>) -
     let mut dropped = Vec::new();
     for (tool, root) in needing {
         let (before, after) = around(body, root.literal())?;
-        let new = Shape::of(root);
+        let new = Shape::of(root, plain_names);
         if new.says_less {
             dropped.push(Cow::Owned(format!("schema of tool {}", tool.name.decode())));
         }
@@ -65,13 +76,61 @@ pub(crate) fn repair(document: &Document<'_>, conversation: &Conversation<'_>) -
     })
 }
 
-fn needs_repair<'t, 'a>(tool: &'t Tool<'a>) -> Option<(&'t Tool<'a>, Object<'a>)> {
-    let root = tool.schema?.object()?;
+/// Leaves out tools that nobody can call: they demand an argument whose name the model refuses.
+pub(crate) fn drop_uncallable(conversation: &mut Conversation<'_>, rules: &ModelRules) {
+    if !wants_plain_names(rules) {
+        return;
+    }
+    for tool in &mut conversation.tools {
+        let root = tool.schema.and_then(Value::object);
+        if root.is_some_and(demands_odd_name) {
+            // The model can call it no more than one that only a vendor runs.
+            tool.vendor_type = Some(tool.name.clone());
+        }
+    }
+}
+
+fn wants_plain_names(rules: &ModelRules) -> bool {
+    let others = rules.fallbacks.iter().map(|fallback| &fallback.rules);
+    std::iter::once(rules)
+        .chain(others)
+        .any(|rules| rules.plain_property_names)
+}
+
+/// Whether Claude takes an argument of this name ("Property keys should match pattern '^[a-zA-Z0-9_.-]{1,64}$'").
+fn is_plain_name(name: &Text<'_>) -> bool {
+    const LONGEST: usize = 64;
+    let name = name.escaped().as_bytes();
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
+    (1..=LONGEST).contains(&name.len()) && name.iter().all(plain)
+}
+
+fn has_odd_name(root: Object<'_>) -> bool {
+    let properties = root.get("properties").and_then(Value::object);
+    properties
+        .into_iter()
+        .flat_map(Object::members)
+        .any(|(name, _)| !is_plain_name(&name))
+}
+
+fn demands_odd_name(root: Object<'_>) -> bool {
+    has_odd_name(root) && {
+        let required = root.get("required").and_then(Value::list);
+        required
+            .into_iter()
+            .flatten()
+            .filter_map(Value::text)
+            .any(|name| !is_plain_name(&name))
+    }
+}
+
+fn needs_repair<'t, 'a>(tool: &'t Tool<'a>, plain_names: bool) -> Option<(&'t Tool<'a>, Object<'a>)> {
+    let root = tool.schema?.object().filter(|_| tool.vendor_type.is_none())?;
     let is_wrong = root.members().any(|(name, value)| {
         let name = name.escaped();
         name == "type" && !value.is_null() && value.get() != "\"object\"" || REFUSED.contains(&name)
     });
-    is_wrong.then_some((tool, root))
+    (is_wrong || plain_names && has_odd_name(root)).then_some((tool, root))
 }
 
 /// A root written anew.
@@ -82,7 +141,7 @@ struct Shape {
 }
 
 impl Shape {
-    fn of(root: Object<'_>) -> Self {
+    fn of(root: Object<'_>, plain_names: bool) -> Self {
         let says_less = |name: &str| REFUSED.contains(&name) && name != "$ref";
         let mut shape = Shape {
             text: String::from("{\"type\":\"object\""),
@@ -93,7 +152,7 @@ impl Shape {
             visits: Cell::new(0),
         };
         if tree.takes_object(root, 0) {
-            shape.write_object(&tree);
+            shape.write_object(&tree, plain_names);
         } else {
             shape.says_less = true;
             shape.write_only_argument(root);
@@ -103,9 +162,16 @@ impl Shape {
     }
 
     /// The arguments of all alternatives, none of them demanded that one alternative does without.
-    fn write_object(&mut self, tree: &Tree<'_>) {
+    fn write_object(&mut self, tree: &Tree<'_>, plain_names: bool) {
         let mut arguments = Arguments::default();
         arguments.gather(tree.root, tree, 0);
+        if plain_names {
+            let given = arguments.properties.len();
+            arguments.properties.retain(|(name, _)| is_plain_name(name));
+            let is_plain = |name: &str| Text::from_literal(name).is_none_or(|name| is_plain_name(&name));
+            arguments.required.retain(|name| is_plain(name));
+            self.says_less |= arguments.properties.len() < given;
+        }
         self.text.push_str(",\"properties\":{");
         for (position, (name, schemas)) in arguments.properties.iter().enumerate() {
             self.text.push_str(if position > 0 { "," } else { "" });

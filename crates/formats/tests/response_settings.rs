@@ -1,5 +1,5 @@
 //! A translated answer of Responses repeats the settings of its request.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 use coretap_formats::rules::Rules;
 use coretap_formats::{
