@@ -242,8 +242,10 @@ fn thinking_is_as_claude_gave_it_and_never_last() {
         {"role": "user", "content": "Hi"},
         {"role": "assistant", "content": [with(&thinking), with(&redacted), {"type": "text", "text": "Yes"}, thinking]},
         {"role": "user", "content": "Go on"},
-        {"role": "assistant", "content": [thinking]},
+        {"role": "assistant", "content": [thinking, {"type": "server_tool_use", "id": "s", "name": "web_search", "input": {}}]},
         {"role": "user", "content": "And?"},
+        {"role": "assistant", "content": [{"type": "text", "text": "So"}, thinking, {"type": "web_search_tool_result", "tool_use_id": "s", "content": []}]},
+        {"role": "user", "content": "Well?"},
     ]});
     let (sent, dropped) = send(AgentFormat::Messages, &body);
     let marked = json!({"type": "text", "text": "Hi", "cache_control": {"type": "ephemeral"}});
@@ -256,7 +258,18 @@ fn thinking_is_as_claude_gave_it_and_never_last() {
         sent["messages"][3]["content"],
         json!([thinking, {"type": "text", "text": "."}])
     );
-    assert_eq!(dropped, ["thinking at the end of a turn"]);
+    assert_eq!(
+        sent["messages"][5]["content"],
+        json!([{"type": "text", "text": "So"}])
+    );
+    assert_eq!(
+        dropped,
+        [
+            "thinking at the end of a turn",
+            "web_search_tool_result",
+            "server_tool_use"
+        ]
+    );
 }
 
 #[test]

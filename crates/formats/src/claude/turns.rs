@@ -1,5 +1,7 @@
 //! What Claude wants of turns beyond what every model does.
 
+use std::borrow::Cow;
+
 use crate::conversation::{Cache, Content, Conversation, Part, Role};
 use crate::json::Text;
 
@@ -8,15 +10,22 @@ use crate::json::Text;
 /// assistant content cannot end with trailing whitespace").
 pub(crate) fn tidy(conversation: &mut Conversation<'_>) {
     take_marks_off_thinking(conversation);
-    let mut dropped = false;
-    for turn in &mut conversation.turns {
-        while turn.parts.len() > 1 && turn.parts.last().is_some_and(is_thinking) {
-            turn.parts.pop();
-            dropped = true;
-        }
+    let mut dropped = Vec::new();
+    let turns = conversation.turns.iter_mut();
+    for turn in turns.filter(|turn| turn.role == Role::Assistant) {
+        // Blocks that only another service runs go with it: none of them stands behind thinking when it is sent.
+        let is_said =
+            |part: &Part<'_>| !matches!(part.content, Content::Thinking { .. } | Content::Other { .. });
+        let said = turn.parts.iter().rposition(is_said).map_or(0, |last| last + 1);
+        dropped.extend(turn.parts.drain(said..).map(|part| match part.content {
+            Content::Other { kind } if !kind.is("redacted_thinking") => {
+                Cow::Owned(kind.decode().into_owned())
+            }
+            _ => Cow::Borrowed("thinking at the end of a turn"),
+        }));
     }
-    if dropped {
-        conversation.drop_reported("thinking at the end of a turn");
+    for name in dropped {
+        conversation.drop_reported(name);
     }
     trim_prefill(conversation);
 }
