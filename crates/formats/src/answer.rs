@@ -289,7 +289,7 @@ impl AnswerStream {
     /// A stream that has not begun.
     pub fn new(options: AnswerOptions) -> Self {
         let way = match (options.upstream, options.agent) {
-            (ModelFormat::Claude, AgentFormat::Messages) => Way::CopyMessages {
+            (ModelFormat::Claude, AgentFormat::Messages) if options.tools.is_empty() => Way::CopyMessages {
                 decoder: claude::answer::Decoder::default(),
                 model: Text::of(&options.model),
             },
@@ -529,7 +529,7 @@ pub fn answer(options: &AnswerOptions, body: &[u8]) -> Result<Answer, Failure> {
     let mut seen = Seen::new(options);
     let mut out = Vec::new();
     match (options.upstream, options.agent) {
-        (ModelFormat::Claude, AgentFormat::Messages) => {
+        (ModelFormat::Claude, AgentFormat::Messages) if options.tools.is_empty() => {
             let body: &str = &text_of(body);
             let document = &document(body)?;
             let message = claude::answer::read_whole(document, &mut |event| seen.observe(&event))?;

@@ -11,6 +11,7 @@
 mod agent_tools;
 mod answer;
 mod array_items;
+mod attachments;
 mod azure;
 mod azure_responses;
 mod beginning;

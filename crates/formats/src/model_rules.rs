@@ -48,6 +48,8 @@ pub struct ModelRules {
     pub(crate) thinking_replay: bool,
     /// Whether a stop sequence must hold more than white space.
     pub(crate) refuses_blank_stop: bool,
+    /// Whether arguments of tools must have plain names: at most 64 letters, digits, `_`, `.`, `-`.
+    pub(crate) plain_property_names: bool,
     /// Whether a conversation may end in the model's own turn.
     pub(crate) prefill: bool,
     /// Types of blocks that the route takes; empty where blocks are not passed on.

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use crate::AgentFormat;
 use crate::conversation::{
-    Attachment, Content, Conversation, Part, Role, Source, Tool, ToolChoice, ToolResult, Turn,
+    Attachment, Cache, Content, Conversation, Part, Role, Source, Tool, ToolChoice, ToolResult, Turn,
 };
 use crate::json::{Text, Value};
 use crate::model_rules::ModelRules;
@@ -149,7 +149,7 @@ pub(crate) fn leave_out_signed_thinking(conversation: &mut Conversation<'_>) {
     conversation.drop_reported("signed thinking");
 }
 
-/// At most four marks: the last ones hold, since a later prefix contains the earlier ones. None where they are refused.
+/// Keeps the marks that a request may carry, and none where they are refused.
 pub(crate) fn limit_cache_marks(conversation: &mut Conversation<'_>, rules: &ModelRules) {
     if !rules.cache_ttl {
         forget_cache_ttl(conversation);
@@ -161,16 +161,34 @@ pub(crate) fn limit_cache_marks(conversation: &mut Conversation<'_>, rules: &Mod
         .flat_map(|turn| &mut turn.parts)
         .map(|part| &mut part.cache);
     let tools = conversation.tools.iter_mut().map(|tool| &mut tool.cache);
-    let mut marks: Vec<_> = tools
-        .chain(system)
-        .chain(turns)
-        .filter(|cache| cache.is_some())
-        .collect();
     let most = if rules.cache_marks { CACHE_MARKS } else { 0 };
-    let surplus = marks.len().saturating_sub(most);
-    for mark in marks.iter_mut().take(surplus) {
-        **mark = None;
+    if keep_last_marks(tools.chain(system).chain(turns), most) {
+        conversation.drop_reported("cache_control.ttl");
     }
+}
+
+/// Keeps at most so many marks of a request, which come in the order of its prompt: the last ones, since a later prefix
+/// contains the earlier ones. A mark for an hour behind one for five minutes is refused, so it becomes one like that, which
+/// never costs more than was asked for; says whether there was one.
+pub(crate) fn keep_last_marks<'m, 'a: 'm>(
+    places: impl Iterator<Item = &'m mut Option<Cache<'a>>>,
+    most: usize,
+) -> bool {
+    let mut marks: Vec<_> = places.filter(|cache| cache.is_some()).collect();
+    let kept = marks.split_off(marks.len().saturating_sub(most));
+    for mark in marks {
+        *mark = None;
+    }
+    let (mut is_short, mut shortened) = (false, false);
+    for mark in kept.into_iter().flatten() {
+        let is_long = mark.ttl.as_ref().is_some_and(|ttl| ttl.is("1h"));
+        if is_long && is_short {
+            mark.ttl = None;
+            shortened = true;
+        }
+        is_short |= !is_long;
+    }
+    shortened
 }
 
 /// Asks in the system prompt for the form that the answer must have, for models that take no schema.

@@ -7,9 +7,9 @@ use crate::error::Path;
 use crate::json::{Document, Object, Text, find_text, replace_lone_surrogates};
 use crate::target::Target;
 use crate::{
-    AgentFormat, AgentTools, ModelFormat, ReadError, RequestSettings, azure, azure_responses, chat, claude,
-    cohere, converse, gemini, messages, openai_compatible, orchestration, plain_parts, repair, responses,
-    sampling, tokens, tool_limit, tool_names, tool_schema, vertex,
+    AgentFormat, AgentTools, ModelFormat, ReadError, RequestSettings, attachments, azure, azure_responses,
+    chat, claude, cohere, converse, gemini, messages, openai_compatible, orchestration, plain_parts, repair,
+    responses, sampling, tokens, tool_limit, tool_names, tool_schema, vertex,
 };
 
 /// What a request says outside its body.
@@ -91,7 +91,7 @@ pub fn write_request(
 ) -> Result<UpstreamRequest, ReadError> {
     read_body(body, |document| {
         if head.format == AgentFormat::Gemini
-            && let Some(body) = gemini::schema::as_json_schema(document, target.format == ModelFormat::Claude)
+            && let Some(body) = gemini::schema::as_json_schema(document)
         {
             return write(head, &Document::read(&body)?, target);
         }
@@ -104,12 +104,14 @@ fn write(
     document: &Document<'_>,
     target: &Target<'_>,
 ) -> Result<UpstreamRequest, ReadError> {
-    let conversation = read(head.format, document)?;
-    let Some(repaired) = tool_schema::repair(document, &conversation) else {
+    let mut conversation = read(head.format, document)?;
+    tool_schema::drop_uncallable(&mut conversation, target.rules);
+    let Some(repaired) = tool_schema::repair(document, &conversation, target.rules) else {
         return write_conversation(head, document, conversation, target);
     };
     let document = &Document::read(&repaired.body)?;
     let mut conversation = read(head.format, document)?;
+    tool_schema::drop_uncallable(&mut conversation, target.rules);
     for name in repaired.dropped {
         conversation.drop_reported(name);
     }
@@ -150,9 +152,10 @@ fn write_conversation<'a>(
     if !is_same_format(agent, target.format) || conversation.agent_tools.are_functions() {
         sampling::drop_beside_translation(&mut conversation);
     }
+    attachments::tidy(&mut conversation, target.format);
     // A deployment of the agent's own format takes the names and blocks that this format has.
     if !is_same_format(agent, target.format) {
-        if agent == AgentFormat::Messages && target.format != ModelFormat::Claude {
+        if target.format != ModelFormat::Claude {
             plain_parts::tell_as_text(&mut conversation);
         }
         if agent == AgentFormat::Gemini
@@ -162,9 +165,11 @@ fn write_conversation<'a>(
             let words = ResponseFormat::JsonObject.in_words();
             conversation.system.push(Part::text(Text::of(&words)));
         }
-        if agent != AgentFormat::Responses {
-            tool_names::make_plain(&mut conversation);
-        }
+    }
+    // Responses' own reader gives names that all vendors take.
+    let is_own = is_same_format(agent, target.format) && target.format != ModelFormat::Claude;
+    if !is_own && agent != AgentFormat::Responses {
+        tool_names::make_plain(&mut conversation);
     }
     if !target.rules.signatures {
         repair::leave_out_signed_thinking(&mut conversation);

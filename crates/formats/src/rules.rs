@@ -91,6 +91,7 @@ struct ModelRow {
     cache_ttl: Option<bool>,
     thinking_replay: Option<bool>,
     refuses_blank_stop: Option<bool>,
+    plain_property_names: Option<bool>,
     prefill: Option<bool>,
     streaming: Option<bool>,
     tools: Option<bool>,
@@ -261,6 +262,7 @@ impl Rules {
             rules.cache_marks = row.cache_marks.unwrap_or(rules.cache_marks);
             rules.thinking_replay = row.thinking_replay.unwrap_or(rules.thinking_replay);
             rules.refuses_blank_stop = row.refuses_blank_stop.unwrap_or(rules.refuses_blank_stop);
+            rules.plain_property_names = row.plain_property_names.unwrap_or(rules.plain_property_names);
             rules.prefill = row.prefill.unwrap_or(rules.prefill);
             rules.cache_ttl = row.cache_ttl.unwrap_or(rules.cache_ttl);
             rules.streaming = row.streaming.unwrap_or(rules.streaming);

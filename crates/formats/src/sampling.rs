@@ -16,6 +16,9 @@ const BOUNDS: [(&str, [f64; 2]); 4] = [
     ("frequency_penalty", [-2.0, 2.0]),
 ];
 
+/// Parameters that are whole numbers. Google's Python SDK writes them as 40.0.
+const WHOLE: [&str; 4] = ["n", "seed", "top_k", "top_logprobs"];
+
 /// Refuses values that no model takes. `spell` gives the agent's own name of a parameter.
 ///
 /// # Errors
@@ -37,8 +40,12 @@ pub(crate) fn check(
             None if value.parse().is_ok_and(f64::is_infinite) => {
                 Some("expected a number that 64 bits can hold".to_owned())
             }
-            None if *name == "n" => (!value.parse().is_ok_and(|count: u64| count > 0))
+            None if *name == "n" => whole(value)
+                .is_none_or(|count| count <= 0)
                 .then(|| "expected a whole number, 1 or more".to_owned()),
+            None if WHOLE.contains(name) => whole(value)
+                .is_none()
+                .then(|| "expected a whole number".to_owned()),
             None => None,
         };
         if let Some(expected) = expected {
@@ -46,6 +53,18 @@ pub(crate) fn check(
         }
     }
     Ok(())
+}
+
+/// Beyond this, floating-point numbers have gaps.
+const MOST_EXACT: f64 = 9_007_199_254_740_992.0;
+
+/// The whole number that a value is, however it is written.
+pub(crate) fn whole(value: &str) -> Option<i64> {
+    if let Ok(number) = value.parse() {
+        return Some(number);
+    }
+    let number: f64 = value.parse().ok()?;
+    (number.fract() == 0.0 && number.abs() <= MOST_EXACT).then(|| format!("{number:.0}").parse().ok())?
 }
 
 /// A member that limits the output's tokens.
@@ -91,7 +110,7 @@ pub(crate) fn write_named(
             continue;
         }
         let value = within_bounds(name, value, rules);
-        if let Cow::Owned(_) = value {
+        if name == "temperature" && matches!(value, Cow::Owned(_)) {
             conversation.drop_reported("temperature above the model's highest");
         }
         write_name(spell(name), out);
@@ -126,8 +145,13 @@ pub(crate) fn drop_beside_thinking(conversation: &mut Conversation<'_>) {
     }
 }
 
-/// The value, lowered to the highest temperature that the model takes.
+/// The value as vendors read it, lowered to the highest temperature that the model takes.
 fn within_bounds<'v>(name: &str, value: Value<'v>, rules: &ModelRules) -> Cow<'v, str> {
+    if WHOLE.contains(&name) && value.get().contains(['.', 'e', 'E']) {
+        return whole(value.get()).map_or(Cow::Borrowed(value.get()), |number| {
+            Cow::Owned(number.to_string())
+        });
+    }
     match (rules.max_temperature, value.get().parse::<f64>()) {
         (Some(highest), Ok(wanted)) if name == "temperature" && wanted > highest => {
             Cow::Owned(highest.to_string())

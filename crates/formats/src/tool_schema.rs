@@ -1,7 +1,8 @@
 //! Schemas of tools that a vendor would refuse: lists that do not say of what (`array_items.rs`), and roots that are not simply
 //! an object. Arguments are an object everywhere, and OpenAI and Claude refuse a
 //! root that says it in any other way: "schema must have type 'object' and not have 'oneOf'/'anyOf'/'allOf'/'enum'/'not' at the
-//! top level". MCP servers have such schemas all the same, so the root is written anew.
+//! top level". MCP servers have such schemas all the same, so the root is written anew. So it is where an argument has a name
+//! that the model refuses.
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -10,6 +11,7 @@ use std::fmt::Write as _;
 use crate::array_items;
 use crate::conversation::{Conversation, Tool};
 use crate::json::{Document, Object, Text, Value, around};
+use crate::model_rules::ModelRules;
 
 /// Words that stand for a whole schema, and so cannot stand beside the members of an object at the root.
 const REFUSED: [&str; 7] = ["anyOf", "oneOf", "allOf", "enum", "const", "not", "$ref"];
@@ -33,12 +35,17 @@ pub(crate) struct Repaired {
 }
 
 /// Writes the schemas anew that need it; nothing where none does.
-pub(crate) fn repair(document: &Document<'_>, conversation: &Conversation<'_>) -> Option<Repaired> {
+pub(crate) fn repair(
+    document: &Document<'_>,
+    conversation: &Conversation<'_>,
+    rules: &ModelRules,
+) -> Option<Repaired> {
+    let plain_names = wants_plain_names(rules);
     let body = document.root().get();
     let mut places = Vec::new();
     let mut dropped = Vec::new();
     for tool in &conversation.tools {
-        let Some((root, text)) = repaired(tool, &mut dropped) else {
+        let Some((root, text)) = repaired(tool, plain_names, &mut dropped) else {
             continue;
         };
         let (before, after) = around(body, root.literal())?;
@@ -65,12 +72,64 @@ pub(crate) fn repair(document: &Document<'_>, conversation: &Conversation<'_>) -
     })
 }
 
+/// Leaves out tools that nobody can call: they demand an argument whose name the model refuses.
+pub(crate) fn drop_uncallable(conversation: &mut Conversation<'_>, rules: &ModelRules) {
+    if !wants_plain_names(rules) {
+        return;
+    }
+    for tool in &mut conversation.tools {
+        let root = tool.schema.and_then(Value::object);
+        if root.is_some_and(demands_odd_name) {
+            // The model can call it no more than one that only a vendor runs.
+            tool.vendor_type = Some(tool.name.clone());
+        }
+    }
+}
+
+fn wants_plain_names(rules: &ModelRules) -> bool {
+    let others = rules.fallbacks.iter().map(|fallback| &fallback.rules);
+    std::iter::once(rules)
+        .chain(others)
+        .any(|rules| rules.plain_property_names)
+}
+
+/// Whether Claude takes an argument of this name ("Property keys should match pattern '^[a-zA-Z0-9_.-]{1,64}$'").
+fn is_plain_name(name: &Text<'_>) -> bool {
+    const LONGEST: usize = 64;
+    let name = name.escaped().as_bytes();
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
+    (1..=LONGEST).contains(&name.len()) && name.iter().all(plain)
+}
+
+fn has_odd_name(root: Object<'_>) -> bool {
+    let properties = root.get("properties").and_then(Value::object);
+    properties
+        .into_iter()
+        .flat_map(Object::members)
+        .any(|(name, _)| !is_plain_name(&name))
+}
+
+fn demands_odd_name(root: Object<'_>) -> bool {
+    has_odd_name(root) && {
+        let required = root.get("required").and_then(Value::list);
+        required
+            .into_iter()
+            .flatten()
+            .filter_map(Value::text)
+            .any(|name| !is_plain_name(&name))
+    }
+}
+
 /// A tool's schema and what stands for it, where it cannot stay. What is lost is added to `dropped`.
-fn repaired<'a>(tool: &Tool<'a>, dropped: &mut Vec<Cow<'static, str>>) -> Option<(Object<'a>, String)> {
-    let schema = tool.schema?;
+fn repaired<'a>(
+    tool: &Tool<'a>,
+    plain_names: bool,
+    dropped: &mut Vec<Cow<'static, str>>,
+) -> Option<(Object<'a>, String)> {
+    let schema = tool.schema.filter(|_| tool.vendor_type.is_none())?;
     let root = schema.object()?;
-    if is_no_plain_object(root) {
-        let new = Shape::of(root);
+    if is_no_plain_object(root) || plain_names && has_odd_name(root) {
+        let new = Shape::of(root, plain_names);
         if new.says_less {
             dropped.push(Cow::Owned(format!("schema of tool {}", tool.name.decode())));
         }
@@ -83,11 +142,16 @@ fn repaired<'a>(tool: &Tool<'a>, dropped: &mut Vec<Cow<'static, str>>) -> Option
         .map(|completed| (root, completed))
 }
 
+/// Whether a root says in another way than by its properties what it takes. OpenAI wants them even where there are none:
+/// "object schema missing properties".
 fn is_no_plain_object(root: Object<'_>) -> bool {
-    root.members().any(|(name, value)| {
+    let mut has_properties = false;
+    let is_odd = root.members().any(|(name, value)| {
         let name = name.escaped();
+        has_properties |= name == "properties";
         name == "type" && !value.is_null() && value.get() != "\"object\"" || REFUSED.contains(&name)
-    })
+    });
+    is_odd || !has_properties
 }
 
 /// A root written anew.
@@ -98,7 +162,7 @@ struct Shape {
 }
 
 impl Shape {
-    fn of(root: Object<'_>) -> Self {
+    fn of(root: Object<'_>, plain_names: bool) -> Self {
         let says_less = |name: &str| REFUSED.contains(&name) && name != "$ref";
         let mut shape = Shape {
             text: String::from("{\"type\":\"object\""),
@@ -109,7 +173,7 @@ impl Shape {
             visits: Cell::new(0),
         };
         if tree.takes_object(root, 0) {
-            shape.write_object(&tree);
+            shape.write_object(&tree, plain_names);
         } else {
             shape.says_less = true;
             shape.write_only_argument(root);
@@ -119,9 +183,16 @@ impl Shape {
     }
 
     /// The arguments of all alternatives, none of them demanded that one alternative does without.
-    fn write_object(&mut self, tree: &Tree<'_>) {
+    fn write_object(&mut self, tree: &Tree<'_>, plain_names: bool) {
         let mut arguments = Arguments::default();
         arguments.gather(tree.root, tree, 0);
+        if plain_names {
+            let given = arguments.properties.len();
+            arguments.properties.retain(|(name, _)| is_plain_name(name));
+            let is_plain = |name: &str| Text::from_literal(name).is_none_or(|name| is_plain_name(&name));
+            arguments.required.retain(|name| is_plain(name));
+            self.says_less |= arguments.properties.len() < given;
+        }
         self.text.push_str(",\"properties\":{");
         for (position, (name, schemas)) in arguments.properties.iter().enumerate() {
             self.text.push_str(if position > 0 { "," } else { "" });

@@ -71,8 +71,10 @@ impl BlockWriter<'_> {
             }
             _ => {}
         }
-        let untidy = matches!(&part.content, Content::ToolCall(call) if call.untidy);
-        if let Some(block) = part.raw.filter(|_| self.same_format && !untidy) {
+        if let Some(block) = part
+            .raw
+            .filter(|_| self.same_format && !is_written_anew(&part.content))
+        {
             self.copy(block, part, out);
             return true;
         }
@@ -95,9 +97,8 @@ impl BlockWriter<'_> {
                 out.extend_from_slice(b"{\"type\":\"tool_result\",\"tool_use_id\":");
                 out.extend_from_slice(result.call.literal().as_bytes());
                 if result.is_error {
-                    out.extend_from_slice(b",\"is_error\":true");
-                }
-                if !result.parts.is_empty() {
+                    self.write_failure(result, out);
+                } else if !result.parts.is_empty() {
                     out.extend_from_slice(b",\"content\":");
                     self.write_result(result, out);
                 }
@@ -110,8 +111,13 @@ impl BlockWriter<'_> {
                     out.extend_from_slice(signature.literal().as_bytes());
                 }
             }
-            // What another format alone has was left out above.
-            Content::Other { .. } => return false,
+            Content::Other { .. } => match part.raw.and_then(|block| block.get("data")) {
+                Some(data) => {
+                    out.extend_from_slice(b"{\"type\":\"redacted_thinking\",\"data\":");
+                    out.extend_from_slice(data.get().as_bytes());
+                }
+                None => return false,
+            },
         }
         write_cache(part.cache.as_ref(), out);
         out.push(b'}');
@@ -128,7 +134,8 @@ impl BlockWriter<'_> {
         out.push(b'{');
         let mut first = true;
         for (name, value) in block.members() {
-            if name.is("cache_control") || value.is_null() {
+            let is_empty_title = || name.is("title") && value.text().is_some_and(|title| title.is_blank());
+            if name.is("cache_control") || value.is_null() || is_empty_title() {
                 continue;
             }
             if self.rules.refuses_message_member(&name) {
@@ -145,11 +152,37 @@ impl BlockWriter<'_> {
                 Content::ToolResult(result) if name.is("content") && !result.parts.is_empty() => {
                     self.write_result(result, out);
                 }
+                Content::File(file) if name.is("source") => write_source(&file.source, out),
                 _ => out.extend_from_slice(value.get().as_bytes()),
             }
         }
         write_cache(part.cache.as_ref(), out);
         out.push(b'}');
+    }
+
+    /// What is told of a tool that failed. It must say something, and may hold nothing but texts (Anthropic: "content cannot
+    /// be empty if `is_error` is true"); beside a picture the failure is left out.
+    fn write_failure(&mut self, result: &ToolResult<'_>, out: &mut Vec<u8>) {
+        const FAILED: &[u8] = b"\"The tool failed.\"";
+        let is_text = |part: &Part<'_>| matches!(part.content, Content::Text(_));
+        if result.parts.iter().all(is_text) {
+            out.extend_from_slice(b",\"is_error\":true");
+        } else {
+            self.dropped.push("is_error".to_owned());
+        }
+        out.extend_from_slice(b",\"content\":");
+        let start = out.len();
+        if !result.parts.iter().all(is_blank) {
+            self.write_result(result, out);
+        }
+        if let Some(b"" | b"[]") = out.get(start..) {
+            out.truncate(start);
+            out.extend_from_slice(FAILED);
+        } else if !result.parts.iter().any(|part| is_text(part) && !is_blank(part)) {
+            let inside = start + 1;
+            let failed = [b"{\"type\":\"text\",\"text\":", FAILED, b"},"].concat();
+            out.splice(inside..inside, failed);
+        }
     }
 
     /// The content of a tool result: a single text stays a string, which a result may be even when it is blank.
@@ -170,11 +203,35 @@ impl BlockWriter<'_> {
     }
 }
 
+/// Whether the agent's own block cannot be copied. Claude takes nothing beside thinking, not even a mark.
+fn is_written_anew(content: &Content<'_>) -> bool {
+    match content {
+        Content::ToolCall(call) => call.untidy,
+        Content::ToolResult(result) => result.is_error,
+        Content::Thinking { .. } => true,
+        Content::Other { kind } => kind.is("redacted_thinking"),
+        _ => false,
+    }
+}
+
 fn write_attachment(kind: &str, attachment: &Attachment<'_>, out: &mut Vec<u8>) {
     out.extend_from_slice(b"{\"type\":");
     write_string(out, kind);
-    out.extend_from_slice(b",\"source\":{\"type\":");
-    match &attachment.source {
+    out.extend_from_slice(b",\"source\":");
+    write_source(&attachment.source, out);
+    if let Some(name) = attachment
+        .name
+        .as_ref()
+        .filter(|name| kind == "document" && !name.is_blank())
+    {
+        out.extend_from_slice(b",\"title\":");
+        out.extend_from_slice(name.literal().as_bytes());
+    }
+}
+
+fn write_source(source: &Source<'_>, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"{\"type\":");
+    match source {
         Source::Base64 { media_type, data } => {
             out.extend_from_slice(b"\"base64\",\"media_type\":");
             out.extend_from_slice(media_type.literal().as_bytes());
@@ -191,10 +248,6 @@ fn write_attachment(kind: &str, attachment: &Attachment<'_>, out: &mut Vec<u8>) 
         }
     }
     out.push(b'}');
-    if let Some(name) = attachment.name.as_ref().filter(|_| kind == "document") {
-        out.extend_from_slice(b",\"title\":");
-        out.extend_from_slice(name.literal().as_bytes());
-    }
 }
 
 /// Writes `,"cache_control":…` where there is a mark.

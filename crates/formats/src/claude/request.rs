@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 
 use crate::claude::blocks::{BlockWriter, write_cache};
+use crate::claude::{answer_schema, turns};
 use crate::conversation::{Content, Conversation, Effort, ResponseFormat, Role, Thinking, Tool, ToolChoice};
 use crate::json::{Text, Value, write_count, write_string};
 use crate::model_rules::Beta;
@@ -29,7 +30,6 @@ pub(crate) fn write(
     repair::repair(conversation);
     repair::repair_tools(conversation, false);
     let rules = target.rules;
-    repair::limit_cache_marks(conversation, rules);
     // Who names no limit means the model's own, as with orchestration (sap-wire.md §4.1).
     let default = rules.max_output_tokens.unwrap_or(DEFAULT_MAX_TOKENS);
     let limit = rules.output_limit(conversation, default);
@@ -40,6 +40,8 @@ pub(crate) fn write(
     if thinking.is_some() || !rules.prefill {
         repair::end_with_user(conversation);
     }
+    turns::tidy(conversation);
+    repair::limit_cache_marks(conversation, rules);
     let effort = effort(conversation, target);
 
     out.extend_from_slice(b"{\"anthropic_version\":\"bedrock-2023-05-31\"");
@@ -202,7 +204,11 @@ fn write_output_config(
             if target.rules.structured_output
                 && (*strict == Some(true) || conversation.origin == AgentFormat::Gemini) =>
         {
-            Some(*schema)
+            // An agent of Claude's own format knows what may stand in it.
+            match conversation.origin {
+                AgentFormat::Messages => Some(Cow::Borrowed(schema.get())),
+                _ => answer_schema::for_claude(*schema).map(Cow::Owned),
+            }
         }
         _ => None,
     };
@@ -217,7 +223,7 @@ fn write_output_config(
     if let Some(schema) = schema {
         out.extend_from_slice(if effort.is_some() { b"," } else { b"" });
         out.extend_from_slice(b"\"format\":{\"type\":\"json_schema\",\"schema\":");
-        out.extend_from_slice(schema.get().as_bytes());
+        out.extend_from_slice(schema.as_bytes());
         out.push(b'}');
         conversation.response_format = None;
     }
@@ -299,6 +305,8 @@ fn write_tool(tool: &Tool<'_>, same_format: bool, target: &Target<'_>, out: &mut
             out.push(b':');
             if name.is("input_schema") {
                 openai::write_schema(Some(value), |schema| Cow::Borrowed(schema), out);
+            } else if name.is("name") {
+                out.extend_from_slice(tool.name.literal().as_bytes());
             } else {
                 out.extend_from_slice(value.get().as_bytes());
             }

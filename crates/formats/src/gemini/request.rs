@@ -308,12 +308,16 @@ fn read_thinking(
     }
     let wants_to_see = member(config, "includeThoughts", "include_thoughts");
     conversation.thinking = match member(config, "thinkingBudget", "thinking_budget") {
-        Some(budget) if budget.get() == "-1" => Some(Thinking::Adaptive),
-        Some(budget) if budget.get() == "0" => Some(Thinking::Disabled),
-        Some(budget) => {
-            let wrong = || ReadError::expected(&path.member("thinkingBudget"), "a whole number, -1 or more");
-            Some(Thinking::Budget(budget.get().parse().map_err(|_| wrong())?))
-        }
+        Some(budget) => Some(match sampling::whole(budget.get()) {
+            Some(-1) => Thinking::Adaptive,
+            Some(0) => Thinking::Disabled,
+            budget => {
+                let wrong =
+                    || ReadError::expected(&path.member("thinkingBudget"), "a whole number, -1 or more");
+                let budget = budget.and_then(|budget| u64::try_from(budget).ok());
+                Thinking::Budget(budget.ok_or_else(wrong)?)
+            }
+        }),
         None => wants_to_see
             .filter(|wanted| wanted.get() == "true")
             .map(|_| Thinking::Adaptive),

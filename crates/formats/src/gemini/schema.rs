@@ -19,20 +19,14 @@ const LIMITS: [&str; 6] = [
     "maxProperties",
 ];
 
-/// The body with JSON Schema in the place of every schema in Google's form; nothing where it has none. `closes` says that
-/// objects in an answer may hold nothing else than what its schema names, which Gemini means by itself and Claude wants said.
-pub(crate) fn as_json_schema(body: &Document<'_>, closes: bool) -> Option<String> {
+/// The body with JSON Schema in the place of every schema in Google's form; nothing where it has none.
+pub(crate) fn as_json_schema(body: &Document<'_>) -> Option<String> {
     let whole = body.root().get();
     let mut out = Vec::with_capacity(whole.len());
     let mut copied = whole;
     let members = body.root().object()?;
-    let of_answer = answer_schema(members).map(Value::get);
     for schema in schemas(members) {
-        let is_of_answer = of_answer.is_some_and(|answer| std::ptr::eq(answer, schema.get()));
-        let mut writer = Writer {
-            closes: closes && is_of_answer,
-            ..Writer::default()
-        };
+        let mut writer = Writer::default();
         writer.schema(schema);
         // The schemas come in the order in which they stand, so each lies in what is not copied yet.
         if writer.changed
@@ -87,8 +81,6 @@ struct Writer {
     out: Vec<u8>,
     /// Whether it differs from what was read.
     changed: bool,
-    /// Whether every object that does not say what else it may hold says that it holds nothing else.
-    closes: bool,
 }
 
 impl Writer {
@@ -119,10 +111,6 @@ impl Writer {
                 name if LIMITS.contains(&name) && value.text().is_some() => self.limit(value),
                 _ => self.copy(value),
             }
-        }
-        if self.closes && object.get("properties").is_some() && object.get("additionalProperties").is_none() {
-            self.changed = true;
-            self.out.extend_from_slice(b",\"additionalProperties\":false");
         }
         self.out.push(b'}');
     }
@@ -196,8 +184,7 @@ mod tests {
 
     fn converted(body: &Json) -> Option<Json> {
         let text = body.to_string();
-        as_json_schema(&Document::read(&text).unwrap(), false)
-            .map(|text| serde_json::from_str(&text).unwrap())
+        as_json_schema(&Document::read(&text).unwrap()).map(|text| serde_json::from_str(&text).unwrap())
     }
 
     #[test]

@@ -219,16 +219,21 @@ fn tool<'a>(value: Value<'a>, path: &Path<'_>) -> Result<Tool<'a>, ReadError> {
     let definition = value
         .object()
         .ok_or_else(|| ReadError::expected(path, "an object"))?;
-    let kind = definition.text("type", path)?;
+    let kind = definition.text("type", path)?.filter(|kind| !kind.is("custom"));
+    let name = match &kind {
+        // Not every tool that Anthropic runs has a name (`mcp_toolset`).
+        Some(kind) => definition.text("name", path)?.unwrap_or_else(|| kind.clone()),
+        None => definition.required_text("name", path)?,
+    };
     Ok(Tool {
-        name: definition.required_text("name", path)?,
+        name,
         description: definition.text("description", path)?,
         schema: definition
             .get("input_schema")
             .filter(|schema| schema.object().is_some()),
         strict: definition.boolean("strict", path)?,
         cache: Cache::read(definition, path)?,
-        vendor_type: kind.filter(|kind| !kind.is("custom")),
+        vendor_type: kind,
         raw: definition,
     })
 }

@@ -7,7 +7,7 @@ use crate::conversation::{
 };
 use crate::json::{Text, write_escaped, write_string};
 use crate::orchestration::template::{Placeholders, break_braces, escape_braces};
-use crate::repair::{CACHE_MARKS, is_blank};
+use crate::repair::{CACHE_MARKS, is_blank, keep_last_marks};
 use crate::rules::ModelRules;
 use crate::signature::Signer;
 
@@ -291,12 +291,13 @@ fn attachment<'r, 'a>(part: &'r Part<'a>) -> Option<Item<'r, 'a>> {
 }
 
 /// Moves marks from where orchestration has no place for them to the nearest earlier item that may carry one, and
-/// keeps the last four; models that know no marks get none.
+/// keeps those that a request may carry, as Claude's own deployment does; models that know no marks get none. Says whether one
+/// holds for a shorter time than was asked for.
 pub(crate) fn place_cache_marks<'a>(
     messages: &mut [Message<'_, 'a>],
     tools: &mut [Option<Cache<'a>>],
     wanted: bool,
-) {
+) -> bool {
     if !wanted {
         tools.fill(None);
         for message in messages {
@@ -306,7 +307,7 @@ pub(crate) fn place_cache_marks<'a>(
                 }
             }
         }
-        return;
+        return false;
     }
     let mut carriers: Vec<&mut Option<Cache<'a>>> = tools.iter_mut().collect();
     for message in messages {
@@ -319,15 +320,7 @@ pub(crate) fn place_cache_marks<'a>(
             }
         }
     }
-    let marked = carriers.iter().filter(|carrier| carrier.is_some()).count();
-    let surplus = marked.saturating_sub(CACHE_MARKS);
-    for carrier in carriers
-        .into_iter()
-        .filter(|carrier| carrier.is_some())
-        .take(surplus)
-    {
-        *carrier = None;
-    }
+    keep_last_marks(carriers.into_iter(), CACHE_MARKS)
 }
 
 /// Writes one message; in the template every text stands behind a placeholder.

@@ -5,6 +5,7 @@ mod strict_schema;
 
 use std::borrow::Cow;
 
+use crate::claude::turns;
 use crate::conversation::{Conversation, Effort, ResponseFormat, Thinking, Tool, ToolChoice};
 use crate::json::{Text, Value, write_count, write_name, write_string};
 use crate::rules::{ModelRules, ThinkingKind};
@@ -38,6 +39,9 @@ pub(crate) fn write_parameters(conversation: &mut Conversation<'_>, target: &Tar
     }
     if is_claude && effort.is_some() || !rules.prefill {
         repair::end_with_user(conversation);
+    }
+    if is_claude {
+        turns::trim_prefill(conversation);
     }
     sampling::write(conversation, rules, out);
     write_stop_sequences(conversation, rules, "stop", out);

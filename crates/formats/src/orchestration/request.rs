@@ -47,7 +47,9 @@ pub(crate) fn write(
     if all_models(rules).any(|rules| !rules.user_after_results) {
         part_user_from_results(&mut messages);
     }
-    place_cache_marks(&mut messages, &mut tool_caches, rules.cache_marks);
+    if place_cache_marks(&mut messages, &mut tool_caches, rules.cache_marks) {
+        dropped.push(Cow::Borrowed("cache_control.ttl"));
+    }
     let added_cache_marks = modules.prompt_caching
         && rules.cache_marks
         && tool_caches.iter().all(Option::is_none)

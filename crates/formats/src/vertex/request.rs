@@ -37,7 +37,6 @@ const DECLARATION_MEMBERS: [&str; 6] = [
 pub(crate) fn write(conversation: &mut Conversation<'_>, target: &Target<'_>, out: &mut Vec<u8>) {
     let rules = target.rules;
     let same_format = conversation.origin == AgentFormat::Gemini;
-    let given_tools = conversation.tools.len();
     repair::repair(conversation);
     drop_unnameable(conversation);
     repair::repair_tools(conversation, false);
@@ -73,8 +72,7 @@ pub(crate) fn write(conversation: &mut Conversation<'_>, target: &Target<'_>, ou
         for name in dropped {
             conversation.drop_reported(name);
         }
-        let untouched = same_format && conversation.tools.len() == given_tools;
-        write_tool_config(conversation, rules, untouched, out);
+        write_tool_config(conversation, rules, out);
     }
     // Every member of the configuration begins with its comma.
     if let Some(config) = config.get(1..).filter(|config| !config.is_empty()) {
@@ -154,43 +152,86 @@ fn write_declaration(
     out.push(b'}');
 }
 
-/// Writes `,"toolConfig":…` where the agent asked for more than the default; its own one where its tools are `untouched`.
-fn write_tool_config(
-    conversation: &mut Conversation<'_>,
-    rules: &ModelRules,
-    untouched: bool,
-    out: &mut Vec<u8>,
-) {
+/// Writes `,"toolConfig":…` where the agent asked for more than the default.
+fn write_tool_config(conversation: &mut Conversation<'_>, rules: &ModelRules, out: &mut Vec<u8>) {
     openai::drop_refused_tool_choice(conversation, rules);
     if conversation.parallel_tool_calls == Some(false) {
         conversation.drop_reported("parallel_tool_calls");
     }
-    let Some(choice) = &conversation.tool_choice else {
+    let Some(choice) = conversation.tool_choice.clone() else {
         return;
     };
-    write_name("toolConfig", out);
-    let own = member(conversation.members, "toolConfig", "tool_config");
-    if let Some(own) = own.filter(|_| untouched) {
-        out.extend_from_slice(own.get().as_bytes());
-        return;
-    }
-    out.extend_from_slice(b"{\"functionCallingConfig\":{\"mode\":");
-    out.extend_from_slice(match choice {
-        ToolChoice::Auto => b"\"AUTO\"".as_slice(),
-        ToolChoice::None => b"\"NONE\"",
-        ToolChoice::Required | ToolChoice::Named(_) => b"\"ANY\"",
+    let own = member(conversation.members, "toolConfig", "tool_config").and_then(Value::object);
+    let own = own.filter(|_| conversation.origin == AgentFormat::Gemini);
+    let own_choice = own.and_then(|own| own_choice(own, &conversation.tools));
+    let (mode, names, lost) = own_choice.unwrap_or_else(|| match choice {
+        ToolChoice::Auto => ("AUTO", Vec::new(), false),
+        ToolChoice::None => ("NONE", Vec::new(), false),
+        ToolChoice::Required => ("ANY", Vec::new(), false),
+        ToolChoice::Named(name) => ("ANY", vec![name], false),
     });
-    if let ToolChoice::Named(name) = choice {
-        out.extend_from_slice(b",\"allowedFunctionNames\":[");
-        out.extend_from_slice(name.literal().as_bytes());
-        out.push(b']');
+    if lost {
+        conversation.drop_reported("tool_choice");
     }
-    out.extend_from_slice(b"}}");
+    write_name("toolConfig", out);
+    out.extend_from_slice(b"{\"functionCallingConfig\":{\"mode\":");
+    write_string(out, mode);
+    for (position, name) in names.iter().enumerate() {
+        out.extend_from_slice(if position > 0 {
+            b",".as_slice()
+        } else {
+            b",\"allowedFunctionNames\":["
+        });
+        out.extend_from_slice(name.literal().as_bytes());
+    }
+    out.extend_from_slice(if names.is_empty() { b"}}" } else { b"]}}" });
+    for (name, _) in own.into_iter().flat_map(Object::members) {
+        let name = camel(&name.decode());
+        if name != "functionCallingConfig" {
+            conversation.drop_reported(format!("toolConfig.{name}"));
+        }
+    }
+}
+
+/// What only Gemini's own format can say of the choice: a mode, and several names of tools. Vertex takes names of tools that
+/// there are, and none beside `AUTO`; whether one was lost comes behind them.
+fn own_choice<'a>(own: Object<'a>, tools: &[Tool<'_>]) -> Option<(&'static str, Vec<Text<'a>>, bool)> {
+    let calling = member(own, "functionCallingConfig", "function_calling_config")?.object()?;
+    let mode = calling.get("mode")?.text()?;
+    let given = member(calling, "allowedFunctionNames", "allowed_function_names").and_then(Value::list);
+    let mut names: Vec<Text<'a>> = given.into_iter().flatten().filter_map(Value::text).collect();
+    let given = names.len();
+    names.retain(|name| tools.iter().any(|tool| tool.name.decode() == name.decode()));
+    let mode = match mode.decode().to_ascii_uppercase().as_str() {
+        "VALIDATED" => "VALIDATED",
+        "ANY" if given == 0 || !names.is_empty() => "ANY",
+        "NONE" => "NONE",
+        _ => "AUTO",
+    };
+    if matches!(mode, "AUTO" | "NONE") {
+        names.clear();
+    }
+    let lost = names.len() < given;
+    Some((mode, names, lost))
+}
+
+/// Leaves out a seed that Google does not take: it has 32 bits there.
+fn drop_long_seed(conversation: &mut Conversation<'_>) {
+    let given = conversation.parameters.len();
+    let fits =
+        |value: Value<'_>| sampling::whole(value.get()).is_some_and(|seed| i32::try_from(seed).is_ok());
+    conversation
+        .parameters
+        .retain(|(name, value)| *name != "seed" || fits(*value));
+    if conversation.parameters.len() < given {
+        conversation.drop_reported("seed");
+    }
 }
 
 /// Writes `,"name":value` for every member of `generationConfig`.
 fn write_generation_config(conversation: &mut Conversation<'_>, rules: &ModelRules, out: &mut Vec<u8>) {
     let own = generation_config(conversation.members).filter(|_| conversation.origin == AgentFormat::Gemini);
+    drop_long_seed(conversation);
     sampling::write_named(conversation, rules, spelled, out);
     if let Some(wanted) = conversation.max_tokens {
         write_name("maxOutputTokens", out);
