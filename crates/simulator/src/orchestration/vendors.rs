@@ -83,8 +83,8 @@ impl Request<'_> {
                 Some(Value::String(word)) => {
                     members.insert("tool_choice".to_owned(), json!(word.to_uppercase()));
                 }
-                Some(named) => {
-                    members.insert("tool_choice".to_owned(), named);
+                Some(theirs) => {
+                    members.insert("tool_choice".to_owned(), theirs);
                 }
                 None => {}
             }
