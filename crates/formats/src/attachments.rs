@@ -80,13 +80,17 @@ impl Tidying {
         if kind == "document" && self.decodes {
             self.decode(attachment);
         }
+        let renamed = tidy_type(attachment);
+        if renamed {
+            part.raw = None;
+        }
         let told = match &attachment.source {
             Source::Base64 { data, .. } if data.is_blank() => String::new(),
             Source::Text(text) if text.is_blank() => String::new(),
             Source::Base64 { media_type, .. } => {
                 let media_type = media_type.decode();
                 if self.is_read(kind, &media_type) {
-                    return false;
+                    return renamed;
                 }
                 dropped.push(format!("{kind} of type {media_type}"));
                 let name = attachment.name.as_ref().map(Text::decode).unwrap_or_default();
@@ -138,6 +142,20 @@ impl Tidying {
             _ => false,
         }
     }
+}
+
+/// Spells a media type as vendors do, who compare it letter by letter; says whether it was spelled otherwise.
+fn tidy_type(attachment: &mut Attachment<'_>) -> bool {
+    let Source::Base64 { media_type, .. } = &mut attachment.source else {
+        return false;
+    };
+    let plain = match media_type.escaped() {
+        "image/jpg" => Text::of("image/jpeg"),
+        odd if odd.contains(';') => Text::of(odd.split(';').next().unwrap_or_default().trim_end()),
+        _ => return false,
+    };
+    *media_type = plain;
+    true
 }
 
 fn is_text(media_type: &str) -> bool {

@@ -229,6 +229,40 @@ fn empty_titles_and_documents_are_left_out() {
 }
 
 #[test]
+fn a_media_type_is_spelled_as_claude_does() {
+    let picture = |media_type: &str| json!({"type": "image", "source": {"type": "base64", "media_type": media_type, "data": "iVBORw=="}});
+    let asked = json!([
+        picture("image/jpg"),
+        picture("image/png; charset=binary"),
+        picture("image/gif")
+    ]);
+    let (sent, dropped) = send(AgentFormat::Messages, &messages(&asked));
+    assert_eq!(
+        sent["messages"][0]["content"],
+        json!([picture("image/jpeg"), picture("image/png"), picture("image/gif")])
+    );
+    assert_eq!(dropped, Vec::<String>::new());
+}
+
+#[test]
+fn files_of_anthropics_store_and_pictures_of_the_model_are_left_out() {
+    let picture =
+        json!({"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "iVBORw=="}});
+    let texts = json!({"type": "document", "source": {"type": "content", "content": [{"type": "text", "text": "a"}]}});
+    let body = json!({"model": "m", "max_tokens": 100, "messages": [
+        {"role": "user", "content": [{"type": "document", "source": {"type": "file", "file_id": "file_1"}}, texts]},
+        {"role": "assistant", "content": [picture]},
+        {"role": "user", "content": [{"type": "image", "source": {"type": "file", "file_id": "file_2"}}]},
+    ]});
+    let (sent, dropped) = send(AgentFormat::Messages, &body);
+    let nothing = json!([{"type": "text", "text": "."}]);
+    assert_eq!(sent["messages"][0]["content"], json!([texts, nothing[0]]));
+    assert_eq!(sent["messages"][1]["content"], nothing);
+    assert_eq!(sent["messages"][2]["content"], nothing);
+    assert_eq!(dropped, ["attachment of the assistant", "document", "image"]);
+}
+
+#[test]
 fn thinking_is_as_claude_gave_it_and_never_last() {
     let thinking = json!({"type": "thinking", "thinking": "Hm", "signature": "c2ln"});
     let redacted = json!({"type": "redacted_thinking", "data": "ZGF0YQ=="});

@@ -124,9 +124,14 @@ impl BlockWriter<'_> {
         true
     }
 
-    /// Whether a block of a type that is not looked into may be copied.
+    /// Whether a block of a type that is not looked into may be copied. A picture or document is such a one where its source is
+    /// of an odd kind: a deployment has no store of files, but takes lists of texts.
     fn takes(&self, part: &Part<'_>, kind: &str) -> bool {
-        self.same_format && part.raw.is_some() && self.rules.blocks.iter().any(|block| block == kind)
+        let block = part.raw.filter(|_| self.same_format);
+        let source = block.and_then(|block| block.get("source")?.object()?.get("type")?.text());
+        let is_stored =
+            matches!(kind, "image" | "document") && source.is_some_and(|kind| !kind.is("content"));
+        block.is_some() && !is_stored && self.rules.blocks.iter().any(|block| block == kind)
     }
 
     /// Copies a block member by member; only its cache mark and the inside of a tool result are written anew.

@@ -5,14 +5,20 @@ use std::borrow::Cow;
 use crate::conversation::{Cache, Content, Conversation, Part, Role};
 use crate::json::Text;
 
-/// Brings the turns into the form that Claude takes: no mark on thinking, no thinking at the end of a turn ("The final block
-/// in an assistant message cannot be `thinking`"), and nothing blank at the end of a turn that it is to go on with ("final
-/// assistant content cannot end with trailing whitespace").
+/// Brings the turns into the form that Claude takes: no mark on thinking, no picture of the model's own, no thinking at the
+/// end of a turn ("The final block in an assistant message cannot be `thinking`"), and nothing blank at the end of a turn
+/// that it is to go on with ("final assistant content cannot end with trailing whitespace").
 pub(crate) fn tidy(conversation: &mut Conversation<'_>) {
     take_marks_off_thinking(conversation);
     let mut dropped = Vec::new();
     let turns = conversation.turns.iter_mut();
     for turn in turns.filter(|turn| turn.role == Role::Assistant) {
+        let given = turn.parts.len();
+        turn.parts
+            .retain(|part| !matches!(part.content, Content::Image(_) | Content::File(_)));
+        if turn.parts.len() < given {
+            dropped.push(Cow::Borrowed("attachment of the assistant"));
+        }
         // Blocks that only another service runs go with it: none of them stands behind thinking when it is sent.
         let is_said =
             |part: &Part<'_>| !matches!(part.content, Content::Thinking { .. } | Content::Other { .. });
@@ -23,6 +29,9 @@ pub(crate) fn tidy(conversation: &mut Conversation<'_>) {
             }
             _ => Cow::Borrowed("thinking at the end of a turn"),
         }));
+        if turn.parts.is_empty() {
+            turn.parts.push(Part::text(Text::of(".")));
+        }
     }
     for name in dropped {
         conversation.drop_reported(name);

@@ -237,15 +237,15 @@ mod tests {
 
     use super::*;
 
-    fn closed(properties: Value, required: Value) -> Value {
+    fn closed(properties: &Value, required: &Value) -> Value {
         json!({"type": "object", "properties": properties, "required": required, "additionalProperties": false})
     }
 
     #[test]
     fn a_strict_schema_is_closed_requires_all_it_names_and_uses_few_words() {
-        let inner = closed(json!({}), json!([]));
+        let inner = closed(&json!({}), &json!([]));
         let format = |schema: Value| json!({"name": "n", "schema": schema, "strict": true});
-        let one = |member: Value| closed(json!({"a": member}), json!(["a"]));
+        let one = |member: Value| closed(&json!({"a": member}), &json!(["a"]));
         assert_eq!(check_format(&format(one(inner.clone()))), Ok(()));
         let deep = (0..DEEPEST).fold(inner, |inner, _| one(inner));
         let wide: serde_json::Map<String, Value> = (0..101)
@@ -263,11 +263,11 @@ mod tests {
                 "In context=(), 'additionalProperties' is required to be supplied and to be false.",
             ),
             (
-                closed(json!({"a": {"type": "string"}}), json!([])),
+                closed(&json!({"a": {"type": "string"}}), &json!([])),
                 "Missing 'a'.",
             ),
             (
-                closed(json!({}), json!(["a"])),
+                closed(&json!({}), &json!(["a"])),
                 "Extra required key 'a' supplied.",
             ),
             (
@@ -292,7 +292,7 @@ mod tests {
             ),
             (deep, "deeper than 5 levels"),
             (
-                closed(json!(wide), json!(all)),
+                closed(&json!(wide), &json!(all)),
                 "101 object properties are too many",
             ),
         ];
