@@ -67,6 +67,13 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
+/// A file's text without the tests that stand at its end, which other files' tests may use.
+fn without_unit_tests(text: &str) -> &str {
+    let end = text.find("#[cfg(test)]\nmod tests");
+    let end = end.or_else(|| text.find("#[cfg(test)]\npub(crate) mod tests"));
+    end.map_or(text, |end| &text[..end])
+}
+
 /// Each room's name and the text of its sources, without the tests that stand at a file's end.
 fn rooms() -> Vec<(String, Vec<(PathBuf, String)>)> {
     let crates = std::fs::read_dir(repository().join("crates")).unwrap();
@@ -75,13 +82,7 @@ fn rooms() -> Vec<(String, Vec<(PathBuf, String)>)> {
         .chain([repository().join("src-tauri")]);
     let text = |file: PathBuf| {
         let text = std::fs::read_to_string(&file).unwrap();
-        (
-            file,
-            text.split("#[cfg(test)]\nmod tests")
-                .next()
-                .unwrap_or_default()
-                .to_owned(),
-        )
+        (file, without_unit_tests(&text).to_owned())
     };
     crates
         .map(|room| {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::conversation::{Conversation, Effort};
+use crate::conversation::{Conversation, Effort, Tool};
 use crate::json::Text;
 use crate::orchestration::modules::ModulePieces;
 
@@ -36,7 +36,7 @@ pub struct ModelRules {
     pub(crate) max_tokens_name: MaxTokensName,
     /// Whether the model takes a JSON schema for its answer; otherwise the schema is asked for in words.
     pub(crate) structured_output: bool,
-    /// Whether it takes one beside tools (Gemini).
+    /// Whether it takes one beside tools, too.
     pub(crate) structured_output_with_tools: bool,
     /// Whether the first tool call of a turn must carry a thought signature (Gemini).
     pub(crate) signed_calls: bool,
@@ -125,6 +125,11 @@ impl ModelRules {
     /// Whether the deployment refuses a member of messages or their blocks that others take.
     pub(crate) fn refuses_message_member(&self, name: &Text<'_>) -> bool {
         self.refused_message_members.iter().any(|member| name.is(member))
+    }
+
+    /// Whether the model takes a wish for the form of an answer beside these tools.
+    pub(crate) fn takes_response_format(&self, tools: &[Tool<'_>]) -> bool {
+        !self.refuses("response_format") && (tools.is_empty() || self.structured_output_with_tools)
     }
 
     /// The highest accepted effort that is not above `wanted`, or else the lowest accepted one; nothing where the model takes none.

@@ -209,6 +209,7 @@ impl Rules {
     pub fn for_model(&self, format: ModelFormat, model: &str) -> ModelRules {
         let mut rules = ModelRules {
             effort_with_tools: true,
+            structured_output_with_tools: true,
             prefill: true,
             cache_ttl: true,
             signatures: true,

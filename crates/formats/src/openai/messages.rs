@@ -115,6 +115,26 @@ pub(crate) fn forget_detail(conversation: &mut Conversation<'_>) {
     }
 }
 
+/// Leaves out documents, for vendors that know pictures only.
+pub(crate) fn leave_out_documents(messages: &mut [Message<'_, '_>], dropped: &mut Vec<Cow<'static, str>>) {
+    for message in messages {
+        let Message::Items { items, .. } = message else {
+            continue;
+        };
+        let given = items.len();
+        items.retain(|item| !matches!(item.content, ItemContent::File(_)));
+        if items.len() < given {
+            dropped.push(Cow::Borrowed("document"));
+        }
+        if items.is_empty() {
+            items.push(Item {
+                content: ItemContent::Text(Text::of(".")),
+                cache: None,
+            });
+        }
+    }
+}
+
 /// The conversation as messages of vendors that know pictures but neither documents nor cache marks, and that may want a
 /// plain string wherever one is enough, and none of them empty.
 pub(crate) fn plain_messages<'r, 'a>(
@@ -124,6 +144,7 @@ pub(crate) fn plain_messages<'r, 'a>(
 ) -> Vec<Message<'r, 'a>> {
     let mut messages = messages(conversation, rules, dropped);
     place_cache_marks(&mut messages, &mut [], false);
+    leave_out_documents(&mut messages, dropped);
     for message in &mut messages {
         let items = match message {
             Message::Items { items, .. } => items,
@@ -135,11 +156,6 @@ pub(crate) fn plain_messages<'r, 'a>(
             }
             Message::Assistant { .. } => continue,
         };
-        let given = items.len();
-        items.retain(|item| !matches!(item.content, ItemContent::File(_)));
-        if items.len() < given {
-            dropped.push(Cow::Borrowed("document"));
-        }
         let text = |item: &Item<'_, 'a>| match &item.content {
             ItemContent::Text(text) => Some(text.clone()),
             _ => None,

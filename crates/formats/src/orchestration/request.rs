@@ -11,8 +11,8 @@ use crate::conversation::{Cache, Conversation};
 use crate::json::write_string;
 use crate::model_rules::{Fallback, ModelRules, ThinkingKind};
 use crate::openai::messages::{
-    Item, ItemContent, Message, messages, part_user_from_results, place_cache_marks, write_cache,
-    write_message,
+    Item, ItemContent, Message, forget_detail, leave_out_documents, messages, part_user_from_results,
+    place_cache_marks, write_cache, write_message,
 };
 use crate::orchestration::modules::ModulePieces;
 use crate::orchestration::template::{Placeholders, break_braces};
@@ -35,6 +35,9 @@ pub(crate) fn write(
     share_with_fallbacks(conversation, rules);
     let fallbacks = fallbacks(conversation, target);
     let first = OfModel::of(conversation, target);
+    if !rules.takes_response_format(&conversation.tools) {
+        repair::ask_for_form_in_words(conversation);
+    }
     openai::settle_response_format(conversation, rules);
     repair::report_refused_tool_members(conversation, rules);
     if !rules.cache_ttl {
@@ -43,7 +46,13 @@ pub(crate) fn write(
 
     let mut dropped = Vec::new();
     let mut tool_caches: Vec<_> = conversation.tools.iter().map(|tool| tool.cache.clone()).collect();
+    if refuses_of_messages(rules, "detail") {
+        forget_detail(conversation);
+    }
     let mut messages = messages(conversation, rules, &mut dropped);
+    if refuses_of_messages(rules, "file") {
+        leave_out_documents(&mut messages, &mut dropped);
+    }
     if all_models(rules).any(|rules| !rules.user_after_results) {
         part_user_from_results(&mut messages);
     }
@@ -217,6 +226,11 @@ fn add_cache_marks(messages: &mut [Message<'_, '_>]) -> bool {
     };
     let (system, user) = (mark("system"), mark("user"));
     system || user
+}
+
+/// Whether one of the models that the conversation is for refuses a member of messages or their parts.
+fn refuses_of_messages(rules: &ModelRules, name: &str) -> bool {
+    all_models(rules).any(|rules| rules.refused_message_members.iter().any(|member| member == name))
 }
 
 fn holds_file(message: &Message<'_, '_>) -> bool {
