@@ -10,9 +10,6 @@ use coretap_tests::instructions::{Asked, Counter};
 
 /// Instructions of a small request.
 const SMALL_REQUEST: u64 = 90_000;
-/// The same where Azure's Responses answer, whose whole answers repeat the request's settings in forty members. It is to come
-/// down to the limit of all others (docs/performance.md); until then it must not grow.
-const SMALL_REQUEST_TO_RESPONSES: u64 = 115_000;
 
 /// What a piece of text stands behind in the agent's stream.
 fn needle(format: Format) -> &'static str {
@@ -64,15 +61,10 @@ async fn costs(format: Format, family: Family, lone_delta: u64) {
     let short = measure(true, [2, 7]).await;
     let delta = (long - short) / 100;
     let name = family.name;
-    let most = if name == RESPONSES.name {
-        SMALL_REQUEST_TO_RESPONSES
-    } else {
-        SMALL_REQUEST
-    };
     report(&format!(
-        "measured {format:?} to {name}: a small request {small} instructions, at most {most}; a lone delta {delta}, at most {lone_delta}"
+        "measured {format:?} to {name}: a small request {small} instructions, at most {SMALL_REQUEST}; a lone delta {delta}, at most {lone_delta}"
     ));
-    assert!(small <= most, "{format:?} to {name}: {small}");
+    assert!(small <= SMALL_REQUEST, "{format:?} to {name}: {small}");
     assert!(delta <= lone_delta, "{format:?} to {name}: {delta}");
 }
 
