@@ -223,7 +223,8 @@ pub(crate) fn write_response(
     tools: &AgentTools,
     out: &mut Vec<u8>,
 ) {
-    if tools.is_empty() {
+    // A compaction names no model, and is not given one.
+    if tools.is_empty() && old.is_some() {
         write_with_model(out, response.literal(), old, model);
         return;
     }

@@ -312,6 +312,40 @@ mod tests {
     }
 
     #[test]
+    fn several_members_are_found_as_each_of_them_is() {
+        let body = r#"{"top":1,"tap":2,"":3,"t\u006fp":4,"none":null,"deep":{"tip":5}}"#;
+        let document = Document::read(body).unwrap();
+        let object = document.root().object().unwrap();
+        let names = ["top", "tap", "tip", "", "none", "deep"];
+        let found = object.get_each(names).map(|value| value.map(Value::get));
+        assert_eq!(
+            found,
+            [Some("4"), Some("2"), None, Some("3"), None, Some(r#"{"tip":5}"#)]
+        );
+        assert_eq!(found, names.map(|name| object.get(name).map(Value::get)));
+    }
+
+    #[test]
+    fn a_text_is_found_at_the_outermost_object_only() {
+        let found =
+            |body: &'static str| find_text(body.as_bytes(), "model").map(|text| text.decode().into_owned());
+        let nested =
+            r#"{"a":{"model":"x","b":["}\"]",{"model":"y"}]}, "n" : -1.5e3 ,"model" : "z","model":"later"#;
+        assert_eq!(found(nested).as_deref(), Some("z"));
+        for body in [
+            r#"["model","x"]"#,
+            r#"{"a":"model"}"#,
+            r#"{"model":["x"]}"#,
+            r#"{"a":]"model":"x"}"#,
+            r#"{"model":"x"#,
+            "{}",
+            "",
+        ] {
+            assert_eq!(found(body), None, "{body}");
+        }
+    }
+
+    #[test]
     fn what_is_no_json_is_refused_where_it_stops_being_it() {
         let cases = [
             ("", 0),
