@@ -106,7 +106,7 @@ const NO_IMAGES: (Kind, Limit) = (
 const IN_WORDS: (Kind, Limit) = (
     Kind::Structured,
     Limit {
-        reason: "the API knows no schemas: the model is asked in words",
+        reason: "no schema reaches the model: it is asked in words",
         told: Told::InWords("JSON schema"),
     },
 );
@@ -134,7 +134,7 @@ const ROUTES: &[Route] = &[
         name: "orchestration: Nova",
         mode: Mode::Orchestration,
         model: "amazon--nova-pro",
-        limits: &[NO_THINKING],
+        limits: &[NO_THINKING, IN_WORDS],
     },
     Route {
         name: "orchestration: Mistral",
