@@ -76,6 +76,8 @@ pub struct ModelRules {
     pub(crate) short_call_ids: bool,
     /// Whether a message of the user may follow tools' results.
     pub(crate) user_after_results: bool,
+    /// Whether earlier calls may stand in a conversation that offers no tools; otherwise they are told as text.
+    pub(crate) calls_without_tools: bool,
     /// Whether a deployment of Azure's takes Chat Completions for the model.
     pub(crate) chat_completions: bool,
     /// Whether it takes Responses.

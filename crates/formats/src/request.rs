@@ -2,14 +2,14 @@
 
 use std::borrow::Cow;
 
-use crate::conversation::{Conversation, Part, ResponseFormat};
+use crate::conversation::{Conversation, Part, ResponseFormat, Role, Turn};
 use crate::error::Path;
 use crate::json::{Document, Object, Text, find_text, replace_lone_surrogates};
 use crate::target::Target;
 use crate::{
     AgentFormat, AgentTools, ModelFormat, ReadError, RequestSettings, attachments, azure, azure_responses,
-    chat, claude, cohere, converse, gemini, messages, openai_compatible, orchestration, plain_parts, repair,
-    responses, sampling, tokens, tool_limit, tool_names, tool_schema, vertex,
+    chat, claude, cohere, converse, gemini, messages, openai, openai_compatible, orchestration, plain_parts,
+    repair, responses, sampling, tokens, tool_limit, tool_names, tool_schema, vertex,
 };
 
 /// What a request says outside its body.
@@ -107,7 +107,7 @@ fn write(
     let mut conversation = read(head.format, document)?;
     tool_schema::drop_uncallable(&mut conversation, target.rules);
     let Some(repaired) = tool_schema::repair(document, &conversation, target.rules) else {
-        return write_conversation(head, document, conversation, target);
+        return write_conversation(head, document, conversation, target, false);
     };
     let document = &Document::read(&repaired.body)?;
     let mut conversation = read(head.format, document)?;
@@ -115,14 +115,16 @@ fn write(
     for name in repaired.dropped {
         conversation.drop_reported(name);
     }
-    write_conversation(head, document, conversation, target)
+    write_conversation(head, document, conversation, target, true)
 }
 
+/// `rewritten` says that schemas of tools are not those that the agent gave.
 fn write_conversation<'a>(
     head: &RequestHead<'_>,
     document: &'a Document<'_>,
     mut conversation: Conversation<'a>,
     target: &Target<'_>,
+    rewritten: bool,
 ) -> Result<UpstreamRequest, ReadError> {
     let agent = head.format;
     sampling::check(&conversation, |name| match agent {
@@ -162,14 +164,35 @@ fn write_conversation<'a>(
             && matches!(conversation.response_format, Some(ResponseFormat::JsonObject))
         {
             // OpenAI takes the wish only beside its words, which Google's clients need not say.
-            let words = ResponseFormat::JsonObject.in_words();
-            conversation.system.push(Part::text(Text::of(&words)));
+            let words = Part::text(Text::of(&ResponseFormat::JsonObject.in_words()));
+            if target.format == ModelFormat::AzureResponses {
+                // There they have to stand in the input; the system prompt is none of it.
+                conversation.turns.insert(
+                    0,
+                    Turn {
+                        role: Role::System,
+                        parts: vec![words],
+                        raw: None,
+                    },
+                );
+            } else {
+                conversation.system.push(words);
+            }
         }
     }
     // Responses' own reader gives names that all vendors take.
     let is_own = is_same_format(agent, target.format) && target.format != ModelFormat::Claude;
     if !is_own && agent != AgentFormat::Responses {
         tool_names::make_plain(&mut conversation);
+    }
+    if matches!(
+        target.format,
+        ModelFormat::AzureChat
+            | ModelFormat::AzureResponses
+            | ModelFormat::Orchestration
+            | ModelFormat::OpenAiCompatible
+    ) {
+        openai::loosen_tools(&mut conversation, rewritten);
     }
     if !target.rules.signatures {
         repair::leave_out_signed_thinking(&mut conversation);

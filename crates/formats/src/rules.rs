@@ -98,6 +98,7 @@ struct ModelRow {
     max_tools: Option<usize>,
     short_call_ids: Option<bool>,
     user_after_results: Option<bool>,
+    calls_without_tools: Option<bool>,
     chat_completions: Option<bool>,
     responses: Option<bool>,
 }
@@ -216,6 +217,7 @@ impl Rules {
             streaming: true,
             tools: true,
             user_after_results: true,
+            calls_without_tools: true,
             chat_completions: true,
             responses: true,
             ..ModelRules::default()
@@ -271,6 +273,7 @@ impl Rules {
             rules.max_tools = row.max_tools.or(rules.max_tools);
             rules.short_call_ids = row.short_call_ids.unwrap_or(rules.short_call_ids);
             rules.user_after_results = row.user_after_results.unwrap_or(rules.user_after_results);
+            rules.calls_without_tools = row.calls_without_tools.unwrap_or(rules.calls_without_tools);
             rules.chat_completions = row.chat_completions.unwrap_or(rules.chat_completions);
             rules.responses = row.responses.unwrap_or(rules.responses);
         }

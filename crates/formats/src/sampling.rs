@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use crate::ReadError;
 use crate::conversation::Conversation;
 use crate::error::Path;
-use crate::json::{Object, Value, write_name};
+use crate::json::{Member, Value, write_name};
 use crate::rules::ModelRules;
 
 /// The numbers that every vendor takes at most; a model's own bounds are in its rules.
@@ -71,17 +71,13 @@ pub(crate) fn whole(value: &str) -> Option<i64> {
 ///
 /// # Errors
 /// When it is given and no whole number, or 0: no model answers with nothing.
-pub(crate) fn read_limit(
-    holder: Object<'_>,
-    name: &'static str,
-    path: &Path<'_>,
-) -> Result<Option<u64>, ReadError> {
-    let limit = holder.count(name, path);
-    if limit.as_ref().is_ok_and(|limit| *limit != Some(0)) {
-        return limit;
+pub(crate) fn read_limit(limit: Member<'_>, path: &Path<'_>) -> Result<Option<u64>, ReadError> {
+    let tokens = limit.count(path);
+    if tokens.as_ref().is_ok_and(|tokens| *tokens != Some(0)) {
+        return tokens;
     }
     Err(ReadError::expected(
-        &path.member(name),
+        &path.member(limit.name),
         "a whole number, 1 or more",
     ))
 }

@@ -529,3 +529,54 @@ fn numbers_that_nobody_can_hold_are_refused() {
         assert!(error.to_string().contains(name), "{error}");
     }
 }
+
+fn strict_of(sent: &Value) -> &Value {
+    &sent["tools"][0]["function"]["strict"]
+}
+
+/// Anthropic takes a strict tool with arguments that need not be given; OpenAI would refuse the whole request.
+#[test]
+fn a_tool_is_strict_only_where_openai_follows_its_schema_to_the_letter() {
+    let tool = |required: &Value| {
+        let schema = json!({"type": "object", "additionalProperties": false, "required": required,
+            "properties": {"a": {"type": "string"}, "b": {"type": "string"}}});
+        json!({"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}],
+            "tools": [{"name": "x", "strict": true, "input_schema": schema}]})
+    };
+    let to_gpt = |body: &Value| send(AgentFormat::Messages, body, ModelFormat::AzureChat, "gpt-4o");
+    let (sent, reported) = to_gpt(&tool(&json!(["a", "b"])));
+    assert_eq!((strict_of(&sent), reported), (&json!(true), vec![]));
+    let (sent, reported) = to_gpt(&tool(&json!(["a"])));
+    assert_eq!(
+        (strict_of(&sent), reported),
+        (&Value::Null, vec!["tools.strict".to_owned()])
+    );
+}
+
+/// A root that was written anew is open, and so is one that nobody gave.
+#[test]
+fn a_schema_that_is_another_one_is_not_followed_to_the_letter() {
+    let closed = json!({"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"],
+        "additionalProperties": false});
+    let tool = |parameters: &Value| {
+        let function = json!({"name": "x", "strict": true, "parameters": parameters});
+        json!({"model": "m", "messages": [{"role": "user", "content": "hi"}],
+            "tools": [{"type": "function", "function": function}]})
+    };
+    assert_eq!(strict_of(&chat_to_azure(&tool(&closed)).0), &json!(true));
+    for other in [&json!({ "anyOf": [closed] }), &Value::Null] {
+        let (sent, reported) = chat_to_azure(&tool(other));
+        assert_eq!(strict_of(&sent), &Value::Null, "{sent}");
+        assert!(reported.contains(&"tools.strict".to_owned()), "{reported:?}");
+    }
+}
+
+/// The wish for any JSON is refused where the input does not speak of it; Google's clients need not.
+#[test]
+fn an_input_of_responses_speaks_of_the_json_that_is_wanted() {
+    let body = json!({"contents": [{"role": "user", "parts": [{"text": "hi"}]}],
+        "generationConfig": {"responseMimeType": "application/json"}});
+    let (sent, _) = send(AgentFormat::Gemini, &body, ModelFormat::AzureResponses, "gpt-5.5");
+    assert_eq!(sent["text"]["format"]["type"], "json_object", "{sent}");
+    assert!(sent["input"].to_string().contains("JSON"), "{sent}");
+}

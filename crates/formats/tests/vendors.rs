@@ -130,3 +130,40 @@ fn a_fallback_finds_a_history_that_it_takes() {
     assert_eq!(last["prompt"].get("tools"), None, "it knows none");
     assert!(!request.dropped.contains(&"tools".into()));
 }
+
+/// Amazon wants the tools of a conversation that calls some; agents leave them out when they ask for a summary.
+#[test]
+fn nova_is_told_of_earlier_calls_where_no_tools_are_offered() {
+    let mut body = conversation();
+    body.as_object_mut().unwrap().remove("tools");
+    let (messages, _) = seen(&orchestrate("amazon--nova-pro", &[], &body));
+    assert!(!roles(&messages).contains(&"tool"), "{messages:#?}");
+    assert!(
+        messages.iter().all(|message| message.get("tool_calls").is_none()),
+        "{messages:#?}"
+    );
+    let told = json!(messages).to_string();
+    assert!(told.contains("Called "), "{told}");
+}
+
+#[test]
+fn gemini_ends_with_the_user() {
+    let body = json!({"model": "m", "messages": [
+        {"role": "user", "content": "Count."}, {"role": "assistant", "content": "One,"}]});
+    let (messages, _) = seen(&orchestrate("gemini-2.5-pro", &[], &body));
+    assert_eq!(roles(&messages).last(), Some(&"user"), "{messages:#?}");
+}
+
+#[test]
+fn perplexity_and_cohere_know_no_penalties_as_openai_has_them() {
+    let body = json!({"model": "m", "temperature": 2, "frequency_penalty": -1.5, "presence_penalty": 1.5,
+        "messages": [{"role": "user", "content": "hi"}]});
+    for model in ["sonar", "cohere--command-a-reasoning"] {
+        let request = orchestrate(model, &[], &body);
+        let (_, module) = seen(&request);
+        let parameters = &module["model"]["params"];
+        assert!(parameters.get("frequency_penalty").is_none(), "{module}");
+        assert!(parameters.get("presence_penalty").is_none(), "{module}");
+        assert!(parameters["temperature"].as_f64().unwrap() < 2.0, "{module}");
+    }
+}

@@ -222,7 +222,7 @@ fn write_tools(conversation: &Conversation<'_>, rules: &ModelRules, same_format:
         out.extend_from_slice(if position == 0 { b",\"tools\":[" } else { b"," });
         let function = tool.raw.get("function").and_then(Value::object);
         match function.filter(|_| same_format) {
-            Some(function) => copy_function(function, rules, out),
+            Some(function) => copy_function(function, tool.strict.is_some(), rules, out),
             None => openai::write_function(tool, rules, |json| Cow::Borrowed(json), out),
         }
         out.push(b'}');
@@ -234,13 +234,14 @@ fn write_tools(conversation: &Conversation<'_>, rules: &ModelRules, same_format:
 
 /// Copies a function's definition without its closing brace; a member that is `null` is as good as absent, but refused. Its
 /// schema says that it is an object.
-fn copy_function(function: Object<'_>, rules: &ModelRules, out: &mut Vec<u8>) {
+fn copy_function(function: Object<'_>, with_strict: bool, rules: &ModelRules, out: &mut Vec<u8>) {
     out.extend_from_slice(b"{\"type\":\"function\",\"function\":{");
     let start = out.len();
     for (name, value) in function.members().filter(|(_, value)| !value.is_null()) {
         // Without parameters a function takes none; what is no schema is refused.
         let is_no_schema = name.is("parameters") && value.object().is_none();
-        if is_no_schema || rules.refuses_tool_member(&name) {
+        let is_loosened = name.is("strict") && !with_strict;
+        if is_no_schema || is_loosened || rules.refuses_tool_member(&name) {
             continue;
         }
         separate(start, out);

@@ -4,7 +4,7 @@ use crate::ReadError;
 use crate::azure_responses::frame::Frame;
 use crate::error::Path;
 use crate::event::{Event, Failure, StopReason, Usage, said};
-use crate::json::{Document, Object, Text, Value};
+use crate::json::{Document, Member, Object, Text, Value};
 use crate::signature::Signer;
 use crate::upstream_error::{broken, no_answer, read_failure};
 
@@ -301,19 +301,24 @@ fn emit_signature(item: Object<'_>, emit: &mut impl FnMut(Event<'_>)) {
 
 fn usage(counts: Object<'_>) -> Result<Usage, ReadError> {
     let path = &Path::Body;
-    let [input_details, output_details] = counts.get_each(["input_tokens_details", "output_tokens_details"]);
-    let detail = |details: Option<Value<'_>>, name| match details.and_then(Value::object) {
+    let [input, output, input_details, output_details] = counts.named([
+        "input_tokens",
+        "output_tokens",
+        "input_tokens_details",
+        "output_tokens_details",
+    ]);
+    let detail = |details: Member<'_>, name| match details.value.and_then(Value::object) {
         Some(details) => details.count(name, path),
         None => Ok(None),
     };
     let cache_read = detail(input_details, "cached_tokens")?;
-    let input = counts.count("input_tokens", path)?;
+    let input = input.count(path)?;
     Ok(Usage {
         // The input's tokens include the cached ones.
         input: input.map(|all| all.saturating_sub(cache_read.unwrap_or(0))),
         cache_read,
         cache_write: None,
-        output: counts.count("output_tokens", path)?,
+        output: output.count(path)?,
         reasoning: detail(output_details, "reasoning_tokens")?,
     })
 }

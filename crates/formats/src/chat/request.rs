@@ -67,8 +67,8 @@ pub(crate) fn read(body: Object<'_>) -> Result<Conversation<'_>, ReadError> {
     let path = &Path::Body;
     let mut conversation = Conversation::new(AgentFormat::ChatCompletions, body);
     conversation.stream = body.boolean("stream", path)?.unwrap_or(false);
-    let max_tokens = sampling::read_limit(body, "max_completion_tokens", path)?;
-    conversation.max_tokens = max_tokens.or(sampling::read_limit(body, "max_tokens", path)?);
+    let max_tokens = sampling::read_limit(body.member("max_completion_tokens"), path)?;
+    conversation.max_tokens = max_tokens.or(sampling::read_limit(body.member("max_tokens"), path)?);
     conversation.parallel_tool_calls = body.boolean("parallel_tool_calls", path)?;
     conversation.parameters = PARAMETERS
         .iter()

@@ -258,8 +258,8 @@ fn read_generation_config<'a>(
         }
     }
     conversation.max_tokens = match config.get("maxOutputTokens") {
-        Some(_) => sampling::read_limit(config, "maxOutputTokens", path)?,
-        None => sampling::read_limit(config, "max_output_tokens", path)?,
+        Some(_) => sampling::read_limit(config.member("maxOutputTokens"), path)?,
+        None => sampling::read_limit(config.member("max_output_tokens"), path)?,
     };
     if let Some(stop) = member(config, "stopSequences", "stop_sequences") {
         let path = &path.member("stopSequences");

@@ -194,12 +194,30 @@ impl<'a> Object<'a> {
         })
     }
 
+    /// Members by their names, in one pass, to be read as what they have to be.
+    #[expect(clippy::inline_always, reason = "as get_each")]
+    #[inline(always)]
+    pub(crate) fn named<const N: usize>(self, names: [&'static str; N]) -> [Member<'a>; N] {
+        let values = self.get_each(names);
+        let mut members = names.map(|name| Member { name, value: None });
+        for (member, value) in members.iter_mut().zip(values) {
+            member.value = value;
+        }
+        members
+    }
+
+    /// One member.
+    pub(crate) fn member(self, name: &'static str) -> Member<'a> {
+        let value = self.get(name);
+        Member { name, value }
+    }
+
     /// A member that has to be a string where it is given.
     ///
     /// # Errors
     /// When it is something else; the error names the member below `path`.
     pub(crate) fn text(self, name: &'static str, path: &Path<'_>) -> Result<Option<Text<'a>>, ReadError> {
-        self.typed(name, path, "a string", Value::text)
+        self.member(name).text(path)
     }
 
     /// A string that must be there.
@@ -216,7 +234,7 @@ impl<'a> Object<'a> {
     /// # Errors
     /// When it is something else.
     pub(crate) fn boolean(self, name: &'static str, path: &Path<'_>) -> Result<Option<bool>, ReadError> {
-        self.typed(name, path, "true or false", |value| value.get().parse().ok())
+        self.member(name).boolean(path)
     }
 
     /// A member that has to be a whole number ≥ 0 where it is given.
@@ -224,10 +242,7 @@ impl<'a> Object<'a> {
     /// # Errors
     /// When it is something else.
     pub(crate) fn count(self, name: &'static str, path: &Path<'_>) -> Result<Option<u64>, ReadError> {
-        self.typed(name, path, "a whole number, 0 or more", |value| {
-            // Some agents write whole numbers as 32000.0.
-            value.get().strip_suffix(".0").unwrap_or(value.get()).parse().ok()
-        })
+        self.member(name).count(path)
     }
 
     /// A member that has to be an object where it is given.
@@ -235,7 +250,7 @@ impl<'a> Object<'a> {
     /// # Errors
     /// When it is something else.
     pub(crate) fn object(self, name: &'static str, path: &Path<'_>) -> Result<Option<Object<'a>>, ReadError> {
-        self.typed(name, path, "an object", Value::object)
+        self.member(name).object(path)
     }
 
     /// A member that has to be a list where it is given.
@@ -247,21 +262,53 @@ impl<'a> Object<'a> {
         name: &'static str,
         path: &Path<'_>,
     ) -> Result<Option<impl Iterator<Item = Value<'a>>>, ReadError> {
-        self.typed(name, path, "a list", Value::list)
+        self.member(name).typed(path, "a list", Value::list)
+    }
+}
+
+/// A member that was asked for by its name; its value is nothing where it is not given. Each way to read it gives nothing then,
+/// and an error that names it below `path` where it is something else.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Member<'a> {
+    pub(crate) name: &'static str,
+    pub(crate) value: Option<Value<'a>>,
+}
+
+impl<'a> Member<'a> {
+    /// A string.
+    pub(crate) fn text(self, path: &Path<'_>) -> Result<Option<Text<'a>>, ReadError> {
+        self.typed(path, "a string", Value::text)
+    }
+
+    /// `true` or `false`.
+    pub(crate) fn boolean(self, path: &Path<'_>) -> Result<Option<bool>, ReadError> {
+        self.typed(path, "true or false", |value| value.get().parse().ok())
+    }
+
+    /// A whole number ≥ 0.
+    pub(crate) fn count(self, path: &Path<'_>) -> Result<Option<u64>, ReadError> {
+        self.typed(path, "a whole number, 0 or more", |value| {
+            // Some agents write whole numbers as 32000.0.
+            value.get().strip_suffix(".0").unwrap_or(value.get()).parse().ok()
+        })
+    }
+
+    /// An object.
+    pub(crate) fn object(self, path: &Path<'_>) -> Result<Option<Object<'a>>, ReadError> {
+        self.typed(path, "an object", Value::object)
     }
 
     fn typed<T>(
         self,
-        name: &'static str,
         path: &Path<'_>,
         expected: &str,
         read: impl FnOnce(Value<'a>) -> Option<T>,
     ) -> Result<Option<T>, ReadError> {
-        match self.get(name) {
+        match self.value {
             None => Ok(None),
             Some(value) => read(value)
                 .map(Some)
-                .ok_or_else(|| ReadError::expected(&path.member(name), expected)),
+                .ok_or_else(|| ReadError::expected(&path.member(self.name), expected)),
         }
     }
 }

@@ -10,8 +10,8 @@ mod special;
 mod text;
 mod write;
 
-pub(crate) use document::find_text;
 pub use document::{Document, Object, Value};
+pub(crate) use document::{Member, find_text};
 pub use text::Text;
 pub(crate) use write::{around, replace_lone_surrogates, write_name, write_with_model};
 pub use write::{write_compact, write_count, write_escaped, write_string};

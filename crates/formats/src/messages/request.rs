@@ -42,7 +42,7 @@ pub(crate) fn read(body: Object<'_>) -> Result<Conversation<'_>, ReadError> {
     let path = &Path::Body;
     let mut conversation = Conversation::new(AgentFormat::Messages, body);
     conversation.stream = body.boolean("stream", path)?.unwrap_or(false);
-    conversation.max_tokens = sampling::read_limit(body, "max_tokens", path)?;
+    conversation.max_tokens = sampling::read_limit(body.member("max_tokens"), path)?;
     let parameters = PARAMETERS.into_iter().zip(body.get_each(PARAMETERS));
     conversation.parameters = parameters
         .filter_map(|(name, value)| Some((name, value?)))

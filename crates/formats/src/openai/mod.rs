@@ -225,6 +225,23 @@ pub(crate) fn settle_response_format(conversation: &mut Conversation<'_>, rules:
     }
 }
 
+/// Takes `strict` from tools whose schemas OpenAI would not follow to the letter: Anthropic asks less of such a schema than OpenAI
+/// does, and a schema that was written anew (`rewritten`) or that nobody gave is open.
+pub(crate) fn loosen_tools(conversation: &mut Conversation<'_>, rewritten: bool) {
+    let doubtful = rewritten || conversation.origin == AgentFormat::Messages;
+    let mut loosened = false;
+    for tool in &mut conversation.tools {
+        let is_doubtful = tool.strict == Some(true) && (doubtful || tool.schema.is_none());
+        if is_doubtful && !tool.schema.is_some_and(strict_schema::holds_to_the_letter) {
+            tool.strict = None;
+            loosened = true;
+        }
+    }
+    if loosened {
+        conversation.drop_reported("tools.strict");
+    }
+}
+
 /// Writes the value of `response_format`. `text` prepares the strings and schemas for the route.
 pub(crate) fn write_response_format(
     format: &ResponseFormat<'_>,

@@ -32,6 +32,9 @@ pub(crate) fn write(
     if !rules.tools {
         without_tools::leave_out(conversation);
     }
+    if conversation.tools.is_empty() && all_models(rules).any(|rules| !rules.calls_without_tools) {
+        without_tools::tell_calls_as_text(conversation);
+    }
     share_with_fallbacks(conversation, rules);
     let fallbacks = fallbacks(conversation, target);
     let first = OfModel::of(conversation, target);

@@ -55,27 +55,44 @@ pub(crate) fn read(body: Object<'_>) -> Result<Conversation<'_>, ReadError> {
             return Err(ReadError::new(name, problem));
         }
     }
+    let [
+        stream,
+        max_tokens,
+        parallel,
+        instructions,
+        choice,
+        reasoning,
+        text,
+    ] = body.named([
+        "stream",
+        "max_output_tokens",
+        "parallel_tool_calls",
+        "instructions",
+        "tool_choice",
+        "reasoning",
+        "text",
+    ]);
     let mut conversation = Conversation::new(AgentFormat::Responses, body);
-    conversation.stream = body.boolean("stream", path)?.unwrap_or(false);
-    conversation.max_tokens = sampling::read_limit(body, "max_output_tokens", path)?;
-    conversation.parallel_tool_calls = body.boolean("parallel_tool_calls", path)?;
+    conversation.stream = stream.boolean(path)?.unwrap_or(false);
+    conversation.max_tokens = sampling::read_limit(max_tokens, path)?;
+    conversation.parallel_tool_calls = parallel.boolean(path)?;
     let parameters = PARAMETERS.into_iter().zip(body.get_each(PARAMETERS));
     conversation.parameters = parameters
         .filter_map(|(name, value)| Some((name, value?)))
         .collect();
-    if let Some(instructions) = body.text("instructions", path)? {
+    if let Some(instructions) = instructions.text(path)? {
         conversation.system.push(Part::text(instructions));
     }
     // Calls in the input are named as the tools are, so these come first.
     tools::read_all(body, path, &mut conversation)?;
     read_input(body, path, &mut conversation)?;
-    if let Some(choice) = body.get("tool_choice") {
+    if let Some(choice) = choice.value {
         tools::read_choice(choice, &path.member("tool_choice"), &mut conversation)?;
     }
-    if let Some(reasoning) = body.object("reasoning", path)? {
+    if let Some(reasoning) = reasoning.object(path)? {
         read_reasoning(reasoning, &path.member("reasoning"), &mut conversation)?;
     }
-    if let Some(text) = body.object("text", path)? {
+    if let Some(text) = text.object(path)? {
         let path = &path.member("text");
         if let Some(format) = text.object("format", path)? {
             conversation.response_format = response_format(format, &path.member("format"))?;
