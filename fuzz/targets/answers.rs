@@ -26,7 +26,7 @@ pub fn check(upstream: ModelFormat, bytes: &[u8]) {
             translate(&options, bytes.chunks(size)),
             (written.clone(), progress.clone())
         );
-        let failed = matches!(progress, Progress::Failed(_));
+        let failed = matches!(progress, Progress::Failed(_) | Progress::Cut(_));
         assert!(
             failed || progress == Progress::Ended,
             "a finished stream is {progress:?}"

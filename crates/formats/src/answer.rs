@@ -6,7 +6,7 @@ use crate::error::error_type;
 use crate::event::{Event, Failure, StopReason, Usage};
 use crate::json::{Document, Text, write_count, write_escaped, write_string, write_with_model};
 use crate::sse::Lines;
-use crate::upstream_error::broken;
+use crate::upstream_error::{broken, read_failure_list};
 use crate::{
     AgentFormat, AgentTools, ModelFormat, RequestSettings, azure, azure_responses, chat, claude, cohere,
     converse, gemini, messages, orchestration, responses, vertex,
@@ -94,9 +94,12 @@ pub enum Progress {
     Running,
     /// The upstream said its regular end, and it is written.
     Ended,
-    /// The upstream failed. Nothing was written for it: the caller answers with the status while it still can, and
-    /// calls [`AnswerStream::fail`] when it cannot.
+    /// The upstream told a failure, or sent what nobody can read. Nothing was written for it: the caller answers with the
+    /// status while it still can, and calls [`AnswerStream::fail`] when it cannot.
     Failed(Failure),
+    /// The upstream's body ended without the answer's end and without a word about it. The failure is in Coretap's words;
+    /// the rest is as with `Failed`.
+    Cut(Failure),
 }
 
 /// What is known of an answer when it is over.
@@ -258,7 +261,10 @@ impl Seen {
     }
 
     fn is_over(&self) -> bool {
-        matches!(self.progress, Progress::Ended | Progress::Failed(_))
+        matches!(
+            self.progress,
+            Progress::Ended | Progress::Failed(_) | Progress::Cut(_)
+        )
     }
 
     fn observe(&mut self, event: &Event<'_>) {
@@ -341,7 +347,8 @@ impl AnswerStream {
         seen.progress.clone()
     }
 
-    /// Says that the upstream's body has ended. Without its regular end this is a failure, never an end.
+    /// Says that the upstream's body has ended. Without its regular end this is a cut, or the failure that the upstream told
+    /// last; never an end.
     pub fn finish(&mut self, out: &mut Vec<u8>) -> Progress {
         let AnswerStream {
             options,
@@ -367,7 +374,7 @@ impl AnswerStream {
             way.end(options, seen, out);
         }
         if !seen.is_over() {
-            seen.progress = Progress::Failed(broken("The upstream ended before its answer was complete."));
+            seen.progress = Progress::Cut(broken("The upstream ended before its answer was complete."));
         }
         seen.progress.clone()
     }
@@ -468,6 +475,10 @@ impl Way {
             return;
         }
         let payload: &str = &text_of(payload);
+        if let Some(failure) = read_failure_list(payload.as_bytes()) {
+            seen.observe(&Event::Failure(failure));
+            return;
+        }
         match self {
             Way::CopyMessages { .. } if seen.started && claude::answer::is_content(payload) => {
                 seen.progress = Progress::Running;
@@ -526,6 +537,9 @@ impl Way {
 /// # Errors
 /// When the body cannot be read or holds an error.
 pub fn answer(options: &AnswerOptions, body: &[u8]) -> Result<Answer, Failure> {
+    if let Some(failure) = read_failure_list(body) {
+        return Err(failure);
+    }
     let mut seen = Seen::new(options);
     let mut out = Vec::new();
     match (options.upstream, options.agent) {
@@ -602,6 +616,9 @@ pub fn answer(options: &AnswerOptions, body: &[u8]) -> Result<Answer, Failure> {
 /// # Errors
 /// When the body cannot be read or holds an error.
 pub fn answer_as_stream(options: &AnswerOptions, body: &[u8]) -> Result<Answer, Failure> {
+    if let Some(failure) = read_failure_list(body) {
+        return Err(failure);
+    }
     let mut seen = Seen::new(options);
     let mut out = Vec::with_capacity(1024 + body.len());
     let mut encoder = Encoder::new(options);

@@ -27,8 +27,8 @@ enum Body {
     Unknown,
     /// Lines.
     Stream,
-    /// A JSON object where a stream was asked for, mostly an error: one payload, over however many lines.
-    Object,
+    /// A JSON object or list where a stream was asked for, mostly an error: one payload, over however many lines.
+    Json,
 }
 
 impl Lines {
@@ -41,13 +41,13 @@ impl Lines {
         if self.body == Body::Unknown
             && let Some(first) = bytes.trim_ascii_start().first()
         {
-            self.body = if *first == b'{' {
-                Body::Object
+            self.body = if matches!(first, b'{' | b'[') {
+                Body::Json
             } else {
                 Body::Stream
             };
         }
-        if self.body == Body::Object {
+        if self.body == Body::Json {
             return self.keep(bytes);
         }
         let mut rest = bytes;
@@ -71,10 +71,10 @@ impl Lines {
         self.keep(rest)
     }
 
-    /// The payload of a last line that has no line break, or a body that is an object, when the stream has ended.
+    /// The payload of a last line that has no line break, or a body that is plain JSON, when the stream has ended.
     pub(crate) fn finish(&mut self, take: impl FnOnce(&[u8])) {
         let payload = match self.body {
-            Body::Object => Some(self.unfinished.trim_ascii()),
+            Body::Json => Some(self.unfinished.trim_ascii()),
             Body::Unknown | Body::Stream => payload(&self.unfinished),
         };
         if let Some(payload) = payload {
@@ -158,12 +158,14 @@ mod tests {
     }
 
     #[test]
-    fn a_body_that_is_an_object_is_one_payload() {
-        let body = b"\n{\"error\": {\n  \"message\": \"No.\"\n}}\n";
-        let whole = "{\"error\": {\n  \"message\": \"No.\"\n}}";
-        assert_eq!(read(&[body]), [whole]);
-        let bytes: Vec<&[u8]> = body.chunks(1).collect();
-        assert_eq!(read(&bytes), [whole]);
+    fn a_body_that_is_an_object_or_a_list_is_one_payload() {
+        let object = "{\"error\": {\n  \"message\": \"No.\"\n}}";
+        for whole in [object, &format!("[\n{object}\n]")] {
+            let body = format!("\n{whole}\n");
+            assert_eq!(read(&[body.as_bytes()]), [whole]);
+            let bytes: Vec<&[u8]> = body.as_bytes().chunks(1).collect();
+            assert_eq!(read(&bytes), [whole]);
+        }
     }
 
     #[test]

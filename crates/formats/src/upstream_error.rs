@@ -17,7 +17,8 @@ pub struct UpstreamError {
     pub message: String,
     /// Its own code, where it has one: a number, a word, or an eight-digit number of the AI API.
     pub code: Option<String>,
-    /// Seconds to wait that the body names (orchestration passes the vendor's `headers`, sap-wire.md §4.5).
+    /// Seconds to wait that the body names, in the vendor's `headers` (orchestration passes them, sap-wire.md §4.5) or in
+    /// the text ("Try again in 7 seconds.").
     pub retry_after: Option<u64>,
 }
 
@@ -45,7 +46,7 @@ pub fn read_upstream_error(body: &[u8]) -> UpstreamError {
 /// Reads an error that stands inside a stream or a body that began with 200. The status is the one that the upstream's
 /// code or words stand for: 429 for throttling in any spelling, 529 for overload, otherwise 500.
 pub(crate) fn read_failure(payload: &str) -> Failure {
-    let reports = read_reports(payload);
+    let reports = read_reports(payload.trim());
     let mut error = read_upstream_error(payload.as_bytes());
     if error.message.is_empty() {
         "The upstream gave no reason.".clone_into(&mut error.message);
@@ -58,6 +59,16 @@ pub(crate) fn read_failure(payload: &str) -> Failure {
         message: error.message,
         retry_after: error.retry_after,
     }
+}
+
+/// Reads a list that stands where an answer or an event should; nothing where it is no list, or holds no error. No format's
+/// answers are lists, but a vendor's or a gateway's errors may be (Google's are, without `alt=sse`).
+pub(crate) fn read_failure_list(payload: &[u8]) -> Option<Failure> {
+    if payload.trim_ascii_start().first() != Some(&b'[') {
+        return None;
+    }
+    let text = String::from_utf8_lossy(payload);
+    (!read_reports(text.trim()).is_empty()).then(|| read_failure(&text))
 }
 
 /// A failure in the words of Coretap: the upstream broke off or sent what nobody can read.
@@ -214,7 +225,10 @@ fn collect(text: &str, depth: usize, reports: &mut Vec<Report>) {
     })
     .or_else(|| words.first().cloned());
     if message.is_some() {
-        let retry_after = members.headers.and_then(retry_after);
+        let retry_after = members
+            .headers
+            .and_then(retry_after)
+            .or_else(|| told_wait(message.as_deref()?));
         reports.push(Report {
             message,
             words,
@@ -246,6 +260,16 @@ fn retry_after(headers: &RawValue) -> Option<u64> {
         text.decode().into_owned().into()
     });
     seconds.trim().parse().ok()
+}
+
+/// The whole seconds that a text tells to wait: "Try again in 7 seconds.", "Please retry after 7 seconds.".
+fn told_wait(message: &str) -> Option<u64> {
+    let (_, behind) = ["ry again in ", "etry after "]
+        .into_iter()
+        .find_map(|words| message.split_once(words))?;
+    let (number, unit) = behind.split_once(' ')?;
+    let seconds = number.parse().ok()?;
+    unit.starts_with("second").then_some(seconds)
 }
 
 /// What is told of a body that is no JSON that is known.
@@ -362,6 +386,44 @@ mod tests {
                 retry_after: Some(17)
             }
         );
+    }
+
+    #[test]
+    fn a_text_may_tell_how_long_to_wait() {
+        for (message, seconds) in [
+            ("Rate limit is exceeded. Try again in 7 seconds.", Some(7)),
+            ("Please retry after 1 second. To raise your quota, ask.", Some(1)),
+            ("Please try again in 20 seconds", Some(20)),
+            ("Please try again in 2 minutes.", None),
+            ("Please try again in 0.2 seconds.", None),
+            ("Please try again in a few seconds.", None),
+            ("Please try again in 7", None),
+            ("It took 7 seconds.", None),
+        ] {
+            let body = format!(r#"{{"error":{{"code":"429","message":"{message}"}}}}"#);
+            assert_eq!(read(&body).2, seconds, "{message}");
+            assert_eq!(read_failure(&body).retry_after, seconds, "{message}");
+        }
+        let body =
+            r#"{"error":{"code":429,"message":"Try again in 7 seconds.","headers":{"retry-after":"17"}}}"#;
+        assert_eq!(read(body).2, Some(17), "the header is what is meant for machines");
+    }
+
+    #[test]
+    fn a_list_is_read_where_it_holds_an_error() {
+        let failure = |payload: &str| read_failure_list(payload.as_bytes());
+        let throttled = failure(" [\n{\"error\":{\"code\":429,\"message\":\"Too much.\"}}]").unwrap();
+        assert_eq!((throttled.status, throttled.message.as_str()), (429, "Too much."));
+        for payload in [
+            "[DONE]",
+            "[]",
+            "[1]",
+            r#"[{"candidates":[]}]"#,
+            r#"{"error":"no list"}"#,
+            "",
+        ] {
+            assert_eq!(failure(payload), None, "{payload}");
+        }
     }
 
     #[test]

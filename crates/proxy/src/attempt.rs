@@ -239,9 +239,8 @@ where
             },
             Some(Err(error)) => return Err(Fault::Cut(causes(&error))),
             None => match answer.finish(&mut out) {
-                Progress::Ended => Progress::Ended,
-                Progress::Failed(failure) => return Err(Fault::Cut(failure.message)),
                 Progress::Opening | Progress::Running => return Err(Fault::Cut("it ended early".to_owned())),
+                over => over,
             },
         };
         match progress {
@@ -265,6 +264,7 @@ where
                 });
             }
             Progress::Failed(failure) => return Err(Fault::Refused(failure.into())),
+            Progress::Cut(failure) => return Err(Fault::Cut(failure.message)),
         }
     }
 }

@@ -126,13 +126,13 @@ where
             Some(Err(error)) => return self.cut(&causes(&error)),
             None => match self.answer.finish(&mut self.out) {
                 Progress::Opening | Progress::Running => return self.cut("it ended early"),
-                Progress::Failed(failure) => return self.cut(&failure.message),
-                Progress::Ended => Progress::Ended,
+                over => over,
             },
         };
         match progress {
             Progress::Opening | Progress::Running => {}
             Progress::Ended => self.end(),
+            Progress::Cut(failure) => self.cut(&failure.message),
             Progress::Failed(failure) => {
                 let Failure {
                     status,

@@ -8,7 +8,7 @@ use crate::event::{Event, Failure, StopReason, Usage, said};
 use crate::gemini::stream::Frame;
 use crate::json::{Document, Object, Text, Value, around, write_compact};
 use crate::signature::Signer;
-use crate::upstream_error::{broken, no_answer, read_failure};
+use crate::upstream_error::{broken, read_failure};
 use crate::vertex::frame::{self, Framed};
 
 /// How a made-up id of a tool call begins.
@@ -58,8 +58,6 @@ impl Decoder {
     pub(crate) fn end(&self, emit: &mut impl FnMut(Event<'_>)) -> bool {
         if self.stopped {
             emit(Event::End);
-        } else if !self.started {
-            emit(Event::Failure(no_answer()));
         }
         self.stopped
     }

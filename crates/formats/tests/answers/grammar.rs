@@ -9,7 +9,7 @@ use crate::Translated;
 pub(crate) fn check(agent: AgentFormat, translated: &Translated) {
     match &translated.progress {
         Progress::Ended => check_events(agent, &translated.written),
-        Progress::Failed(_) => {
+        Progress::Failed(_) | Progress::Cut(_) => {
             let all = format!("{}{}", translated.written, translated.told_failure);
             assert!(
                 !ends_regularly(agent, &all),

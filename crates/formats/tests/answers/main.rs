@@ -99,7 +99,7 @@ fn translate<'a>(options: &AnswerOptions, pieces: impl IntoIterator<Item = &'a [
     }
     let progress = stream.finish(&mut out);
     let mut told = Vec::new();
-    if let Progress::Failed(failure) = &progress {
+    if let Progress::Failed(failure) | Progress::Cut(failure) = &progress {
         stream.fail(failure, &mut told);
         assert!(!told.is_empty(), "a failure is told");
     }

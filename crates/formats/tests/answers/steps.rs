@@ -1,7 +1,9 @@
 //! A stream step by step: what each push gives, and what is known then.
 
 use coretap_formats::event::Failure;
-use coretap_formats::{AgentFormat, AnswerOptions, AnswerStream, ModelFormat, Progress};
+use coretap_formats::{
+    AgentFormat, AnswerOptions, AnswerStream, ModelFormat, Progress, answer, answer_as_stream,
+};
 
 use crate::{AGENTS, UPSTREAMS, options, upstream_files};
 
@@ -297,21 +299,71 @@ fn the_last_chunk_waits_for_the_end_of_the_body() {
 /// A gateway may answer with a plain error, over several lines, although a stream was asked for.
 #[test]
 fn an_error_in_a_plain_body_is_told_in_its_own_words() {
-    let body = b"{\n  \"error\": {\n    \"code\": 429, \"message\": \"Too many plums.\"\n  }\n}\n";
+    let error = "{\n  \"error\": {\n    \"code\": \"429\", \"message\": \"Try again in 7 seconds.\"\n  }\n}";
+    let throttled = Progress::Failed(Failure {
+        status: 429,
+        message: "Try again in 7 seconds.".to_owned(),
+        retry_after: Some(7),
+    });
+    let line = format!("data: {}", error.replace('\n', ""));
     for (format, upstream) in UPSTREAMS {
         for (agent, _) in AGENTS {
-            let mut stream = AnswerStream::new(options(format, agent));
-            let mut out = Vec::new();
-            for piece in body.chunks(7) {
-                assert_eq!(stream.push(piece, &mut out), Progress::Opening, "{upstream}");
+            for body in [format!("{error}\n"), format!("[{error}]"), line.clone()] {
+                let mut stream = AnswerStream::new(options(format, agent));
+                let mut out = Vec::new();
+                for piece in body.as_bytes().chunks(7) {
+                    assert_eq!(stream.push(piece, &mut out), Progress::Opening, "{upstream}");
+                }
+                assert_eq!(stream.finish(&mut out), throttled, "{upstream}: {body}");
+                assert_eq!(out, b"");
             }
-            let Progress::Failed(failure) = stream.finish(&mut out) else {
-                unreachable!("{upstream}: no failure");
-            };
-            assert!(
-                failure.message.contains("Too many plums."),
-                "{upstream}: {failure:?}"
-            );
+        }
+    }
+}
+
+/// A list is no format's answer; what it says is told all the same.
+#[test]
+fn an_error_in_a_list_is_told_where_a_whole_answer_was_asked_for() {
+    let body = br#"[{"error":{"code":429,"message":"Too many plums."}}]"#;
+    for (format, upstream) in UPSTREAMS {
+        for (agent, _) in AGENTS {
+            for translate in [answer, answer_as_stream] {
+                let failure = translate(&options(format, agent), body).unwrap_err();
+                assert_eq!(
+                    (failure.status, failure.message.as_str()),
+                    (429, "Too many plums."),
+                    "{upstream}"
+                );
+            }
+        }
+    }
+}
+
+/// Only the upstream knows why it ended without its end; half a word about it is none.
+#[test]
+fn a_body_that_ends_too_early_without_a_word_is_cut() {
+    for (format, upstream) in UPSTREAMS {
+        let text = file(upstream, "text");
+        let beginning = events(&text)[0];
+        for (agent, _) in AGENTS {
+            for rest in [
+                "",
+                "{\"error\":{\"code\":429",
+                "[{\"error\":{\"code\":429}}",
+                "data: {\"error\":{",
+            ] {
+                for begun in [&b""[..], beginning] {
+                    let mut stream = AnswerStream::new(options(format, agent));
+                    let mut out = Vec::new();
+                    stream.push(begun, &mut out);
+                    stream.push(rest.as_bytes(), &mut out);
+                    let progress = stream.finish(&mut out);
+                    assert!(
+                        matches!(progress, Progress::Cut(_)),
+                        "{upstream}: {rest}: {progress:?}"
+                    );
+                }
+            }
         }
     }
 }

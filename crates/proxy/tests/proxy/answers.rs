@@ -3,7 +3,7 @@
 use coretap_proxy::Limits;
 
 use crate::under_test::{ANSWERS, UnderTest, quick, read_to_end};
-use crate::upstream::{MODEL, Reply, Upstream, failure, hello, opening, refusal, whole};
+use crate::upstream::{MODEL, Reply, Upstream, failure, hello, opening, refusal, throttled_bodies, whole};
 use crate::{ends, error, header};
 
 #[tokio::test]
@@ -193,6 +193,39 @@ async fn lasting_troubles_are_told_with_their_status_and_words() {
                 (403, "false")
             );
             assert!(error(response).await.contains("no"));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_throttle_in_a_body_begun_with_200_is_told_as_one() {
+    let limits = || Limits {
+        retries: 0,
+        ..quick()
+    };
+    for path in ANSWERS {
+        for body in throttled_bodies() {
+            let upstream = Upstream::start([Reply::Status(200, &[], body.clone())]).await;
+            let mut test = UnderTest::start(upstream.aicore(), limits()).await;
+            let response = test.ask(path, true).await;
+            assert_eq!(
+                (
+                    response.status().as_u16(),
+                    header(&response, "retry-after").as_str()
+                ),
+                (429, "7"),
+                "{path} {body}"
+            );
+            assert!(error(response).await.contains("Rate limit is exceeded."));
+            assert_eq!(test.exchange().await.code, Some("UPSTREAM-RATE-LIMIT"));
+        }
+        for half in ["", "{\"error\":{\"code\":\"429\"", "data: {\"error\":{\"code\""] {
+            let upstream = Upstream::start([Reply::Status(200, &[], half.to_owned())]).await;
+            let mut test = UnderTest::start(upstream.aicore(), limits()).await;
+            let response = test.ask(path, true).await;
+            assert_eq!(response.status(), 502, "{path} {half}");
+            assert_eq!(header(&response, "retry-after"), "");
+            assert_eq!(test.exchange().await.code, Some("UPSTREAM-CUT"), "{half}");
         }
     }
 }

@@ -10,7 +10,8 @@ use tokio::net::TcpListener;
 
 use crate::under_test::{ANSWERS, KEY, UnderTest, quick, read_to_end, read_until, small};
 use crate::upstream::{
-    CROWD, EMBEDDING, MODEL, Reply, Upstream, aicore, failure, hello, live, opening, refusal, text, whole,
+    CROWD, EMBEDDING, MODEL, Reply, Upstream, aicore, failure, hello, live, opening, refusal, text,
+    throttled_bodies, whole,
 };
 use crate::{error, header};
 
@@ -80,6 +81,22 @@ async fn a_stream_that_refuses_before_the_model_has_said_a_word_is_passed_over()
             );
             assert!(read_to_end(response).await.unwrap().contains("hello"));
             assert_eq!(asked(&upstream), ["d-one", "d-two"]);
+        }
+        for body in throttled_bodies() {
+            let (upstream, test) = two([Reply::Status(200, &[], body.clone()), hello(), hello()]).await;
+            for (attempts, what) in [
+                ("d-one=429,d-two=200", "the next one is asked"),
+                ("", "the throttled one rests"),
+            ] {
+                let response = test.ask(path, true).await;
+                assert_eq!(
+                    header(&response, "x-coretap-attempts"),
+                    attempts,
+                    "{what}: {body}"
+                );
+                assert!(read_to_end(response).await.unwrap().contains("hello"));
+            }
+            assert_eq!(asked(&upstream), ["d-one", "d-two", "d-two"]);
         }
     }
 }

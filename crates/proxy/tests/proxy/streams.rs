@@ -73,7 +73,7 @@ async fn silence_has_an_end_before_the_first_byte_only() {
 #[tokio::test]
 async fn a_stream_that_breaks_never_looks_whole() {
     for path in ANSWERS {
-        for how in ["reset", "early end", "failure"] {
+        for how in ["reset", "early end", "failure", "failure at the very end"] {
             let (events, reply) = live();
             let upstream = Upstream::start([reply]).await;
             let mut test = UnderTest::start(upstream.aicore(), quick()).await;
@@ -85,6 +85,10 @@ async fn a_stream_that_breaks_never_looks_whole() {
                     .send(Err(std::io::ErrorKind::ConnectionReset.into()))
                     .unwrap(),
                 "failure" => events.send(Ok(failure(500, "500 - broken").into())).unwrap(),
+                "failure at the very end" => {
+                    let failure = failure(500, "500 - broken");
+                    events.send(Ok(failure.trim_end().to_owned().into())).unwrap();
+                }
                 _ => {}
             }
             drop(events);
@@ -93,7 +97,7 @@ async fn a_stream_that_breaks_never_looks_whole() {
             assert!(!ends(path, &read), "{path} {how}: {read}");
             assert!(read.contains("\"error\""), "{path} {how}: {read}");
             let exchange = test.exchange().await;
-            let code = if how == "failure" {
+            let code = if how.starts_with("failure") {
                 "UPSTREAM-FAILED"
             } else {
                 "UPSTREAM-CUT"

@@ -374,6 +374,14 @@ pub(crate) fn failure(code: u16, message: &str) -> String {
     event(&json!({"error": {"request_id": "r", "code": code, "message": message, "location": "LLM Module"}}))
 }
 
+/// A throttle in the bodies that streams begun with 200 may have instead of events: plain, in a list, and on a last line
+/// that has no line break.
+pub(crate) fn throttled_bodies() -> [String; 3] {
+    let error =
+        json!({"error": {"code": "429", "message": "Rate limit is exceeded. Try again in 7 seconds."}});
+    [error.to_string(), format!("[{error}]"), format!("data: {error}")]
+}
+
 fn event(value: &Value) -> String {
     format!("data: {value}\n\n")
 }
