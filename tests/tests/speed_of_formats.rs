@@ -34,6 +34,16 @@ fn ask(stream: bool) -> Ask {
     }
 }
 
+/// The body as coding agents and the kit write it: the model stands before the conversation, if it stands in the body at all.
+fn model_first(mut body: serde_json::Value) -> String {
+    let model = body.as_object_mut().unwrap().remove("model");
+    let rest = body.to_string();
+    match model {
+        Some(model) => format!("{{\"model\":{model},{}", &rest[1..]),
+        None => rest,
+    }
+}
+
 async fn costs(format: Format, family: Family, lone_delta: u64) {
     let upstream = Canned::start(family).await;
     let environment = vec![
@@ -45,7 +55,7 @@ async fn costs(format: Format, family: Family, lone_delta: u64) {
     };
     let measure = async |stream: bool, runs: [u64; 2]| {
         let body = counter.folder().join("body.json");
-        std::fs::write(&body, format.body(family.model, &ask(stream)).to_string()).unwrap();
+        std::fs::write(&body, model_first(format.body(family.model, &ask(stream)))).unwrap();
         let path = format.path(family.model, stream);
         let asked = Asked {
             path: &path,
