@@ -475,15 +475,15 @@ fn more_tools_than_openai_takes_are_left_out_but_none_that_is_needed() {
 fn names_of_tools(sent: &Value) -> Vec<&str> {
     let tools = sent["tools"].as_array().unwrap().iter();
     tools
-        .map(|tool| tool["function"]["name"].as_str().unwrap())
+        .map(|tool| tool.pointer("/function/name").and_then(Value::as_str).unwrap())
         .collect()
 }
 
 #[test]
 fn only_tools_that_would_be_sent_count() {
     let mut body = chat_tools(128);
-    let first = body["tools"][0].clone();
     let tools = body["tools"].as_array_mut().unwrap();
+    let first = tools.first().unwrap().clone();
     tools.insert(1, first);
     tools.insert(
         0,
