@@ -55,11 +55,7 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 /// the model cannot read is told it by name, because it would refuse the whole conversation, now and with every later turn.
 pub(crate) fn tidy(conversation: &mut Conversation<'_>, format: ModelFormat) {
     let tidying = Tidying {
-        decodes: !matches!(
-            (conversation.origin, format),
-            (AgentFormat::Gemini, ModelFormat::Vertex)
-                | (AgentFormat::Responses, ModelFormat::AzureResponses)
-        ),
+        decodes: (conversation.origin, format) != (AgentFormat::Responses, ModelFormat::AzureResponses),
         origin: conversation.origin,
         format,
     };
@@ -153,7 +149,7 @@ impl Tidying {
                     || media_type == "application/pdf"
                     || media_type.starts_with("audio/")
                     || media_type.starts_with("video/")
-                    || is_text(media_type) && kind == "document"
+                    || media_type == "text/plain"
             }
             _ if kind == "picture" => PICTURES.contains(&media_type),
             _ => media_type == "application/pdf" || !self.decodes && is_text(media_type),

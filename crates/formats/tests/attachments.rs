@@ -254,3 +254,15 @@ fn a_conversation_to_compact_is_tidied_too() {
     );
     assert_eq!(request.dropped, ["picture of type image/tiff"]);
 }
+
+/// Vertex takes `text/plain` and no other text as a file.
+#[test]
+fn geminis_own_agents_send_texts_of_other_types_as_texts() {
+    for (media_type, is_file) in [("text/x-python", false), ("text/plain", true)] {
+        let body = request(AgentFormat::Gemini, false, media_type, SCRIPT);
+        let (body, reported) = send(AgentFormat::Gemini, &body, ModelFormat::Vertex, "gemini-2.5-pro");
+        assert_eq!(body.contains(SCRIPT), is_file, "{media_type}: {body}");
+        assert_eq!(body.contains("print(1)"), !is_file, "{media_type}: {body}");
+        assert_eq!(reported, Vec::<String>::new(), "{media_type}");
+    }
+}
