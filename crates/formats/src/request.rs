@@ -197,6 +197,11 @@ fn write_conversation<'a>(
     if !target.rules.signatures {
         repair::leave_out_signed_thinking(&mut conversation);
     }
+    if target.format == ModelFormat::Vertex {
+        vertex::request::drop_unnameable(&mut conversation);
+    }
+    let openai_names = !matches!(target.format, ModelFormat::Claude | ModelFormat::Vertex);
+    repair::repair_tools(&mut conversation, openai_names);
     tool_limit::leave_out_surplus(&mut conversation, target.rules);
     let length = document.root().get().len();
     let mut out = Vec::with_capacity(length + length / 16 + 1024);
@@ -253,6 +258,7 @@ pub fn write_compaction(body: &[u8], target: &Target<'_>) -> Result<UpstreamRequ
                 "is reached by a route that cannot compact a conversation; let the agent sum it up itself, or choose a model of OpenAI's with a deployment of its own",
             ));
         }
+        attachments::tidy(&mut conversation, target.format);
         let mut out = Vec::with_capacity(document.root().get().len() + 1024);
         azure_responses::request::write_compaction(&mut conversation, target, &mut out);
         Ok(UpstreamRequest {

@@ -472,6 +472,53 @@ fn more_tools_than_openai_takes_are_left_out_but_none_that_is_needed() {
     assert_eq!(sent["tools"].as_array().unwrap().len(), 140, "{reported:?}");
 }
 
+fn names_of_tools(sent: &Value) -> Vec<&str> {
+    let tools = sent["tools"].as_array().unwrap().iter();
+    tools
+        .map(|tool| tool.pointer("/function/name").and_then(Value::as_str).unwrap())
+        .collect()
+}
+
+#[test]
+fn only_tools_that_would_be_sent_count() {
+    let mut body = chat_tools(128);
+    let tools = body["tools"].as_array_mut().unwrap();
+    let first = tools.first().unwrap().clone();
+    tools.insert(1, first);
+    tools.insert(
+        0,
+        json!({"type": "function", "function": {"name": "DeferredToolPlaceholder"}}),
+    );
+    body["tool_choice"] = json!("auto");
+    let (sent, reported) = chat_to_azure(&body);
+    let expected: Vec<_> = (0..128).map(|number| format!("t{number}")).collect();
+    assert_eq!(names_of_tools(&sent), expected);
+    assert_eq!(reported, ["second tool t0"]);
+}
+
+#[test]
+fn of_too_many_called_tools_those_called_longest_ago_are_left_out() {
+    let mut body = chat_tools(140);
+    body["tool_choice"] = json!({"type": "function", "function": {"name": "t0"}});
+    let mut messages = vec![json!({"role": "user", "content": "Hi"})];
+    // The second one is called once more at the end.
+    for number in (0..135).chain([1]) {
+        let id = format!("c{}", messages.len());
+        messages.push(json!({"role": "assistant", "tool_calls": [
+            {"id": id, "type": "function", "function": {"name": format!("t{number}"), "arguments": "{}"}}]}));
+        messages.push(json!({"role": "tool", "tool_call_id": id, "content": "1"}));
+    }
+    body["messages"] = messages.into();
+    let (sent, reported) = chat_to_azure(&body);
+    let expected: Vec<_> = [0, 1]
+        .into_iter()
+        .chain(9..135)
+        .map(|number| format!("t{number}"))
+        .collect();
+    assert_eq!(names_of_tools(&sent), expected);
+    assert_eq!(reported, ["tools beyond 128"]);
+}
+
 #[test]
 fn reasoning_models_of_the_o_series_know_no_word_on_parallel_calls() {
     for model in ["o1", "o3", "o3-mini", "o4-mini"] {

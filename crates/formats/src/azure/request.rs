@@ -25,7 +25,6 @@ pub(crate) fn write(conversation: &mut Conversation<'_>, target: &Target<'_>, ou
     } else {
         repair::repair(conversation);
     }
-    repair::repair_tools(conversation, true);
     let mut dropped: Vec<Cow<'static, str>> = Vec::new();
     let mut parameters = Vec::new();
     openai::write_parameters(conversation, target, &mut parameters);

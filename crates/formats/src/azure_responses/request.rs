@@ -28,7 +28,6 @@ pub(crate) fn write(conversation: &mut Conversation<'_>, target: &Target<'_>, ou
     } else if !responses::request::continues_earlier(conversation) {
         repair::pair_tool_calls(conversation);
     }
-    repair::repair_tools(conversation, true);
     let mut parameters = Vec::with_capacity(256);
     write_parameters(conversation, target, same_format, &mut parameters);
     let dropped = write_input(conversation, target, out);

@@ -28,7 +28,6 @@ pub(crate) fn write(
     out: &mut Vec<u8>,
 ) {
     repair::repair(conversation);
-    repair::repair_tools(conversation, false);
     let rules = target.rules;
     // Who names no limit means the model's own, as with orchestration (sap-wire.md §4.1).
     let default = rules.max_output_tokens.unwrap_or(DEFAULT_MAX_TOKENS);

@@ -14,7 +14,6 @@ use crate::{openai, repair, sampling};
 pub(crate) fn write(conversation: &mut Conversation<'_>, target: &Target<'_>, out: &mut Vec<u8>) {
     let rules = target.rules;
     repair::repair(conversation);
-    repair::repair_tools(conversation, true);
     forget_detail(conversation);
     if !rules.prefill {
         repair::end_with_user(conversation);

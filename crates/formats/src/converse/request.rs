@@ -20,7 +20,6 @@ const SILENT_SCHEMA_MEMBERS: [&str; 4] = ["$schema", "additionalProperties", "ti
 pub(crate) fn write(conversation: &mut Conversation<'_>, target: &Target<'_>, out: &mut Vec<u8>) {
     let rules = target.rules;
     repair::repair(conversation);
-    repair::repair_tools(conversation, true);
     if conversation.tools.is_empty() {
         // Calls without tools are refused.
         without_tools::tell_calls_as_text(conversation);

@@ -221,7 +221,10 @@ fn attachment<'a>(
     };
     let content = member(file, camel, snake).ok_or_else(|| ReadError::missing(&path.member(camel)))?;
     let content = text(content, &path.member(camel))?;
-    let is_of = |family: &str| media_type.escaped().starts_with(family);
+    let is_of = |family: &str| {
+        let beginning = media_type.escaped().as_bytes().get(..family.len());
+        beginning.is_some_and(|beginning| beginning.eq_ignore_ascii_case(family.as_bytes()))
+    };
     if is_of("audio/") || is_of("video/") {
         return Ok(Content::Other { kind: media_type });
     }

@@ -15,7 +15,6 @@ use crate::{openai, repair, short_call_ids, without_tools};
 pub(crate) fn write(conversation: &mut Conversation<'_>, target: &Target<'_>, out: &mut Vec<u8>) {
     let rules = target.rules;
     repair::repair(conversation);
-    repair::repair_tools(conversation, true);
     forget_detail(conversation);
     if !rules.tools {
         without_tools::leave_out(conversation);

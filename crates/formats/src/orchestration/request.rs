@@ -28,7 +28,6 @@ pub(crate) fn write(
     let rules = target.rules;
     let modules = &*rules.modules;
     repair::repair(conversation);
-    repair::repair_tools(conversation, true);
     if !rules.tools {
         without_tools::leave_out(conversation);
     }

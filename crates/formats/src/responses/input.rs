@@ -148,7 +148,7 @@ fn part<'a>(value: Value<'a>, path: &Path<'_>) -> Result<Part<'a>, ReadError> {
         "refusal" => Content::Text(block.required_text("refusal", path)?),
         "input_image" => match block.text("image_url", path)? {
             Some(url) => Content::Image(Attachment {
-                detail: block.text("detail", path)?.map(detail),
+                detail: block.text("detail", path)?,
                 ..attachment(source(url), None)
             }),
             // A picture that only OpenAI's file store knows.
@@ -169,15 +169,6 @@ fn part<'a>(value: Value<'a>, path: &Path<'_>) -> Result<Part<'a>, ReadError> {
         }
         _ => Content::Other { kind },
     }))
-}
-
-/// Codex asks for the `original` resolution, which only the newest models know; the others' highest is `high`.
-fn detail(detail: Text<'_>) -> Text<'_> {
-    if detail.is("original") {
-        Text::of("high")
-    } else {
-        detail
-    }
 }
 
 /// A call of a tool whose name stands in the member `name`.

@@ -38,8 +38,6 @@ pub(crate) fn write(conversation: &mut Conversation<'_>, target: &Target<'_>, ou
     let rules = target.rules;
     let same_format = conversation.origin == AgentFormat::Gemini;
     repair::repair(conversation);
-    drop_unnameable(conversation);
-    repair::repair_tools(conversation, false);
     if !rules.prefill {
         repair::end_with_user(conversation);
     }
@@ -95,7 +93,7 @@ pub(crate) fn is_name(name: &str) -> bool {
         && name.bytes().all(plain)
 }
 
-fn drop_unnameable(conversation: &mut Conversation<'_>) {
+pub(crate) fn drop_unnameable(conversation: &mut Conversation<'_>) {
     let mut dropped = Vec::new();
     conversation.tools.retain(|tool| {
         let name = tool.name.decode();
