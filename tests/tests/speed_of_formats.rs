@@ -39,7 +39,7 @@ fn model_first(mut body: serde_json::Value) -> String {
     let model = body.as_object_mut().unwrap().remove("model");
     let rest = body.to_string();
     match model {
-        Some(model) => format!("{{\"model\":{model},{}", &rest[1..]),
+        Some(model) => rest.replacen('{', &format!("{{\"model\":{model},"), 1),
         None => rest,
     }
 }
