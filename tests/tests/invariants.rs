@@ -71,7 +71,7 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
 fn without_unit_tests(text: &str) -> &str {
     let end = text.find("#[cfg(test)]\nmod tests");
     let end = end.or_else(|| text.find("#[cfg(test)]\npub(crate) mod tests"));
-    end.map_or(text, |end| &text[..end])
+    end.and_then(|end| text.get(..end)).unwrap_or(text)
 }
 
 /// Each room's name and the text of its sources, without the tests that stand at a file's end.

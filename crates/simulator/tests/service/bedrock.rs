@@ -190,7 +190,7 @@ async fn limits_stops_and_forms_are_kept() {
         (&json!("stop_sequence"), &json!("STOP"))
     );
     assert_eq!(message["content"][0]["text"], "You said: a ");
-    let format = json!({"format": {"type": "json_schema", "schema": {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}}});
+    let format = json!({"format": {"type": "json_schema", "schema": {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"], "additionalProperties": false}}});
     let message = running
         .call(
             SONNET,
