@@ -1,8 +1,10 @@
 //! Pictures and documents that a model cannot read, or that agents label otherwise than vendors do.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod common;
+
 use coretap_formats::rules::Rules;
-use coretap_formats::{AgentFormat, ModelFormat, RequestHead, Target, write_compaction, write_request};
+use coretap_formats::{AgentFormat, ModelFormat, Target, write_compaction};
 use serde_json::{Value, json};
 
 const PNG: &str = "iVBORw0KGgoAAAANSUhEUg==";
@@ -63,20 +65,7 @@ fn request(agent: AgentFormat, is_picture: bool, media_type: &str, data: &str) -
 
 /// The body that is sent, and what is reported.
 fn send(agent: AgentFormat, body: &Value, format: ModelFormat, model: &str) -> (String, Vec<String>) {
-    let rules = Rules::embedded().for_model(format, model);
-    let target = Target {
-        format,
-        model,
-        long_context: false,
-        rules: &rules,
-        responses: None,
-    };
-    let head = RequestHead {
-        format: agent,
-        betas: "",
-        streams: false,
-    };
-    let request = write_request(&head, body.to_string().as_bytes(), &target).unwrap();
+    let request = common::write(agent, body, format, model).unwrap();
     let reported = request.dropped.into_iter().map(Into::into).collect();
     (String::from_utf8(request.body).unwrap(), reported)
 }

@@ -1,30 +1,17 @@
 //! What Claude refuses and agents send all the same.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
-use coretap_formats::rules::Rules;
+mod common;
+
 use coretap_formats::{
-    AgentFormat, AnswerOptions, AnswerStream, ModelFormat, Progress, RequestHead, RequestSettings, Target,
-    UpstreamRequest, answer, write_request,
+    AgentFormat, AnswerOptions, AnswerStream, ModelFormat, Progress, RequestSettings, UpstreamRequest, answer,
 };
 use serde_json::{Value, json};
 
 const SONNET: &str = "anthropic--claude-4.5-sonnet";
 
 fn send_to(format: ModelFormat, model: &str, agent: AgentFormat, body: &Value) -> UpstreamRequest {
-    let rules = Rules::embedded().for_model(format, model);
-    let target = Target {
-        format,
-        model,
-        long_context: false,
-        rules: &rules,
-        responses: None,
-    };
-    let head = RequestHead {
-        format: agent,
-        betas: "",
-        streams: false,
-    };
-    write_request(&head, body.to_string().as_bytes(), &target).unwrap()
+    common::write(agent, body, format, model).unwrap()
 }
 
 /// What a deployment of Claude gets, and what was left out.

@@ -1,10 +1,11 @@
 //! Agents that offer `functions`, the form that Chat Completions had before tools, are answered in that form.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
-use coretap_formats::rules::Rules;
+mod common;
+
 use coretap_formats::{
-    AgentFormat, AnswerOptions, AnswerStream, ModelFormat, Progress, RequestHead, RequestSettings, Target,
-    answer, answer_as_stream, write_request,
+    AgentFormat, AnswerOptions, AnswerStream, ModelFormat, Progress, RequestSettings, answer,
+    answer_as_stream,
 };
 use serde_json::{Value, json};
 
@@ -14,20 +15,7 @@ fn options(upstream: ModelFormat, model: &str) -> AnswerOptions {
         "model": "m", "messages": [{"role": "user", "content": "Look"}],
         "functions": [{"name": "look", "parameters": {"type": "object", "properties": {}}}],
     });
-    let rules = Rules::embedded().for_model(upstream, model);
-    let target = Target {
-        format: upstream,
-        model,
-        long_context: false,
-        rules: &rules,
-        responses: None,
-    };
-    let head = RequestHead {
-        format: AgentFormat::ChatCompletions,
-        betas: "",
-        streams: false,
-    };
-    let request = write_request(&head, body.to_string().as_bytes(), &target).unwrap();
+    let request = common::write(AgentFormat::ChatCompletions, &body, upstream, model).unwrap();
     AnswerOptions {
         agent: AgentFormat::ChatCompletions,
         upstream,

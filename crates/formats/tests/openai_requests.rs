@@ -1,6 +1,8 @@
 //! What OpenAI's strictness and that of vendors who follow it costs a request.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod common;
+
 use coretap_formats::rules::Rules;
 use coretap_formats::{
     AgentFormat, ModelFormat, ReadError, RequestHead, Target, UpstreamRequest, write_request,
@@ -13,20 +15,7 @@ fn try_send(
     format: ModelFormat,
     model: &str,
 ) -> Result<UpstreamRequest, ReadError> {
-    let rules = Rules::embedded().for_model(format, model);
-    let target = Target {
-        format,
-        model,
-        long_context: false,
-        rules: &rules,
-        responses: None,
-    };
-    let head = RequestHead {
-        format: agent,
-        betas: "",
-        streams: false,
-    };
-    write_request(&head, body.to_string().as_bytes(), &target)
+    common::write(agent, body, format, model)
 }
 
 /// The body that is sent, and what is reported.

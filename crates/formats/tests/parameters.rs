@@ -1,10 +1,9 @@
 //! Parameters that a route or an answer has no place for, and values that no model takes.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-use coretap_formats::rules::Rules;
-use coretap_formats::{
-    AgentFormat, ModelFormat, ReadError, RequestHead, Target, UpstreamRequest, write_request,
-};
+mod common;
+
+use coretap_formats::{AgentFormat, ModelFormat, ReadError, UpstreamRequest};
 use serde_json::{Value, json};
 
 /// A request in the agent's format with these members beside the conversation.
@@ -28,20 +27,7 @@ fn send(
     format: ModelFormat,
     model: &str,
 ) -> Result<UpstreamRequest, ReadError> {
-    let rules = Rules::embedded().for_model(format, model);
-    let target = Target {
-        format,
-        model,
-        long_context: false,
-        rules: &rules,
-        responses: None,
-    };
-    let head = RequestHead {
-        format: agent,
-        betas: "",
-        streams: false,
-    };
-    write_request(&head, body(agent, members).to_string().as_bytes(), &target)
+    common::write(agent, &body(agent, members), format, model)
 }
 
 fn sent(request: &UpstreamRequest) -> Value {

@@ -1,9 +1,9 @@
 //! A tool whose name other vendors refuse: the model knows another one, and the agent reads its own again.
 
-use coretap_formats::rules::Rules;
+mod common;
+
 use coretap_formats::{
-    AgentFormat, AnswerOptions, AnswerStream, ModelFormat, Progress, RequestHead, RequestSettings, Target,
-    answer, write_request,
+    AgentFormat, AnswerOptions, AnswerStream, ModelFormat, Progress, RequestSettings, answer,
 };
 use serde_json::{Value, json};
 
@@ -14,20 +14,7 @@ fn a_changed_name_comes_back_as_the_agent_gave_it() {
         "model": "m", "max_tokens": 100, "messages": [{"role": "user", "content": "Look"}],
         "tools": [{"name": own, "description": "Looks", "input_schema": {"type": "object"}}],
     });
-    let rules = Rules::embedded().for_model(ModelFormat::AzureChat, "gpt-4o");
-    let target = Target {
-        format: ModelFormat::AzureChat,
-        model: "gpt-4o",
-        long_context: false,
-        rules: &rules,
-        responses: None,
-    };
-    let head = RequestHead {
-        format: AgentFormat::Messages,
-        betas: "",
-        streams: false,
-    };
-    let request = write_request(&head, body.to_string().as_bytes(), &target).unwrap();
+    let request = common::write(AgentFormat::Messages, &body, ModelFormat::AzureChat, "gpt-4o").unwrap();
     let sent: Value = serde_json::from_slice(&request.body).unwrap();
     let offered = sent.pointer("/tools/0/function/name").unwrap().as_str().unwrap();
     assert!(offered.len() <= 64 && offered != own, "{offered}");

@@ -1,8 +1,9 @@
 //! Schemas of tools whose root is no plain object: every vendor is offered the tool all the same.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
-use coretap_formats::rules::Rules;
-use coretap_formats::{AgentFormat, ModelFormat, RequestHead, Target, UpstreamRequest, write_request};
+mod common;
+
+use coretap_formats::{AgentFormat, ModelFormat, UpstreamRequest};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -70,20 +71,7 @@ fn body(agent: AgentFormat, schema: &Value) -> Value {
 }
 
 fn send(agent: AgentFormat, schema: &Value, format: ModelFormat, model: &str) -> UpstreamRequest {
-    let rules = Rules::embedded().for_model(format, model);
-    let target = Target {
-        format,
-        model,
-        long_context: false,
-        rules: &rules,
-        responses: None,
-    };
-    let head = RequestHead {
-        format: agent,
-        betas: "",
-        streams: false,
-    };
-    write_request(&head, body(agent, schema).to_string().as_bytes(), &target).unwrap()
+    common::write(agent, &body(agent, schema), format, model).unwrap()
 }
 
 /// The schema that an agent of Chat Completions' has its tool offered with, and what is reported.

@@ -1,30 +1,18 @@
 //! What Vertex refuses and agents that speak Google's own format send all the same.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-use coretap_formats::rules::Rules;
-use coretap_formats::{AgentFormat, ModelFormat, ReadError, RequestHead, Target, write_request};
+mod common;
+
+use coretap_formats::{AgentFormat, ModelFormat, ReadError};
 use serde_json::{Value, json};
 
 /// What a deployment gets of these members beside a plain conversation, and what was left out.
 fn send(format: ModelFormat, model: &str, members: &Value) -> Result<(Value, Vec<String>), ReadError> {
-    let rules = Rules::embedded().for_model(format, model);
-    let target = Target {
-        format,
-        model,
-        long_context: false,
-        rules: &rules,
-        responses: None,
-    };
-    let head = RequestHead {
-        format: AgentFormat::Gemini,
-        betas: "",
-        streams: false,
-    };
     let mut body = json!({"contents": [{"role": "user", "parts": [{"text": "Hi"}]}]});
     for (name, value) in members.as_object().unwrap() {
         body.as_object_mut().unwrap().insert(name.clone(), value.clone());
     }
-    let request = write_request(&head, body.to_string().as_bytes(), &target)?;
+    let request = common::write(AgentFormat::Gemini, &body, format, model)?;
     let dropped = request.dropped.iter().map(ToString::to_string).collect();
     Ok((serde_json::from_slice(&request.body).unwrap(), dropped))
 }

@@ -347,10 +347,6 @@ impl Problem {
                 Problem::new(529, code::OVERLOADED, text, "").after(retry_after.unwrap_or(OVERLOAD_PAUSE))
             }
             400 if is_filtered(&text) => Problem::filtered(text, None),
-            // Bedrock's words for a model that took too long, or that failed (AWS, InvokeModel: ModelTimeoutException,
-            // ModelErrorException): the request is not at fault, and agents try these again.
-            408 => Problem::new(504, code::FAILED, text, ""),
-            424 => Problem::new(502, code::FAILED, text, ""),
             400..=499 => Problem::new(status, code::REFUSED, text, ""),
             500 | 502 | 504 => Problem::new(status, code::FAILED, text, ""),
             _ => Problem::new(502, code::FAILED, text, ""),
@@ -472,11 +468,11 @@ mod tests {
 
         for (status, told, code) in [
             (400, 400, code::REFUSED),
-            (408, 504, code::FAILED),
+            (408, 408, code::REFUSED),
             (413, 413, code::REFUSED),
             (415, 415, code::REFUSED),
             (422, 422, code::REFUSED),
-            (424, 502, code::FAILED),
+            (424, 424, code::REFUSED),
             (500, 500, code::FAILED),
         ] {
             let problem = Problem::refused(status, "'input_type' field is required".into(), None, None);
