@@ -1,12 +1,18 @@
 //! What holds of an answer whatever the upstream sends.
 
 use coretap_formats::{
-    AgentFormat, AgentTools, AnswerOptions, AnswerStream, ModelFormat, Progress, answer, answer_as_stream,
+    AgentFormat, AgentTools, AnswerOptions, AnswerStream, ModelFormat, Progress, RequestSettings, answer,
+    answer_as_stream,
 };
 
 /// Takes `bytes` as a stream, whole and in pieces, and as a whole answer, for each agent's format.
 pub fn check(upstream: ModelFormat, bytes: &[u8]) {
-    for agent in [AgentFormat::Messages, AgentFormat::ChatCompletions] {
+    for agent in [
+        AgentFormat::Messages,
+        AgentFormat::ChatCompletions,
+        AgentFormat::Responses,
+        AgentFormat::Gemini,
+    ] {
         let options = AnswerOptions {
             agent,
             upstream,
@@ -16,6 +22,7 @@ pub fn check(upstream: ModelFormat, bytes: &[u8]) {
             include_usage: true,
             as_array: false,
             tools: AgentTools::default(),
+            settings: RequestSettings::default(),
             has_fallbacks: true,
             estimated_input: 99,
         };
@@ -32,15 +39,7 @@ pub fn check(upstream: ModelFormat, bytes: &[u8]) {
             "a finished stream is {progress:?}"
         );
         let text = String::from_utf8(written).expect("an answer is UTF-8");
-        let end = match agent {
-            AgentFormat::Messages => "event: message_stop",
-            AgentFormat::ChatCompletions => "data: [DONE]",
-        };
-        assert_eq!(
-            text.lines().any(|line| line == end),
-            !failed,
-            "{progress:?}\n{text}"
-        );
+        assert_eq!(has_end(agent, &text), !failed, "{progress:?}\n{text}");
         let kinds = ["event: ", "data: ", ": "];
         assert!(
             text.lines()
@@ -59,6 +58,17 @@ pub fn check(upstream: ModelFormat, bytes: &[u8]) {
         }
         assert!(whole.is_err() || answer_as_stream(&options, bytes).is_ok());
     }
+}
+
+/// Whether an agent would take the stream for a whole answer.
+fn has_end(agent: AgentFormat, text: &str) -> bool {
+    text.lines().any(|line| match agent {
+        AgentFormat::Messages => line == "event: message_stop",
+        AgentFormat::ChatCompletions => line == "data: [DONE]",
+        AgentFormat::Responses => ["event: response.completed", "event: response.incomplete"].contains(&line),
+        // Within a text its quotes would be escaped.
+        AgentFormat::Gemini => line.contains("\"finishReason\":"),
+    })
 }
 
 fn translate<'a>(options: &AnswerOptions, pieces: impl IntoIterator<Item = &'a [u8]>) -> (Vec<u8>, Progress) {
