@@ -151,12 +151,13 @@ fn write_conversation<'a>(
         0
     };
     conversation.stream = stream && target.rules.streaming;
-    if !is_same_format(agent, target.format) || conversation.agent_tools.are_functions() {
+    let same_format = is_same_format(agent, target.format);
+    if !same_format || conversation.agent_tools.are_functions() {
         sampling::drop_beside_translation(&mut conversation);
     }
     attachments::tidy(&mut conversation, target.format);
     // A deployment of the agent's own format takes the names and blocks that this format has.
-    if !is_same_format(agent, target.format) {
+    if !same_format {
         if target.format != ModelFormat::Claude {
             plain_parts::tell_as_text(&mut conversation);
         }
@@ -181,8 +182,8 @@ fn write_conversation<'a>(
         }
     }
     // Responses' own reader gives names that all vendors take.
-    let is_own = is_same_format(agent, target.format) && target.format != ModelFormat::Claude;
-    if !is_own && agent != AgentFormat::Responses {
+    let takes_names = same_format && target.format != ModelFormat::Claude;
+    if !takes_names && agent != AgentFormat::Responses {
         tool_names::make_plain(&mut conversation);
     }
     if matches!(
@@ -221,14 +222,18 @@ fn write_conversation<'a>(
         ModelFormat::Cohere => cohere::request::write(&mut conversation, target, &mut out),
     }
     report_unread(agent, target.format, &mut conversation);
-    let is_own = agent == AgentFormat::Responses && target.format == ModelFormat::AzureResponses;
-    let own_member = |name| conversation.members.get(name).filter(|_| is_own);
-    let settings = if agent == AgentFormat::Responses && !is_own {
+    let settings = if agent == AgentFormat::Responses && !same_format {
         RequestSettings::of(conversation.members)
     } else {
         RequestSettings::default()
     };
-    let is_kept = is_own && own_member("store").is_none_or(|store| store.get() != "false");
+    let stores = || {
+        conversation
+            .members
+            .get("store")
+            .is_none_or(|store| store.get() != "false")
+    };
+    let is_kept = agent == AgentFormat::Responses && same_format && stores();
     Ok(UpstreamRequest {
         format: target.format,
         body: out,

@@ -10,7 +10,7 @@ use crate::json::{items, text};
 use crate::openai::asked_for_json;
 use crate::openai::schema::{self, check_function};
 
-/// The longest id of a call.
+/// The longest id of a call; Responses take longer ones.
 const LONGEST_ID: usize = 40;
 /// OpenAI's words where nobody asks for the JSON that is to be said.
 const NO_JSON: &str =
@@ -250,9 +250,10 @@ fn check_messages(messages: &[Value], model: &Model) -> Result<(), Refusal> {
                 ));
             }
             for (at, call) in calls.iter().enumerate() {
-                check_id(
+                check_length(
                     &format!("messages[{index}].tool_calls[{at}].id"),
                     text(call, "id"),
+                    LONGEST_ID,
                 )?;
             }
             open.extend(calls.iter().map(|call| text(call, "id")));
@@ -279,17 +280,17 @@ fn check_messages(messages: &[Value], model: &Model) -> Result<(), Refusal> {
     }
 }
 
-/// An id of a call has at most 40 characters here, and 64 in Responses.
-fn check_id(place: &str, id: &str) -> Result<(), Refusal> {
-    let length = id.chars().count();
-    if length <= LONGEST_ID {
+/// Refuses a string that is too long, in OpenAI's words.
+pub(super) fn check_length(place: &str, string: &str, longest: usize) -> Result<(), Refusal> {
+    let length = string.chars().count();
+    if length <= longest {
         return Ok(());
     }
     Err(Refusal::of(
         place,
         "string_above_max_length",
         format!(
-            "Invalid '{place}': string too long. Expected a string with maximum length {LONGEST_ID}, but got a string \
+            "Invalid '{place}': string too long. Expected a string with maximum length {longest}, but got a string \
              with length {length} instead."
         ),
     ))

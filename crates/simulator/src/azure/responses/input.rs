@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::kept::Kept;
-use super::rules::check_length;
 use super::sealed;
 use crate::azure::Refusal;
+use crate::azure::rules::check_length;
 use crate::catalogue::Model;
 use crate::json::{items, set, text};
 

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::request::too_many_tokens;
 use crate::azure::Refusal;
+use crate::azure::rules::check_length;
 use crate::catalogue::{Family, Model};
 use crate::json::{items, text};
 use crate::openai::asked_for_json;
@@ -115,22 +116,6 @@ fn check_keys(body: &Value) -> Result<(), Refusal> {
         ));
     }
     check_length("metadata", longest, LONGEST_KEY)
-}
-
-/// Refuses a string that is too long, in OpenAI's words.
-pub(super) fn check_length(place: &str, string: &str, longest: usize) -> Result<(), Refusal> {
-    let length = string.chars().count();
-    if length <= longest {
-        return Ok(());
-    }
-    Err(Refusal::of(
-        place,
-        "string_above_max_length",
-        format!(
-            "Invalid '{place}': string too long. Expected a string with maximum length {longest}, but got a string \
-             with length {length} instead."
-        ),
-    ))
 }
 
 fn unsupported_parameter(name: &str) -> Refusal {
